@@ -1,0 +1,252 @@
+//! What is known of one request while it passes the layers.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::request::Parts;
+
+use crate::rejection::{Reason, Rejection};
+
+/// One request and its answer: who asks, what is asked, what came of it.
+///
+/// A cheap handle; every layer sees the same facts. It lives in the request's extensions.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    id: RequestId,
+    connection: Connection,
+    started: Instant,
+    facts: Mutex<Facts>,
+}
+
+impl Exchange {
+    /// Begins an exchange on `connection`, now.
+    #[must_use]
+    pub fn begin(connection: Connection) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                id: RequestId::next(),
+                connection,
+                started: Instant::now(),
+                facts: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The exchange of this request; begins one when no outer layer has.
+    pub fn of(head: &mut Parts) -> Self {
+        if let Some(exchange) = head.extensions.get::<Self>() {
+            return exchange.clone();
+        }
+        let exchange = Self::begin(head.extensions.remove::<Connection>().unwrap_or_default());
+        head.extensions.insert(exchange.clone());
+        exchange
+    }
+
+    /// The id under which every line about this request can be found.
+    #[must_use]
+    pub fn id(&self) -> RequestId {
+        self.shared.id
+    }
+
+    /// The connection it came on.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.shared.connection
+    }
+
+    /// When its head had been read.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.shared.started
+    }
+
+    /// What has been found out so far. Held for a moment, never across an await.
+    pub fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.shared
+            .facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what report mode would have refused.
+    pub fn report(&self, rejection: &Rejection) {
+        let mut facts = self.facts();
+        if facts.reported.len() < MAX_REPORTED {
+            facts.reported.push(rejection.reason());
+        }
+    }
+}
+
+/// One exchange meets each layer once, so this is never reached by honest stacks.
+const MAX_REPORTED: usize = 16;
+
+/// The facts of an exchange that layers find out on the way.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The configured name of the server that the route chose.
+    pub server: Option<Arc<str>>,
+    /// The messages of the body, in order; empty before the body has been read.
+    pub calls: Vec<Call>,
+    /// Whether `calls` came as a JSON array.
+    pub batch: bool,
+    /// What report mode would have refused.
+    pub reported: Vec<Reason>,
+    /// Bytes of the request body.
+    pub request_bytes: u64,
+    /// The upstream's own version, where it has told one.
+    pub server_version: Option<Arc<str>>,
+}
+
+/// One JSON-RPC message of the request, as the body says it.
+///
+/// The texts are slices of the body: they cost a reference each.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Call {
+    /// The JSON-RPC `method`; `None` for a response that the client sends.
+    pub method: Option<Text>,
+    /// The raw JSON of `id`; `None` for a notification.
+    pub id: Option<Bytes>,
+    /// Tool or prompt name, or resource URI.
+    pub target: Option<Text>,
+    /// The raw JSON of `params.arguments`.
+    pub arguments: Option<Bytes>,
+    /// The protocol revision that the message names.
+    pub revision: Option<Text>,
+    /// What came of it, once known.
+    pub outcome: Option<Outcome>,
+}
+
+/// What came of a call, as the answer says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A JSON-RPC error, or a result with `isError`; the text is bounded.
+    Error(String),
+    /// The server asks the client for more before it goes on (2026-07-28).
+    InputRequired,
+    /// A result.
+    Ok,
+}
+
+/// UTF-8 text that shares the request body's memory.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Text(Bytes);
+
+impl Text {
+    /// The text of `body` at `slice`, which must lie inside it; copied when it does not.
+    #[must_use]
+    pub fn shared(body: &Bytes, slice: &str) -> Self {
+        let (start, end) = (body.as_ptr() as usize, body.as_ptr() as usize + body.len());
+        let at = slice.as_ptr() as usize;
+        if at >= start && at + slice.len() <= end {
+            return Self(body.slice(at - start..at - start + slice.len()));
+        }
+        Self(Bytes::copy_from_slice(slice.as_bytes()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Only ever made from a `&str`; the check is cheap beside what it stands for.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// The connection that a request came on. The server puts it into the request's extensions.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    /// The other end, where it is known.
+    pub peer: Option<SocketAddr>,
+    /// Whether it is TLS.
+    pub tls: bool,
+}
+
+impl Connection {
+    /// The peer's address.
+    #[must_use]
+    pub fn peer_ip(&self) -> Option<IpAddr> {
+        self.peer.map(|peer| peer.ip())
+    }
+}
+
+/// Names one request within all instances: random per process, counted within it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId([u8; RequestId::LEN]);
+
+impl RequestId {
+    const LEN: usize = 24;
+
+    /// A fresh id.
+    #[must_use]
+    pub fn next() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        static PROCESS: LazyLock<(u32, u64)> = LazyLock::new(|| {
+            let random = || RandomState::new().build_hasher().finish();
+            #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
+            (random() as u32, random())
+        });
+        let (process, seed) = *PROCESS;
+        let mixed = mix(seed.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)));
+        let mut id = [0; Self::LEN];
+        hex(&process.to_be_bytes(), &mut id[..8]);
+        hex(&mixed.to_be_bytes(), &mut id[8..]);
+        Self(id)
+    }
+
+    /// 24 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `SplitMix64`'s finaliser: a bijection, so distinct counts give distinct ids.
+const fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn hex(bytes: &[u8], out: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (byte, pair) in bytes.iter().zip(out.chunks_exact_mut(2)) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+}
