@@ -1,0 +1,418 @@
+//! The request head as the upstream gets it, and the answer's head as the client gets it.
+//!
+//! Pure functions over [`http`] types. What they promise: hop-by-hop fields, upgrades and
+//! forged forwarding fields never pass in either direction (RFC 9110 section 7.6.1); the
+//! client's address, scheme and host are told by us alone (RFC 7239).
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, LOCATION,
+    ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::{Authority, PathAndQuery, Uri};
+use http::{HeaderMap, Version};
+
+/// Whose name the upstream sees in `Host`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamHost {
+    /// The name that the client asked for.
+    Preserve,
+    /// The upstream's own authority (the default): the official SDKs refuse any other.
+    #[default]
+    Rewrite,
+}
+
+/// Where a server's requests go.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Host and port, as they stand in `Host`.
+    pub authority: Authority,
+    /// `http` or `https`.
+    pub tls: bool,
+    /// The path of the upstream's URL, without a trailing slash.
+    pub base: String,
+    /// The public path prefix of the server, without a trailing slash.
+    pub prefix: String,
+    /// Which name goes into `Host`.
+    pub host: UpstreamHost,
+    host_value: HeaderValue,
+}
+
+impl Target {
+    /// The target at `url` for requests below the public `prefix`.
+    ///
+    /// Returns `None` where `url` is not an absolute `http` or `https` URL.
+    #[must_use]
+    pub fn new(url: &Uri, prefix: &str, host: UpstreamHost) -> Option<Self> {
+        let authority = url.authority()?.clone();
+        let tls = match url.scheme_str()? {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
+        Some(Self {
+            host_value: HeaderValue::from_str(authority.as_str()).ok()?,
+            authority,
+            tls,
+            base: url.path().trim_end_matches('/').to_owned(),
+            prefix: prefix.trim_end_matches('/').to_owned(),
+            host,
+        })
+    }
+
+    /// The port to connect to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.authority
+            .port_u16()
+            .unwrap_or(if self.tls { 443 } else { 80 })
+    }
+
+    /// The request target for a public `path`: the prefix replaced by the upstream's path.
+    fn uri(&self, public: &Uri) -> Option<Uri> {
+        let path_and_query = public.path_and_query()?;
+        if self.prefix == self.base {
+            return Some(Uri::from(path_and_query.clone()));
+        }
+        let rest = path_and_query.as_str().strip_prefix(&self.prefix)?;
+        let joined = format!("{}{rest}", self.base);
+        let joined = if joined.starts_with('/') {
+            joined
+        } else {
+            format!("/{joined}")
+        };
+        PathAndQuery::try_from(joined).ok().map(Uri::from)
+    }
+}
+
+/// What the client is, for the forwarding fields.
+#[derive(Clone, Debug)]
+pub struct Client<'a> {
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// Whether it came by TLS.
+    pub tls: bool,
+    /// The host that it asked for, as it wrote it.
+    pub host: Option<&'a HeaderValue>,
+    /// The id of the request.
+    pub request_id: &'a str,
+}
+
+static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Makes `headers` and `uri` of a client's request those of the request to `target`.
+///
+/// Returns `false` where the path cannot be mapped; the route that led here makes that
+/// impossible, so it is an internal error.
+#[must_use]
+pub fn to_upstream(
+    target: &Target,
+    uri: &mut Uri,
+    version: &mut Version,
+    headers: &mut HeaderMap,
+    client: &Client<'_>,
+) -> bool {
+    let Some(mapped) = target.uri(uri) else {
+        return false;
+    };
+    let authority = uri
+        .authority()
+        .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    *uri = mapped;
+    *version = Version::HTTP_11;
+
+    strip_hop_by_hop(headers);
+    strip_forged(headers);
+    let asked = client.host.cloned().or(authority);
+    match (target.host, &asked) {
+        (UpstreamHost::Preserve, Some(asked)) => headers.insert(HOST, asked.clone()),
+        _ => headers.insert(HOST, target.host_value.clone()),
+    };
+    if let Some(address) = client.address {
+        let address = address.to_canonical();
+        let (plain, node) = match address {
+            IpAddr::V4(v4) => (v4.to_string(), v4.to_string()),
+            // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
+            IpAddr::V6(v6) => (v6.to_string(), format!("\"[{v6}]\"")),
+        };
+        let mut forwarded = String::with_capacity(64);
+        let scheme = if client.tls { "https" } else { "http" };
+        let _ = write!(forwarded, "for={node};proto={scheme}");
+        if let Some(host) = asked.as_ref().and_then(|host| host.to_str().ok()) {
+            let _ = write!(forwarded, ";host=\"{host}\"");
+        }
+        if let (Ok(plain), Ok(forwarded)) = (
+            HeaderValue::try_from(plain),
+            HeaderValue::try_from(forwarded),
+        ) {
+            headers.insert(X_REAL_IP.clone(), plain.clone());
+            headers.insert(X_FORWARDED_FOR.clone(), plain);
+            headers.insert(FORWARDED, forwarded);
+        }
+    }
+    let scheme = if client.tls { "https" } else { "http" };
+    headers.insert(X_FORWARDED_PROTO.clone(), HeaderValue::from_static(scheme));
+    if let Some(asked) = asked {
+        headers.insert(X_FORWARDED_HOST.clone(), asked);
+    }
+    if let Ok(id) = HeaderValue::from_str(client.request_id) {
+        headers.insert(X_REQUEST_ID.clone(), id);
+    }
+    true
+}
+
+/// Makes the upstream's answer `headers` those of the answer to the client.
+///
+/// A `Location` that names the upstream becomes `public` (scheme and authority) with the
+/// public path.
+pub fn to_client(target: &Target, headers: &mut HeaderMap, public: Option<&str>) {
+    strip_hop_by_hop(headers);
+    if let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok())
+        && let Some(rewritten) = public_location(target, location, public.unwrap_or_default())
+        && let Ok(value) = HeaderValue::try_from(rewritten)
+    {
+        headers.insert(LOCATION, value);
+    }
+}
+
+fn public_location(target: &Target, location: &str, public: &str) -> Option<String> {
+    let path = if location.starts_with('/') && !location.starts_with("//") {
+        location.to_owned()
+    } else {
+        let uri: Uri = location.parse().ok()?;
+        let same = uri.authority().is_some_and(|authority| {
+            authority
+                .as_str()
+                .eq_ignore_ascii_case(target.authority.as_str())
+        });
+        if !same {
+            return None;
+        }
+        uri.path_and_query()?.as_str().to_owned()
+    };
+    let rest = path.strip_prefix(&target.base)?;
+    if !(rest.is_empty() || rest.starts_with(['/', '?', '#'])) {
+        return None;
+    }
+    Some(format!("{public}{}{rest}", target.prefix))
+}
+
+/// RFC 9110 section 7.6.1: `Connection`, what it names, and the fields that mean this hop.
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+            // Fields that a message cannot do without are not hop-by-hop because a client says so.
+            .filter(|name| !END_TO_END.contains(name))
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+    for name in ["keep-alive", "proxy-connection", "http2-settings"] {
+        headers.remove(name);
+    }
+}
+
+/// Never removed on the word of a `Connection` header: policy and framing rest on them.
+const END_TO_END: [HeaderName; 5] = [
+    http::header::AUTHORIZATION,
+    http::header::CONTENT_LENGTH,
+    http::header::CONTENT_TYPE,
+    HOST,
+    http::header::COOKIE,
+];
+
+/// What a client must not tell an upstream: who it is, and where a browser sent it from
+/// (judged already; the SDKs' own checks would refuse our public origin).
+fn strip_forged(headers: &mut HeaderMap) {
+    for name in [ACCEPT_ENCODING, EXPECT, FORWARDED, ORIGIN] {
+        headers.remove(name);
+    }
+    let forged: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_forged(name.as_str()))
+        .cloned()
+        .collect();
+    for name in forged {
+        headers.remove(name);
+    }
+}
+
+/// Fields by which proxies speak of the client, and the browser's fetch metadata.
+fn is_forged(name: &str) -> bool {
+    name.starts_with("x-forwarded-")
+        || name.starts_with("sec-fetch-")
+        || matches!(
+            name,
+            "x-real-ip"
+                | "x-client-ip"
+                | "x-cluster-client-ip"
+                | "x-original-forwarded-for"
+                | "x-original-host"
+                | "x-original-url"
+                | "x-rewrite-url"
+                | "x-http-method-override"
+                | "x-http-method"
+                | "x-method-override"
+                | "x-envoy-external-address"
+                | "x-request-id"
+                | "true-client-ip"
+                | "cf-connecting-ip"
+                | "fastly-client-ip"
+                | "via"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str, prefix: &str, host: UpstreamHost) -> Target {
+        Target::new(&url.parse().unwrap(), prefix, host).unwrap()
+    }
+
+    fn pass(target: &Target, uri: &str, fields: &[(&str, &str)]) -> (Uri, HeaderMap) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        let host = headers.get(HOST).cloned();
+        let mut uri: Uri = uri.parse().unwrap();
+        let mut version = Version::HTTP_2;
+        let client = Client {
+            address: Some("127.0.0.1".parse().unwrap()),
+            tls: true,
+            host: host.as_ref(),
+            request_id: "r1",
+        };
+        assert!(to_upstream(
+            target,
+            &mut uri,
+            &mut version,
+            &mut headers,
+            &client
+        ));
+        assert_eq!(version, Version::HTTP_11);
+        (uri, headers)
+    }
+
+    // REQ: G-15
+    #[test]
+    fn only_our_own_forwarding_fields_reach_the_upstream() {
+        let target = target("http://127.0.0.1:3000/mcp", "/mcp", UpstreamHost::Rewrite);
+        let (uri, headers) = pass(
+            &target,
+            "/mcp?x=1",
+            &[
+                ("host", "mcp.example.com"),
+                ("connection", "close, x-secret, host, authorization"),
+                ("x-secret", "1"),
+                ("authorization", "Bearer t"),
+                ("x-forwarded-for", "6.6.6.6"),
+                ("x-forwarded-for", "7.7.7.7"),
+                ("x-forwarded-prefix", "/evil"),
+                ("forwarded", "for=6.6.6.6"),
+                ("x-real-ip", "6.6.6.6"),
+                ("true-client-ip", "6.6.6.6"),
+                ("origin", "https://app.example.com"),
+                ("sec-fetch-site", "cross-site"),
+                ("accept-encoding", "gzip"),
+                ("te", "trailers"),
+                ("upgrade", "websocket"),
+                ("proxy-authorization", "Basic x"),
+                ("x-request-id", "forged"),
+                ("mcp-param-city", "Bern"),
+            ],
+        );
+        assert_eq!(uri.to_string(), "/mcp?x=1");
+        let mut seen: Vec<String> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        seen.sort();
+        assert_eq!(
+            seen,
+            [
+                "authorization: Bearer t",
+                "forwarded: for=127.0.0.1;proto=https;host=\"mcp.example.com\"",
+                "host: 127.0.0.1:3000",
+                "mcp-param-city: Bern",
+                "x-forwarded-for: 127.0.0.1",
+                "x-forwarded-host: mcp.example.com",
+                "x-forwarded-proto: https",
+                "x-real-ip: 127.0.0.1",
+                "x-request-id: r1",
+            ]
+        );
+    }
+
+    #[test]
+    fn preserve_keeps_the_clients_host() {
+        let target = target("http://127.0.0.1:3000", "/", UpstreamHost::Preserve);
+        let (_, headers) = pass(&target, "/a", &[("host", "mcp.example.com")]);
+        assert_eq!(headers[HOST], "mcp.example.com");
+        let (_, headers) = pass(&target, "https://h2.example.com/a", &[]);
+        assert_eq!(headers[HOST], "h2.example.com");
+    }
+
+    #[test]
+    fn the_public_prefix_becomes_the_upstreams_path() {
+        for (url, prefix, public, expected) in [
+            ("http://u/mcp", "/mcp", "/mcp", "/mcp"),
+            ("http://u/mcp", "/files", "/files", "/mcp"),
+            ("http://u/mcp", "/files", "/files/a?b=c", "/mcp/a?b=c"),
+            ("http://u/mcp/", "/files/", "/files/a", "/mcp/a"),
+            ("http://u", "/files", "/files", "/"),
+            ("http://u", "/files", "/files?q", "/?q"),
+            ("http://u", "/files", "/files/a", "/a"),
+            ("http://u/base", "/", "/a", "/base/a"),
+            ("http://u", "/", "/a", "/a"),
+        ] {
+            let target = target(url, prefix, UpstreamHost::Rewrite);
+            let mapped = target.uri(&public.parse().unwrap()).unwrap();
+            assert_eq!(mapped.to_string(), expected, "{url} {prefix} {public}");
+        }
+    }
+
+    #[test]
+    fn a_location_that_names_the_upstream_becomes_public() {
+        let target = target("http://127.0.0.1:3000/mcp", "/files", UpstreamHost::Rewrite);
+        for (location, expected) in [
+            (
+                "http://127.0.0.1:3000/mcp/",
+                "https://mcp.example.com/files/",
+            ),
+            ("/mcp/x?y", "https://mcp.example.com/files/x?y"),
+            ("/mcpx", "/mcpx"),
+            ("//127.0.0.1:3000/mcp", "//127.0.0.1:3000/mcp"),
+            ("https://login.example.com/", "https://login.example.com/"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, location.parse().unwrap());
+            to_client(&target, &mut headers, Some("https://mcp.example.com"));
+            assert_eq!(headers[LOCATION], expected, "{location}");
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! The client of an HTTP upstream.
+//!
+//! One per worker, with connections of its own. A request is never sent twice: it is tried on
+//! another connection only when hyper gives it back unsent, not one byte written. Answers
+//! stream; when the client leaves, the upstream's connection closes at once.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use palisade::{Answer, Exchange, Reason, Rejection};
+use pin_project_lite::pin_project;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+
+use super::head::{self, Client, Target};
+use super::keep_alive::KeepAlive;
+use super::pool::Pool;
+
+/// What an upstream client is made of.
+#[derive(Clone)]
+pub struct Config {
+    /// Where requests go.
+    pub target: Target,
+    /// For `https` upstreams.
+    pub tls: Arc<rustls::ClientConfig>,
+    /// How long a connection may take to stand, TLS included.
+    pub connect_timeout: Duration,
+    /// After how long a silence a comment is sent on an event stream; `None`: never.
+    pub keep_alive: Option<Duration>,
+    /// Scheme and authority that clients call, for `Location`.
+    pub public_url: Option<Arc<str>>,
+}
+
+/// The tower service that forwards requests to one upstream.
+pub struct Upstream<B> {
+    shared: Arc<Shared<B>>,
+}
+
+struct Shared<B> {
+    config: Config,
+    pool: Pool<B>,
+}
+
+impl<B> Clone for Upstream<B> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<B> Upstream<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// A client of its own connections; make one per worker.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                pool: Pool::default(),
+            }),
+        }
+    }
+}
+
+impl<B> Service<Request<B>> for Upstream<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<UpstreamBody<B>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { Ok(shared.forward(request).await) })
+    }
+}
+
+impl<B> Shared<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    async fn forward(&self, request: Request<B>) -> Response<UpstreamBody<B>> {
+        let (mut parts, body) = request.into_parts();
+        let exchange = Exchange::of(&mut parts);
+        let asked = parts.headers.get(http::header::HOST).cloned();
+        let id = exchange.id();
+        let client = Client {
+            address: exchange.connection().peer_ip(),
+            tls: exchange.connection().tls,
+            host: asked.as_ref(),
+            request_id: id.as_str(),
+        };
+        let mapped = head::to_upstream(
+            &self.config.target,
+            &mut parts.uri,
+            &mut parts.version,
+            &mut parts.headers,
+            &client,
+        );
+        // For the shape of a refusal: what the client sent, not what the upstream gets.
+        let shape = (
+            parts.method.clone(),
+            parts.headers.get(http::header::CONTENT_TYPE).cloned(),
+        );
+        let result = if mapped {
+            parts.extensions = http::Extensions::new();
+            self.send(Request::from_parts(parts, body)).await
+        } else {
+            Err(Rejection::new(Reason::Internal)
+                .with_detail("the path does not lie below the route"))
+        };
+        match result {
+            // An upgrade never goes up, so none may come down.
+            Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let unasked = Rejection::new(Reason::UpstreamMalformed);
+                refuse(
+                    unasked.with_detail("101 without being asked"),
+                    &exchange,
+                    shape,
+                )
+            }
+            Ok((response, sender)) => self.answer(response, sender),
+            Err(rejection) => refuse(rejection, &exchange, shape),
+        }
+    }
+
+    /// Sends the request on an idle connection or on a new one.
+    async fn send(
+        &self,
+        request: Request<B>,
+    ) -> Result<(Response<Incoming>, SendRequest<B>), Rejection> {
+        let mut request = request;
+        // A connection that the upstream closed in the meantime gives the request back unsent;
+        // after as many as a pool may hold, something else is wrong.
+        for _ in 0..4 {
+            let Some(mut sender) = self.pool.take() else {
+                break;
+            };
+            if sender.ready().await.is_err() {
+                continue;
+            }
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, sender)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(failed(&error.into_error())),
+                },
+            }
+        }
+        let mut sender = self.connect().await?;
+        match sender.send_request(request).await {
+            Ok(response) => Ok((response, sender)),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    async fn connect(&self) -> Result<SendRequest<B>, Rejection> {
+        let config = &self.config;
+        let Ok(result) = timeout(config.connect_timeout, self.handshake()).await else {
+            return Err(
+                Rejection::new(Reason::UpstreamUnreachable).with_detail(format_args!(
+                    "{} took longer than {:?} to connect",
+                    config.target.authority, config.connect_timeout
+                )),
+            );
+        };
+        result
+    }
+
+    async fn handshake(&self) -> Result<SendRequest<B>, Rejection> {
+        let target = &self.config.target;
+        let unreachable = |error: &dyn std::fmt::Display| {
+            Rejection::new(Reason::UpstreamUnreachable)
+                .with_detail(format_args!("{}: {error}", target.authority))
+                .with_remedy("start the upstream, or correct `upstream`")
+        };
+        let stream = open(target).await.map_err(|error| unreachable(&error))?;
+        if !target.tls {
+            return speak(TokioIo::new(stream))
+                .await
+                .map_err(|error| unreachable(&error));
+        }
+        let name =
+            ServerName::try_from(target.authority.host().trim_matches(['[', ']']).to_owned())
+                .map_err(|error| unreachable(&error))?;
+        let connector = TlsConnector::from(Arc::clone(&self.config.tls));
+        match connector.connect(name, stream).await {
+            Ok(stream) => speak(TokioIo::new(stream))
+                .await
+                .map_err(|error| unreachable(&error)),
+            Err(error) if is_untrusted(&error) => Err(Rejection::new(Reason::UpstreamUntrusted)
+                .with_detail(format_args!("{}: {error}", target.authority))
+                .with_remedy("add the certificate authority's file to the system's roots")),
+            Err(error) => Err(unreachable(&error)),
+        }
+    }
+
+    fn answer(
+        &self,
+        response: Response<Incoming>,
+        sender: SendRequest<B>,
+    ) -> Response<UpstreamBody<B>> {
+        let (mut parts, body) = response.into_parts();
+        head::to_client(
+            &self.config.target,
+            &mut parts.headers,
+            self.config.public_url.as_deref(),
+        );
+        parts.version = http::Version::HTTP_11;
+        let events = is_event_stream(&parts.headers);
+        let lease = Lease {
+            sender: Some(sender),
+            pool: self.pool.clone(),
+        };
+        let body = if events && let Some(every) = self.config.keep_alive {
+            UpstreamBody::Events {
+                body: KeepAlive::new(body, every),
+                lease,
+            }
+        } else {
+            UpstreamBody::Plain { body, lease }
+        };
+        Response::from_parts(parts, body)
+    }
+}
+
+/// The answer where the upstream gave none.
+fn refuse<B>(
+    rejection: Rejection,
+    exchange: &Exchange,
+    (method, content_type): (http::Method, Option<http::HeaderValue>),
+) -> Response<UpstreamBody<B>> {
+    let id = exchange
+        .facts()
+        .calls
+        .first()
+        .and_then(|call| call.id.clone());
+    let mut request = Request::new(()).into_parts().0;
+    request.method = method;
+    if let Some(content_type) = content_type {
+        request
+            .headers
+            .insert(http::header::CONTENT_TYPE, content_type);
+    }
+    rejection
+        .with_id(id)
+        .into_response(&request)
+        .map(|body| UpstreamBody::Refusal {
+            body: Answer::own(body),
+        })
+}
+
+/// Whether the answer is an SSE stream.
+fn is_event_stream(headers: &http::HeaderMap) -> bool {
+    headers
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the upstream")]
+async fn open(target: &Target) -> io::Result<TcpStream> {
+    let host = target.authority.host().trim_matches(['[', ']']);
+    let stream = if let Ok(address) = host.parse::<IpAddr>() {
+        TcpStream::connect(SocketAddr::new(address, target.port())).await?
+    } else {
+        TcpStream::connect((host, target.port())).await?
+    };
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Starts HTTP/1.1 on a connection.
+async fn speak<I, B>(io: I) -> hyper::Result<SendRequest<B>>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (sender, connection) = http1::Builder::new().handshake(io).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "upstream connection ended");
+        }
+    });
+    Ok(sender)
+}
+
+fn failed(error: &hyper::Error) -> Rejection {
+    let reason = if error.is_parse() || error.is_parse_too_large() {
+        Reason::UpstreamMalformed
+    } else {
+        Reason::UpstreamUnreachable
+    };
+    let mut detail = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        detail.push_str(": ");
+        detail.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    Rejection::new(reason).with_detail(detail)
+}
+
+fn is_untrusted(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
+}
+
+pin_project! {
+    /// The upstream's answer as it streams through.
+    #[project = UpstreamBodyProjection]
+    #[allow(missing_docs, reason = "pin_project fields of the variants")]
+    pub enum UpstreamBody<B> {
+        /// Bytes as they come.
+        Plain { #[pin] body: Incoming, lease: Lease<B> },
+        /// An event stream, with comments in its silences.
+        Events { #[pin] body: KeepAlive<Incoming>, lease: Lease<B> },
+        /// No answer came.
+        Refusal { #[pin] body: Answer<http_body_util::Empty<Bytes>> },
+    }
+}
+
+impl<B> Body for UpstreamBody<B> {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.project() {
+            UpstreamBodyProjection::Plain { mut body, lease } => {
+                let frame = ready!(body.as_mut().poll_frame(cx));
+                match &frame {
+                    Some(Ok(_)) if body.is_end_stream() => lease.end(),
+                    None => lease.end(),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => lease.abandon(),
+                }
+                Poll::Ready(frame)
+            }
+            UpstreamBodyProjection::Events { body, lease } => {
+                let frame = ready!(body.poll_frame(cx));
+                match &frame {
+                    None => lease.end(),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => lease.abandon(),
+                }
+                Poll::Ready(frame)
+            }
+            UpstreamBodyProjection::Refusal { body } => body
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Plain { body, .. } => body.is_end_stream(),
+            Self::Events { body, .. } => body.is_end_stream(),
+            Self::Refusal { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Plain { body, .. } => body.size_hint(),
+            Self::Events { body, .. } => body.size_hint(),
+            Self::Refusal { body } => body.size_hint(),
+        }
+    }
+}
+
+/// An upstream connection while its answer is read; dropped before the end, it closes.
+pub struct Lease<B> {
+    sender: Option<SendRequest<B>>,
+    pool: Pool<B>,
+}
+
+impl<B> Lease<B> {
+    fn end(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            self.pool.give(sender);
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.sender = None;
+    }
+}

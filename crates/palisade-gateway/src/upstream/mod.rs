@@ -1,0 +1,6 @@
+//! What stands behind the layers: the clients of the servers that Palisade protects.
+
+pub mod head;
+pub mod http;
+pub mod keep_alive;
+mod pool;
