@@ -125,19 +125,21 @@ pub struct Call {
     /// The protocol revision that the message names.
     pub revision: Option<Text>,
     /// What came of it, once known.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<CallOutcome>,
 }
 
 /// What came of a call, as the answer says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum CallOutcome {
     /// A JSON-RPC error, or a result with `isError`; the text is bounded.
     Error(String),
     /// The server asks the client for more before it goes on (2026-07-28).
     InputRequired,
     /// A result.
     Ok,
+    /// It was cut off at its time limit.
+    Timeout,
 }
 
 /// UTF-8 text that shares the request body's memory.
@@ -186,6 +188,15 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// A connection from `peer`.
+    #[must_use]
+    pub const fn new(peer: SocketAddr, tls: bool) -> Self {
+        Self {
+            peer: Some(peer),
+            tls,
+        }
+    }
+
     /// The peer's address.
     #[must_use]
     pub fn peer_ip(&self) -> Option<IpAddr> {

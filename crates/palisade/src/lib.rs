@@ -12,6 +12,6 @@ mod guard;
 mod rejection;
 
 pub use answer::Answer;
-pub use exchange::{Connection, Exchange, RequestId};
+pub use exchange::{Call, CallOutcome, Connection, Exchange, Facts, RequestId, Text};
 pub use guard::{Admit, Guard, GuardLayer, GuardService, Mode, Moded, Optional};
 pub use rejection::{Fault, Reason, Rejection};

@@ -348,7 +348,7 @@ pin_project! {
     }
 }
 
-impl<B> Body for UpstreamBody<B> {
+impl<B: Send + 'static> Body for UpstreamBody<B> {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -405,7 +405,7 @@ pub struct Lease<B> {
     pool: Pool<B>,
 }
 
-impl<B> Lease<B> {
+impl<B: Send + 'static> Lease<B> {
     fn end(&mut self) {
         if let Some(sender) = self.sender.take() {
             self.pool.give(sender);

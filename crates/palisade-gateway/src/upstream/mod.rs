@@ -3,4 +3,5 @@
 pub mod head;
 pub mod http;
 pub mod keep_alive;
+pub mod limits;
 mod pool;

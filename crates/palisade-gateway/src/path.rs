@@ -1,0 +1,193 @@
+//! The path of a connection, top to bottom: accept → caps → TLS → HTTP → the stack.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use palisade::Connection;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tower_service::Service;
+
+use crate::listen::limits::Permit;
+use crate::listen::tls::{self, Alpn, TlsAcceptor};
+
+/// Turns connections into requests to a stack. One per worker and kind of listener.
+pub struct Path<S> {
+    /// The layers, down to the upstream.
+    pub stack: S,
+    /// `None`: plain HTTP.
+    pub tls: Option<TlsAcceptor>,
+    /// What HTTP itself may use up.
+    pub http: HttpLimits,
+    /// Turns `true` when the gateway drains.
+    pub draining: watch::Receiver<bool>,
+}
+
+/// Bounds that the HTTP servers keep.
+#[derive(Clone, Debug)]
+pub struct HttpLimits {
+    /// Header fields of one request.
+    pub header_count: usize,
+    /// Bytes of one request head.
+    pub header_bytes: usize,
+    /// From the first byte of a request, or the end of the one before, to the end of its head.
+    pub header_timeout: Duration,
+    /// HTTP/2 streams at once on one connection.
+    pub streams: u32,
+}
+
+/// The stack of a gateway: takes hyper's requests, never fails.
+pub trait Stack<B>:
+    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<B, S> Stack<B> for S where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+impl<S> Path<S> {
+    /// Serves one accepted connection to its end. The `permit` is given back then.
+    pub async fn serve<B>(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, permit: Permit)
+    where
+        S: Stack<B> + Sync,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let _permit = permit;
+        let Some(acceptor) = &self.tls else {
+            let connection = Connection::new(peer, false);
+            return self.http1(TokioIo::new(tcp), connection).await;
+        };
+        match tls::accept(tcp, acceptor).await {
+            Ok((stream, alpn)) => {
+                let connection = Connection::new(peer, true);
+                match alpn {
+                    Alpn::Http2 => self.http2(TokioIo::new(stream), connection).await,
+                    Alpn::Http11 => self.http1(TokioIo::new(stream), connection).await,
+                }
+            }
+            Err(error) => tracing::debug!(%peer, %error, kind = error.label(), "no TLS"),
+        }
+    }
+
+    async fn http1<I, B>(&self, io: I, connection: Connection)
+    where
+        I: Read + Write + Unpin + Send + 'static,
+        S: Stack<B>,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let service = ToStack { stack: self.stack.clone(), connection };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.http.header_timeout)
+            .max_headers(self.http.header_count)
+            .max_buf_size(self.http.header_bytes.max(MIN_BUFFER))
+            .serve_connection(io, service);
+        let mut connection = pin!(connection);
+        let mut draining = self.draining.clone();
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = drained(&mut draining) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        note(ended);
+    }
+
+    async fn http2<I, B>(&self, io: I, connection: Connection)
+    where
+        I: Read + Write + Unpin + Send + 'static,
+        S: Stack<B>,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let service = ToStack { stack: self.stack.clone(), connection };
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.http.streams)
+            .max_header_list_size(u32::try_from(self.http.header_bytes).unwrap_or(u32::MAX))
+            .max_send_buf_size(H2_SEND_BUFFER)
+            .keep_alive_interval(Some(H2_PING))
+            .keep_alive_timeout(H2_PING)
+            .serve_connection(io, service);
+        let mut connection = pin!(connection);
+        let mut draining = self.draining.clone();
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = drained(&mut draining) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        note(ended);
+    }
+}
+
+/// hyper's own lower bound.
+const MIN_BUFFER: usize = 8192;
+/// Bytes of answers that one HTTP/2 stream may hold back for a slow reader.
+const H2_SEND_BUFFER: usize = 64 * 1024;
+/// An HTTP/2 connection whose other end is gone without a word is found out by this.
+const H2_PING: Duration = Duration::from_secs(60);
+
+/// Resolves once the gateway drains.
+async fn drained(draining: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it the gateway.
+    let _ = draining.wait_for(|draining| *draining).await;
+}
+
+fn note(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// The stack as a hyper service that tells each request its connection.
+struct ToStack<S> {
+    stack: S,
+    connection: Connection,
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for ToStack<S>
+where
+    S: Stack<B>,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = S::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.connection.clone());
+        // Every layer is always ready; see `palisade::GuardService`.
+        self.stack.clone().call(request)
+    }
+}
+
+/// Serves what `accepted` yields until it ends, each on a task of its own.
+pub fn spawn<S, B>(path: &Arc<Path<S>>, tcp: TcpStream, peer: SocketAddr, permit: Permit)
+where
+    S: Stack<B> + Sync,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let served: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> =
+        Box::pin(Arc::clone(path).serve(tcp, peer, permit));
+    tokio::spawn(served);
+}
