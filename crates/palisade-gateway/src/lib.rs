@@ -1,1 +1,4 @@
 //! palisade-gateway
+
+pub mod certs;
+pub mod listen;
