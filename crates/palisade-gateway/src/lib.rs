@@ -1,4 +1,7 @@
 //! The gateway: listeners, TLS, configuration, upstreams; composed from the public layers of
 //! [`palisade`].
 
+pub mod certs;
+pub mod listen;
+pub mod path;
 pub mod upstream;

@@ -1,7 +1,6 @@
 //! The path of a connection, top to bottom: accept → caps → TLS → HTTP → the stack.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -48,29 +47,34 @@ pub struct HttpLimits {
 }
 
 /// The stack of a gateway: takes hyper's requests, never fails.
-pub trait Stack<B>:
-    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+pub trait Stack:
+    Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
+    + Sync
     + 'static
 {
+    /// The body of its answers.
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
 }
 
-impl<B, S> Stack<B> for S where
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl<B, S> Stack for S
+where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
-        + 'static
+        + Sync
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
+    type Body = B;
 }
 
-impl<S> Path<S> {
+impl<S: Stack> Path<S> {
     /// Serves one accepted connection to its end. The `permit` is given back then.
-    pub async fn serve<B>(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, permit: Permit)
-    where
-        S: Stack<B> + Sync,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
-    {
+    pub async fn serve(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, permit: Permit) {
         let _permit = permit;
         let Some(acceptor) = &self.tls else {
             let connection = Connection::new(peer, false);
@@ -88,13 +92,14 @@ impl<S> Path<S> {
         }
     }
 
-    async fn http1<I, B>(&self, io: I, connection: Connection)
+    async fn http1<I>(&self, io: I, connection: Connection)
     where
         I: Read + Write + Unpin + Send + 'static,
-        S: Stack<B>,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let service = ToStack { stack: self.stack.clone(), connection };
+        let service = ToStack {
+            stack: self.stack.clone(),
+            connection,
+        };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.http.header_timeout)
@@ -113,13 +118,14 @@ impl<S> Path<S> {
         note(ended);
     }
 
-    async fn http2<I, B>(&self, io: I, connection: Connection)
+    async fn http2<I>(&self, io: I, connection: Connection)
     where
         I: Read + Write + Unpin + Send + 'static,
-        S: Stack<B>,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let service = ToStack { stack: self.stack.clone(), connection };
+        let service = ToStack {
+            stack: self.stack.clone(),
+            connection,
+        };
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.http.streams)
@@ -166,11 +172,8 @@ struct ToStack<S> {
     connection: Connection,
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for ToStack<S>
-where
-    S: Stack<B>,
-{
-    type Response = Response<B>;
+impl<S: Stack> hyper::service::Service<Request<Incoming>> for ToStack<S> {
+    type Response = Response<S::Body>;
     type Error = Infallible;
     type Future = S::Future;
 
@@ -181,13 +184,7 @@ where
     }
 }
 
-/// Serves what `accepted` yields until it ends, each on a task of its own.
-pub fn spawn<S, B>(path: &Arc<Path<S>>, tcp: TcpStream, peer: SocketAddr, permit: Permit)
-where
-    S: Stack<B> + Sync,
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
-{
-    let served: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> =
-        Box::pin(Arc::clone(path).serve(tcp, peer, permit));
-    tokio::spawn(served);
+/// Serves one accepted connection on a task of its own.
+pub fn spawn<S: Stack>(path: &Arc<Path<S>>, tcp: TcpStream, peer: SocketAddr, permit: Permit) {
+    tokio::spawn(Arc::clone(path).serve(tcp, peer, permit));
 }

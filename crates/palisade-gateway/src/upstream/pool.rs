@@ -33,15 +33,19 @@ struct Idle<B> {
 impl<B> Clone for Pool<B> {
     fn clone(&self) -> Self {
         Self {
-            idle: Arc::clone(&self.idle),
+            shared: Arc::clone(&self.shared),
         }
     }
 }
 
 impl<B> Default for Pool<B> {
     fn default() -> Self {
+        let shared = Shared {
+            idle: Mutex::default(),
+            sweeping: AtomicBool::new(false),
+        };
         Self {
-            idle: Arc::default(),
+            shared: Arc::new(shared),
         }
     }
 }

@@ -1,0 +1,4 @@
+//! Listening: sockets, connection caps, TLS, and the plain listener that only redirects.
+
+pub mod tcp;
+pub mod tls;
