@@ -1,4 +1,5 @@
 //! Listening: sockets, connection caps, TLS, and the plain listener that only redirects.
 
+pub mod limits;
 pub mod tcp;
 pub mod tls;
