@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower_service::Service;
 
-use crate::listen::limits::Permit;
+use crate::listen::limits::ConnectionPermit;
 use crate::listen::tls::{self, Alpn, TlsAcceptor};
 
 /// Turns connections into requests to a stack. One per worker and kind of listener.
@@ -74,7 +74,12 @@ where
 
 impl<S: Stack> Path<S> {
     /// Serves one accepted connection to its end. The `permit` is given back then.
-    pub async fn serve(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, permit: Permit) {
+    pub async fn serve(
+        self: Arc<Self>,
+        tcp: TcpStream,
+        peer: SocketAddr,
+        permit: ConnectionPermit,
+    ) {
         let _permit = permit;
         let Some(acceptor) = &self.tls else {
             let connection = Connection::new(peer, false);
@@ -185,6 +190,11 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for ToStack<S> {
 }
 
 /// Serves one accepted connection on a task of its own.
-pub fn spawn<S: Stack>(path: &Arc<Path<S>>, tcp: TcpStream, peer: SocketAddr, permit: Permit) {
+pub fn spawn<S: Stack>(
+    path: &Arc<Path<S>>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    permit: ConnectionPermit,
+) {
     tokio::spawn(Arc::clone(path).serve(tcp, peer, permit));
 }

@@ -104,6 +104,8 @@ pub struct Facts {
     pub reported: Vec<Reason>,
     /// Bytes of the request body.
     pub request_bytes: u64,
+    /// The session that the request names, as its fingerprint.
+    pub session: Option<palisade_audit::Fingerprint>,
     /// The upstream's own version, where it has told one.
     pub server_version: Option<Arc<str>>,
 }
@@ -124,6 +126,8 @@ pub struct Call {
     pub arguments: Option<Bytes>,
     /// The protocol revision that the message names.
     pub revision: Option<Text>,
+    /// The trace id of W3C trace context in `_meta`.
+    pub trace_id: Option<Text>,
     /// What came of it, once known.
     pub outcome: Option<CallOutcome>,
 }

@@ -1,0 +1,16 @@
+//! The audit record's two halves.
+//!
+//! The [`Witness`](WitnessLayer) stands outermost: it opens the record and commits it when the
+//! answer's body ends or is dropped, so what any inner layer refused is recorded too. The
+//! [`Observer`](ObserverLayer) stands innermost: it sees what the server answered, in plain
+//! JSON and in event streams, and notes the outcome of each call in the [`Exchange`].
+//!
+//! [`Exchange`]: crate::Exchange
+
+mod observer;
+mod recorder;
+mod witness;
+
+pub use observer::{ObservedBody, ObserverLayer, ObserverService};
+pub use recorder::{Fail, Recorder};
+pub use witness::{WitnessBody, WitnessFuture, WitnessLayer, WitnessService};
