@@ -1,0 +1,20 @@
+//! What a gateway reads of the Model Context Protocol: requests, answers and event streams.
+//!
+//! Everything here is pure: bytes in, decisions out; no I/O, no clock, no runtime. Requests are
+//! hostile and are read strictly ([`message`], on [`json`]); answers belong to the upstream and are
+//! watched leniently without ever being held ([`outcome`], [`sse`]).
+//!
+//! | module | reads | on doubt |
+//! |---|---|---|
+//! | [`message`] | a request body, or a batch of them | refuses with a [`Fault`] |
+//! | [`headers`] | the headers that mirror a 2026-07-28 body | says how they disagree |
+//! | [`outcome`] | an answer's body, chunk by chunk | says it was unreadable |
+//! | [`sse`] | an event stream, chunk by chunk | passes on, as the WHATWG rules say |
+
+pub mod headers;
+pub mod json;
+pub mod message;
+pub mod revision;
+
+pub use message::{Fault, FaultKind, Kind, Limits, Message, Payload, RequestId, Target, read};
+pub use revision::Revision;
