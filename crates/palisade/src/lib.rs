@@ -8,6 +8,7 @@
 
 mod answer;
 mod exchange;
+mod field;
 mod guard;
 mod rejection;
 
