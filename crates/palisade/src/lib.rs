@@ -10,7 +10,9 @@ mod answer;
 mod exchange;
 mod field;
 mod guard;
+pub mod headers;
 mod rejection;
+pub mod request_id;
 
 pub use answer::Answer;
 pub use exchange::{Connection, Exchange, RequestId};
