@@ -18,6 +18,7 @@ use tower_service::Service;
 
 use crate::answer::Answer;
 use crate::exchange::Exchange;
+use crate::field::{Field, Meet};
 use crate::rejection::Rejection;
 
 /// A rule about the request head.
@@ -55,7 +56,7 @@ pub enum Mode {
 /// Leave to pass, with headers to set on the answer.
 #[derive(Clone, Debug, Default)]
 pub struct Admit {
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<Field>,
 }
 
 impl Admit {
@@ -69,22 +70,40 @@ impl Admit {
 
     /// Sets `name: value` on the answer, whoever writes it.
     #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+    pub fn header(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.field(name, value, Meet::Replace)
+    }
+
+    /// Adds `name: value` to the answer beside what it has: for fields that are lists.
+    #[must_use]
+    pub fn append(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.field(name, value, Meet::Append)
+    }
+
+    /// Sets `name: value` where the answer has no such field. Of several guards that say it the
+    /// innermost, the most particular, is heard.
+    #[must_use]
+    pub fn header_or(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.field(name, value, Meet::Keep)
+    }
+
+    fn field(mut self, name: HeaderName, value: HeaderValue, meet: Meet) -> Self {
+        self.headers.push(Field { name, value, meet });
         self
     }
 
-    fn join(mut self, other: Self) -> Self {
-        if self.headers.is_empty() {
-            return other;
+    /// The inner guard's fields come first, as if each guard had a layer of its own.
+    fn join(self, mut inner: Self) -> Self {
+        if inner.headers.is_empty() {
+            return self;
         }
-        self.headers.extend(other.headers);
-        self
+        inner.headers.extend(self.headers);
+        inner
     }
 
     fn apply(&mut self, answer: &mut http::HeaderMap) {
-        for (name, value) in self.headers.drain(..) {
-            answer.insert(name, value);
+        for field in self.headers.drain(..) {
+            field.apply(answer);
         }
     }
 }

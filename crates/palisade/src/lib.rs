@@ -8,8 +8,11 @@
 
 mod answer;
 mod exchange;
+mod field;
 mod guard;
+pub mod headers;
 mod rejection;
+pub mod request_id;
 
 pub use answer::Answer;
 pub use exchange::{Call, CallOutcome, Connection, Exchange, Facts, RequestId, Text};

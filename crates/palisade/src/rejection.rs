@@ -8,6 +8,8 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use crate::field::{Field, Meet};
+
 /// A refusal, or an answer that could not be had.
 ///
 /// It becomes the answer by [`Rejection::into_response`] and travels on in that answer's
@@ -20,7 +22,7 @@ struct Inner {
     reason: Reason,
     detail: String,
     remedy: String,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<Field>,
     id: Option<Bytes>,
     close: bool,
 }
@@ -62,12 +64,17 @@ impl Rejection {
     /// Sets a header on the answer.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.0.headers.push((name, value));
+        self.0.headers.push(Field {
+            name,
+            value,
+            meet: Meet::Replace,
+        });
         self
     }
 
-    pub(crate) fn with_headers(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
-        self.0.headers.splice(0..0, headers);
+    /// What outer guards want on the answer, after our own fields.
+    pub(crate) fn with_headers(mut self, headers: Vec<Field>) -> Self {
+        self.0.headers.extend(headers);
         self
     }
 
@@ -129,8 +136,8 @@ impl Rejection {
         };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        for (name, value) in &self.0.headers {
-            headers.insert(name, value.clone());
+        for field in &self.0.headers {
+            field.clone().apply(headers);
         }
         // RFC 9113 section 8.2.2: HTTP/2 knows no such header.
         if self.0.close && request.version < http::Version::HTTP_2 {

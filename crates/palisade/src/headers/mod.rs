@@ -1,0 +1,217 @@
+//! Security headers on every answer, and no fingerprints of what stands behind.
+//!
+//! [`SecurityHeadersLayer`] is meant to stand outside every layer that refuses, so that
+//! refusals carry the headers too. A server with a [`HeaderPolicy`] of its own puts an
+//! [`OverrideLayer`] into its inner stack; the outer layer follows it on the way out.
+
+mod fingerprint;
+mod hsts;
+mod policy;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::header::HeaderName;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+pub use hsts::{Hsts, HstsError};
+pub use policy::{Builder, HeaderPolicy, PolicyError, Variant};
+
+use crate::exchange::{Connection, Exchange};
+
+/// Sets the headers of a [`HeaderPolicy`] on every answer and removes fingerprints.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct SecurityHeadersLayer {
+    policy: Arc<HeaderPolicy>,
+}
+
+impl SecurityHeadersLayer {
+    /// The layer of `policy`, for answers that bring no [`Override`].
+    pub fn new(policy: impl Into<Arc<HeaderPolicy>>) -> Self {
+        Self {
+            policy: policy.into(),
+        }
+    }
+}
+
+/// In an answer's extensions: the policy that [`SecurityHeadersLayer`] follows for this answer
+/// in place of its own.
+#[derive(Clone, Debug)]
+pub struct Override(pub Arc<HeaderPolicy>);
+
+/// In an answer's extensions: what [`Mode::Report`](crate::Mode::Report) left undone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// Headers that would have been set, or set to another value.
+    pub set: Vec<HeaderName>,
+    /// Headers that would have been removed.
+    pub removed: Vec<HeaderName>,
+}
+
+/// Marks every answer of the inner service with an [`Override`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct OverrideLayer {
+    policy: Arc<HeaderPolicy>,
+}
+
+impl OverrideLayer {
+    /// The layer that has answers follow `policy`.
+    pub fn new(policy: impl Into<Arc<HeaderPolicy>>) -> Self {
+        Self {
+            policy: policy.into(),
+        }
+    }
+}
+
+impl<S> Layer<S> for SecurityHeadersLayer {
+    type Service = SecurityHeaders<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SecurityHeaders {
+            policy: Arc::clone(&self.policy),
+            inner,
+        }
+    }
+}
+
+/// The service of [`SecurityHeadersLayer`].
+#[derive(Clone, Debug)]
+pub struct SecurityHeaders<S> {
+    policy: Arc<HeaderPolicy>,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for SecurityHeaders<S>
+where
+    S: Service<Request<B>, Response = Response<R>, Error = Infallible>,
+{
+    type Response = Response<R>;
+    type Error = Infallible;
+    type Future = SecurityHeadersFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        SecurityHeadersFuture {
+            hsts: is_tls(&request) && hsts::may_pin(&request),
+            policy: Arc::clone(&self.policy),
+            future: self.inner.call(request),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`SecurityHeaders`].
+    #[derive(Debug)]
+    pub struct SecurityHeadersFuture<F> {
+        #[pin]
+        future: F,
+        policy: Arc<HeaderPolicy>,
+        hsts: bool,
+    }
+}
+
+impl<F, R> Future for SecurityHeadersFuture<F>
+where
+    F: Future<Output = Result<Response<R>, Infallible>>,
+{
+    type Output = Result<Response<R>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut answer) = ready!(this.future.poll(cx));
+        let own = answer.extensions_mut().remove::<Override>();
+        let policy = own.as_ref().map_or(&*this.policy, |own| &own.0);
+        if let Some(reported) = policy.apply(answer.headers_mut(), *this.hsts) {
+            answer.extensions_mut().insert(reported);
+        }
+        Poll::Ready(Ok(answer))
+    }
+}
+
+impl<S> Layer<S> for OverrideLayer {
+    type Service = OverrideService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        OverrideService {
+            policy: Arc::clone(&self.policy),
+            inner,
+        }
+    }
+}
+
+/// The service of [`OverrideLayer`].
+#[derive(Clone, Debug)]
+pub struct OverrideService<S> {
+    policy: Arc<HeaderPolicy>,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for OverrideService<S>
+where
+    S: Service<Request<B>, Response = Response<R>, Error = Infallible>,
+{
+    type Response = Response<R>;
+    type Error = Infallible;
+    type Future = OverrideFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        OverrideFuture {
+            policy: Arc::clone(&self.policy),
+            future: self.inner.call(request),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`OverrideService`].
+    #[derive(Debug)]
+    pub struct OverrideFuture<F> {
+        #[pin]
+        future: F,
+        policy: Arc<HeaderPolicy>,
+    }
+}
+
+impl<F, R> Future for OverrideFuture<F>
+where
+    F: Future<Output = Result<Response<R>, Infallible>>,
+{
+    type Output = Result<Response<R>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut answer) = ready!(this.future.poll(cx));
+        answer
+            .extensions_mut()
+            .insert(Override(Arc::clone(this.policy)));
+        Poll::Ready(Ok(answer))
+    }
+}
+
+fn is_tls<B>(request: &Request<B>) -> bool {
+    let extensions = request.extensions();
+    match extensions.get::<Exchange>() {
+        Some(exchange) => exchange.connection().tls,
+        None => extensions
+            .get::<Connection>()
+            .is_some_and(|connection| connection.tls),
+    }
+}
+
+#[cfg(test)]
+mod tests;

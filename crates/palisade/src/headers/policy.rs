@@ -1,0 +1,465 @@
+//! Which headers an answer gets: said once, compiled once, applied in one pass.
+
+use std::fmt;
+
+use http::HeaderMap;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_DNS_PREFETCH_CONTROL, X_FRAME_OPTIONS,
+};
+
+use super::fingerprint::is_fingerprint;
+use super::{Hsts, HstsError, Reported};
+use crate::guard::Mode;
+
+/// The headers for answers, compiled. [`HeaderPolicy::default`] is the safe set.
+#[derive(Clone, Debug)]
+pub struct HeaderPolicy {
+    mode: Mode,
+    hsts: Option<Entry>,
+    /// Whether the upstream's own HSTS may pass where ours could stand.
+    foreign_hsts: bool,
+    html: Vec<Entry>,
+    other: Vec<Entry>,
+    /// Removed beside the fingerprints.
+    strip: Vec<HeaderName>,
+    /// Never removed as a fingerprint.
+    keep: Vec<HeaderName>,
+}
+
+/// Which answers a header is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// `text/html` and `application/xhtml+xml`.
+    Html,
+    /// Everything else, answers without a body too.
+    Other,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: HeaderName,
+    value: HeaderValue,
+    /// Whether the upstream's own value wins.
+    keep: bool,
+}
+
+impl HeaderPolicy {
+    /// A policy that starts from the defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Whether it acts, only reports, or does nothing.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Brings `answer` into line. `hsts` says whether this connection and host may be pinned.
+    pub(super) fn apply(&self, answer: &mut HeaderMap, hsts: bool) -> Option<Reported> {
+        match self.mode {
+            Mode::Enforce => {
+                self.enforce(answer, hsts);
+                None
+            }
+            Mode::Off => None,
+            Mode::Report => Some(self.report(answer, hsts)),
+        }
+    }
+
+    fn enforce(&self, answer: &mut HeaderMap, hsts: bool) {
+        let entries = self.entries(answer);
+        while let Some(name) = self.first_doomed(answer, hsts) {
+            answer.remove(name);
+        }
+        answer.reserve(entries.len() + 1);
+        for entry in entries.iter().chain(self.hsts.iter().filter(|_| hsts)) {
+            if !(entry.keep && answer.contains_key(&entry.name)) {
+                answer.insert(&entry.name, entry.value.clone());
+            }
+        }
+    }
+
+    fn report(&self, answer: &HeaderMap, hsts: bool) -> Reported {
+        let entries = self.entries(answer).iter();
+        Reported {
+            set: entries
+                .chain(self.hsts.iter().filter(|_| hsts))
+                .filter(|entry| !entry.holds(answer))
+                .map(|entry| entry.name.clone())
+                .collect(),
+            removed: answer
+                .keys()
+                .filter(|name| self.is_doomed(name, hsts))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    fn entries(&self, answer: &HeaderMap) -> &[Entry] {
+        match Variant::of(answer) {
+            Variant::Html => &self.html,
+            Variant::Other => &self.other,
+        }
+    }
+
+    fn first_doomed(&self, answer: &HeaderMap, hsts: bool) -> Option<HeaderName> {
+        answer
+            .keys()
+            .find(|name| self.is_doomed(name, hsts))
+            .cloned()
+    }
+
+    fn is_doomed(&self, name: &HeaderName, hsts: bool) -> bool {
+        if is_fingerprint(name.as_str()) {
+            return !self.keep.contains(name);
+        }
+        // An upstream that knows TLS itself must not pin localhost through us either.
+        name == STRICT_TRANSPORT_SECURITY && !(hsts && self.foreign_hsts)
+            || self.strip.contains(name)
+    }
+}
+
+impl Default for HeaderPolicy {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Enforce,
+            hsts: Some(Entry::new(
+                STRICT_TRANSPORT_SECURITY,
+                HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+            )),
+            foreign_hsts: false,
+            html: Entry::defaults(Variant::Html),
+            other: Entry::defaults(Variant::Other),
+            strip: Vec::new(),
+            keep: Vec::new(),
+        }
+    }
+}
+
+impl Entry {
+    const fn new(name: HeaderName, value: HeaderValue) -> Self {
+        Self {
+            name,
+            value,
+            keep: false,
+        }
+    }
+
+    /// Whether `answer` already says what we would have it say.
+    fn holds(&self, answer: &HeaderMap) -> bool {
+        let mut there = answer.get_all(&self.name).iter();
+        match (there.next(), there.next()) {
+            (None, _) => false,
+            (Some(value), None) => self.keep || *value == self.value,
+            (Some(_), Some(_)) => self.keep,
+        }
+    }
+
+    fn defaults(variant: Variant) -> Vec<Self> {
+        let (referrer, csp) = match variant {
+            Variant::Html => ("strict-origin-when-cross-origin", HTML_CSP),
+            Variant::Other => ("no-referrer", OTHER_CSP),
+        };
+        let entry = |name, value| Self::new(name, HeaderValue::from_static(value));
+        vec![
+            entry(X_FRAME_OPTIONS, "DENY"),
+            entry(X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            entry(REFERRER_POLICY, referrer),
+            entry(CONTENT_SECURITY_POLICY, csp),
+            entry(
+                HeaderName::from_static("permissions-policy"),
+                "camera=(), microphone=(), geolocation=(), payment=()",
+            ),
+            entry(
+                HeaderName::from_static("cross-origin-resource-policy"),
+                "same-origin",
+            ),
+            entry(
+                HeaderName::from_static("cross-origin-opener-policy"),
+                "same-origin",
+            ),
+            entry(HeaderName::from_static("origin-agent-cluster"), "?1"),
+            entry(
+                HeaderName::from_static("x-permitted-cross-domain-policies"),
+                "none",
+            ),
+            entry(X_DNS_PREFETCH_CONTROL, "off"),
+            Self {
+                keep: true,
+                ..entry(CACHE_CONTROL, "no-store")
+            },
+        ]
+    }
+}
+
+const HTML_CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data:; connect-src 'self'; font-src 'self'; object-src 'none'; \
+     base-uri 'self'; form-action 'self'; frame-ancestors 'none'; upgrade-insecure-requests";
+
+const OTHER_CSP: &str =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+impl Variant {
+    /// By the first Content-Type: that is the one a browser that has two would take or refuse.
+    fn of(answer: &HeaderMap) -> Self {
+        let html = answer.get(CONTENT_TYPE).is_some_and(|value| {
+            let value = value.as_bytes();
+            is_media_type(value, b"text/html") || is_media_type(value, b"application/xhtml+xml")
+        });
+        if html { Self::Html } else { Self::Other }
+    }
+}
+
+/// Whether `value` is `media_type`, with any parameters (RFC 9110 section 8.3.1).
+fn is_media_type(value: &[u8], media_type: &[u8]) -> bool {
+    let value = value.trim_ascii_start();
+    value
+        .get(..media_type.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(media_type))
+        && value[media_type.len()..]
+            .first()
+            .is_none_or(|byte| matches!(byte, b';' | b' ' | b'\t' | b','))
+}
+
+/// Builds a [`HeaderPolicy`] out of the defaults. Later calls win over earlier ones.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    policy: HeaderPolicy,
+    hsts: Option<Hsts>,
+    keep_hsts: bool,
+    misuse: Option<PolicyError>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            policy: HeaderPolicy::default(),
+            hsts: Some(Hsts::default()),
+            keep_hsts: false,
+            misuse: None,
+        }
+    }
+}
+
+impl Builder {
+    /// Acts (the default), only reports, or does nothing.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.policy.mode = mode;
+        self
+    }
+
+    /// What `Strict-Transport-Security` says; `None`: we set none, and the upstream's own passes
+    /// where ours could stand.
+    pub fn hsts(mut self, hsts: Option<Hsts>) -> Self {
+        self.hsts = hsts;
+        self
+    }
+
+    /// Sets `name: value` on every answer, in place of the default or beside the defaults.
+    pub fn set(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.set_for(Variant::Html, name.clone(), value.clone())
+            .set_for(Variant::Other, name, value)
+    }
+
+    /// As [`set`](Self::set), on answers of one variant.
+    pub fn set_for(mut self, variant: Variant, name: HeaderName, value: HeaderValue) -> Self {
+        if is_reserved(&name) {
+            self.misuse = Some(PolicyError::Reserved(name));
+            return self;
+        }
+        let entries = self.policy.variant(variant);
+        match entries.iter_mut().find(|entry| entry.name == name) {
+            Some(entry) => entry.value = value,
+            None => entries.push(Entry::new(name, value)),
+        }
+        self
+    }
+
+    /// Leaves `name` alone: we do not set it, and the upstream's own passes.
+    pub fn omit(mut self, name: &HeaderName) -> Self {
+        if name == STRICT_TRANSPORT_SECURITY {
+            return self.hsts(None);
+        }
+        for variant in [Variant::Html, Variant::Other] {
+            self.policy
+                .variant(variant)
+                .retain(|entry| entry.name != name);
+        }
+        self
+    }
+
+    /// Where the upstream sets `name` itself, its value wins; a fingerprint named here passes.
+    /// `Cache-Control` is kept by default.
+    pub fn keep(mut self, name: HeaderName) -> Self {
+        self.keep_hsts |= name == STRICT_TRANSPORT_SECURITY;
+        self.each_entry(&name, |entry| entry.keep = true);
+        self.policy.strip.retain(|stripped| *stripped != name);
+        self.policy.keep.push(name);
+        self
+    }
+
+    /// Ours wins even where the upstream sets `name` itself: undoes [`keep`](Self::keep).
+    pub fn replace(mut self, name: &HeaderName) -> Self {
+        self.keep_hsts &= name != STRICT_TRANSPORT_SECURITY;
+        self.each_entry(name, |entry| entry.keep = false);
+        self.policy.keep.retain(|kept| kept != name);
+        self
+    }
+
+    /// Removes the upstream's `name`, as if it were a fingerprint.
+    pub fn strip(mut self, name: HeaderName) -> Self {
+        if is_reserved(&name) && name != STRICT_TRANSPORT_SECURITY {
+            self.misuse = Some(PolicyError::Reserved(name));
+            return self;
+        }
+        self.policy.keep.retain(|kept| *kept != name);
+        self.policy.strip.push(name);
+        self
+    }
+
+    /// The compiled policy.
+    ///
+    /// # Errors
+    /// HSTS preload without its conditions; a header that is not ours to set or to strip.
+    pub fn build(self) -> Result<HeaderPolicy, PolicyError> {
+        let mut policy = self.policy;
+        if let Some(misuse) = self.misuse {
+            return Err(misuse);
+        }
+        policy.foreign_hsts = self.keep_hsts || self.hsts.is_none();
+        policy.hsts = match self.hsts {
+            None => None,
+            Some(hsts) => Some(Entry {
+                keep: self.keep_hsts,
+                ..Entry::new(STRICT_TRANSPORT_SECURITY, hsts.value()?)
+            }),
+        };
+        Ok(policy)
+    }
+
+    fn each_entry(&mut self, name: &HeaderName, mut change: impl FnMut(&mut Entry)) {
+        for variant in [Variant::Html, Variant::Other] {
+            self.policy
+                .variant(variant)
+                .iter_mut()
+                .filter(|entry| entry.name == name)
+                .for_each(&mut change);
+        }
+    }
+}
+
+impl HeaderPolicy {
+    fn variant(&mut self, variant: Variant) -> &mut Vec<Entry> {
+        match variant {
+            Variant::Html => &mut self.html,
+            Variant::Other => &mut self.other,
+        }
+    }
+}
+
+/// Headers that frame the message or have rules of their own here.
+fn is_reserved(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "content-encoding"
+            | "content-length"
+            | "content-type"
+            | "date"
+            | "keep-alive"
+            | "mcp-session-id"
+            | "strict-transport-security"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    ) || name.as_str().starts_with("access-control-")
+}
+
+/// Why a [`Builder`] gives no policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The HSTS settings contradict each other.
+    Hsts(HstsError),
+    /// This header frames the message, or has settings of its own (HSTS, CORS).
+    Reserved(HeaderName),
+}
+
+impl From<HstsError> for PolicyError {
+    fn from(error: HstsError) -> Self {
+        Self::Hsts(error)
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hsts(error) => error.fmt(f),
+            Self::Reserved(name) => write!(
+                f,
+                "`{name}` cannot be set or stripped among the security headers: it frames the \
+                 message or has settings of its own; remove it here"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_is_told_from_the_rest() {
+        for (value, html) in [
+            ("text/html", true),
+            ("Text/HTML; charset=utf-8", true),
+            ("text/html ;charset=utf-8", true),
+            (" text/html", true),
+            ("text/html,application/json", true),
+            ("application/xhtml+xml", true),
+            ("text/htmlx", false),
+            ("text/plain", false),
+            ("application/json", false),
+            ("image/svg+xml", false),
+            ("", false),
+        ] {
+            let mut answer = HeaderMap::new();
+            answer.insert(CONTENT_TYPE, HeaderValue::from_static(value));
+            assert_eq!(Variant::of(&answer) == Variant::Html, html, "{value:?}");
+        }
+        assert_eq!(Variant::of(&HeaderMap::new()), Variant::Other);
+    }
+
+    // REQ: S-3
+    #[test]
+    fn build_refuses_contradictions() {
+        let preload = Hsts {
+            preload: true,
+            include_subdomains: false,
+            ..Hsts::default()
+        };
+        let error = HeaderPolicy::builder().hsts(Some(preload)).build();
+        assert_eq!(
+            error.err(),
+            Some(PolicyError::Hsts(HstsError::PreloadWithoutSubdomains))
+        );
+        // The same by the back door.
+        for name in [
+            STRICT_TRANSPORT_SECURITY,
+            http::header::CONTENT_LENGTH,
+            http::header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        ] {
+            let value = HeaderValue::from_static("max-age=1; preload");
+            let error = HeaderPolicy::builder().set(name.clone(), value).build();
+            assert_eq!(error.err(), Some(PolicyError::Reserved(name)));
+        }
+        let stripped = HeaderPolicy::builder().strip(CONTENT_TYPE).build();
+        assert_eq!(stripped.err(), Some(PolicyError::Reserved(CONTENT_TYPE)));
+    }
+}
