@@ -6,6 +6,9 @@
 //! [`GuardLayer`] turns a guard, or a tuple of guards, into a layer; refusals are one type,
 //! [`Rejection`], which travels in the response's extensions.
 
+pub mod authority;
+pub mod host;
+
 mod answer;
 mod exchange;
 mod guard;
