@@ -35,6 +35,14 @@ pub trait Guard: Send + Sync + 'static {
 
 /// A guard that has a [`Mode`]: policy, not a protection of a parser or of a proof.
 pub trait Optional: Guard + Sized {
+    /// What this guard refuses in every mode, because it protects a parser; nothing by default.
+    ///
+    /// # Errors
+    /// The refusal, one of those of [`Guard::admit`].
+    fn admit_always(&self, _head: &mut Parts) -> Result<(), Rejection> {
+        Ok(())
+    }
+
     /// Runs this guard in `mode`.
     fn with_mode(self, mode: Mode) -> Moded<Self> {
         Moded { guard: self, mode }
@@ -101,7 +109,7 @@ impl Admit {
         inner
     }
 
-    fn apply(&mut self, answer: &mut http::HeaderMap) {
+    pub(crate) fn apply(&mut self, answer: &mut http::HeaderMap) {
         for field in self.headers.drain(..) {
             field.apply(answer);
         }
@@ -119,11 +127,12 @@ impl<G: Optional> Guard for Moded<G> {
     fn admit(&self, head: &mut Parts) -> Result<Admit, Rejection> {
         match self.mode {
             Mode::Enforce => self.guard.admit(head),
-            Mode::Off => Ok(Admit::pass()),
-            Mode::Report => Ok(self.guard.admit(head).unwrap_or_else(|rejection| {
+            Mode::Off => self.guard.admit_always(head).map(|()| Admit::pass()),
+            Mode::Report => self.guard.admit(head).or_else(|rejection| {
+                self.guard.admit_always(head)?;
                 Exchange::of(head).report(&rejection);
-                Admit::pass()
-            })),
+                Ok(Admit::pass())
+            }),
         }
     }
 }
@@ -153,6 +162,13 @@ tuple_guard!(A, B, C);
 tuple_guard!(A, B, C, D);
 tuple_guard!(A, B, C, D, E);
 tuple_guard!(A, B, C, D, E, F);
+
+/// Admits everything.
+impl Guard for () {
+    fn admit(&self, _head: &mut Parts) -> Result<Admit, Rejection> {
+        Ok(Admit::pass())
+    }
+}
 
 impl<G: Guard> Guard for Arc<G> {
     fn admit(&self, head: &mut Parts) -> Result<Admit, Rejection> {

@@ -6,13 +6,21 @@
 //! [`GuardLayer`] turns a guard, or a tuple of guards, into a layer; refusals are one type,
 //! [`Rejection`], which travels in the response's extensions.
 
+pub mod authority;
+pub mod host;
+
+pub mod audit;
+pub mod authority;
+pub mod headers;
+pub mod host;
+pub mod mcp;
+pub mod request_id;
+
 mod answer;
 mod exchange;
 mod field;
 mod guard;
-pub mod headers;
 mod rejection;
-pub mod request_id;
 
 pub use answer::Answer;
 pub use exchange::{Call, CallOutcome, Connection, Exchange, Facts, RequestId, Text};
