@@ -1,1 +1,3 @@
 //! palisade-gateway
+
+pub mod config;
