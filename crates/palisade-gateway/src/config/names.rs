@@ -1,0 +1,613 @@
+//! Hosts, URLs, origins and paths as they are written in the configuration, checked for shape.
+//!
+//! Reading is strict and pure. What is wrong comes back as a [`Fault`]: the cause and, where one
+//! is known, the text that was probably meant.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A name or address that `Host` may carry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostEntry {
+    /// In lower case, without a trailing dot; an IPv6 address in brackets, in its shortest form.
+    pub host: String,
+    /// `None`: on any port.
+    pub port: Option<u16>,
+}
+
+/// An absolute `http` or `https` URL without user, query and fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUrl {
+    /// `https` or `http`.
+    pub https: bool,
+    /// As in [`HostEntry`].
+    pub host: String,
+    /// The port, where it is not the scheme's own.
+    pub port: Option<u16>,
+    /// Begins with a slash.
+    pub path: String,
+}
+
+/// An entry of `origins`: lower case, of the right shape, not compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginPattern {
+    /// The origin or pattern.
+    pub text: String,
+    /// What it is.
+    pub kind: OriginKind,
+}
+
+/// What an entry of `origins` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OriginKind {
+    /// `https://app.example.com`: compared by scheme, host and port.
+    Exact,
+    /// `chrome-extension://…` and the like: compared as written.
+    Opaque,
+    /// `https://*.app.example.com`: the star is one label of `[a-z0-9-]`.
+    Tenant,
+}
+
+/// An entry of `origin_regexes`, checked for shape, not compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginRegex {
+    /// The expression without its own outer anchors; to be compiled as `^(?:text)$`.
+    pub text: String,
+}
+
+/// What is wrong with a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// A sentence.
+    pub cause: String,
+    /// What to do.
+    pub remedy: Option<String>,
+}
+
+/// The schemes of browser extensions and of webviews, whose origins are compared as written.
+const OPAQUE_SCHEMES: [&str; 8] = [
+    "app",
+    "capacitor",
+    "chrome-extension",
+    "moz-extension",
+    "ms-browser-extension",
+    "safari-web-extension",
+    "tauri",
+    "vscode-webview",
+];
+
+impl HostEntry {
+    /// Reads `name`, `name:port`, `address`, `address:port`, `[address]` or `[address]:port`.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        if text.contains("://") {
+            let meant = text.split_once("://").map_or("", |(_, rest)| rest);
+            let meant = meant.split('/').next().unwrap_or_default();
+            return Err(Fault::meant("a host has no scheme", meant));
+        }
+        if text == "*" {
+            return Err(Fault::new(
+                "`*` would accept every host, which is what DNS rebinding needs",
+                "name each public host",
+            ));
+        }
+        if text.contains('*') {
+            return Err(Fault::new("a host is a name, not a pattern", "name each public host"));
+        }
+        if let Ok(address) = text.parse::<Ipv6Addr>() {
+            return Ok(Self {
+                host: format!("[{address}]"),
+                port: None,
+            });
+        }
+        let (host, port) = split_port(text)?;
+        Ok(Self {
+            host: host_name(host)?,
+            port: port.map(port_number).transpose()?,
+        })
+    }
+}
+
+impl fmt::Display for HostEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => f.write_str(&self.host),
+        }
+    }
+}
+
+impl HttpUrl {
+    /// Reads an absolute URL.
+    ///
+    /// # Errors
+    /// A [`Fault`]; it never repeats a user part or a query, which may hold secrets.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(if text.is_empty() || text.contains(['@', '?', ' ']) {
+                Fault::new("it is not an absolute URL", "write it as `http://host:port/path`")
+            } else {
+                Fault::meant("it has no scheme", &format!("http://{text}"))
+            });
+        };
+        let https = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            _ => {
+                return Err(Fault::new(
+                    "its scheme is neither `http` nor `https`",
+                    "write it as `http://host:port/path` or `https://host/path`",
+                ));
+            }
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        if authority.contains('@') {
+            return Err(Fault::new(
+                "it holds a user name or a password",
+                "take the part before `@` out",
+            ));
+        }
+        if path.contains('?') {
+            return Err(Fault::new("it has a query", "take the part from `?` on out"));
+        }
+        if path.contains('#') {
+            return Err(Fault::new("it has a fragment", "take the part from `#` on out"));
+        }
+        let path = if path.is_empty() { "/" } else { path };
+        request_path(path)?;
+        let (host, port) = split_port(authority)?;
+        let port = port.map(port_number).transpose()?;
+        if port == Some(0) {
+            return Err(Fault::new("port 0 cannot be called", "name the port the server listens on"));
+        }
+        Ok(Self {
+            https,
+            host: host_name(host)?,
+            port: port.filter(|port| *port != if https { 443 } else { 80 }),
+            path: path.to_owned(),
+        })
+    }
+
+    /// `http` or `https`.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
+
+    /// The port, the scheme's own included.
+    #[must_use]
+    pub fn port_or_default(&self) -> u16 {
+        self.port.unwrap_or(if self.https { 443 } else { 80 })
+    }
+
+    /// `host` or `host:port`, as a `Host` field carries it.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.port
+            .map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
+    }
+
+    /// The origin (RFC 6454) of this URL.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme(), self.authority())
+    }
+
+    /// Whether it names this machine: `localhost`, a name below it, or a loopback address.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        loopback_host(&self.host)
+    }
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin(), self.path)
+    }
+}
+
+impl OriginPattern {
+    /// Reads an origin, a tenant pattern, or an extension's origin.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        if text == "*" {
+            return Err(Fault::new(
+                "`*` would let every web site in",
+                "name each origin, such as `https://app.example.com`",
+            ));
+        }
+        if text.eq_ignore_ascii_case("null") {
+            return Err(Fault::new(
+                "`null` is the origin of every sandboxed frame and local file",
+                "take it out",
+            ));
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(if text.contains(['*', ' ', '/']) || text.is_empty() {
+                Fault::new("it has no scheme", "write it as `https://app.example.com`")
+            } else {
+                Fault::meant("it has no scheme", &format!("https://{text}"))
+            });
+        };
+        let scheme = scheme.to_ascii_lowercase();
+        if scheme != "http" && scheme != "https" {
+            return Self::opaque(&scheme, rest);
+        }
+        if let Some((authority, path)) = rest.split_once('/') {
+            let cause = if path.is_empty() {
+                "an origin ends after the host, without a slash"
+            } else {
+                "an origin has no path"
+            };
+            return Err(Fault::meant(cause, &format!("{scheme}://{authority}")));
+        }
+        if rest.contains(['?', '#', '@']) {
+            return Err(Fault::new(
+                "an origin is a scheme, a host and a port, and nothing else",
+                "write it as `https://app.example.com`",
+            ));
+        }
+        let (host, port) = split_port(rest)?;
+        if port == Some("*") {
+            return Err(Fault::new(
+                "a port is a number, not a pattern",
+                "name the port, or use `--dev`, which lets every loopback port in",
+            ));
+        }
+        let port = port.map(port_number).transpose()?;
+        let default_port = if scheme == "https" { 443 } else { 80 };
+        let port = port
+            .filter(|port| *port != default_port)
+            .map(|port| format!(":{port}"))
+            .unwrap_or_default();
+        if !host.contains('*') {
+            let host = host_name(host)?;
+            return Ok(Self {
+                text: format!("{scheme}://{host}{port}"),
+                kind: OriginKind::Exact,
+            });
+        }
+        let base = tenant_base(host)?;
+        if scheme == "http" && !loopback_host(&base) {
+            return Err(Fault::meant(
+                "a pattern off loopback must demand `https`",
+                &format!("https://*.{base}{port}"),
+            ));
+        }
+        Ok(Self {
+            text: format!("{scheme}://*.{base}{port}"),
+            kind: OriginKind::Tenant,
+        })
+    }
+
+    /// Whether it is plain HTTP off loopback: allowed when exact, and worth a warning.
+    #[must_use]
+    pub fn is_plaintext_remote(&self) -> bool {
+        self.kind == OriginKind::Exact
+            && self
+                .text
+                .strip_prefix("http://")
+                .and_then(|authority| split_port(authority).ok())
+                .is_some_and(|(host, _)| !loopback_host(host))
+    }
+
+    fn opaque(scheme: &str, rest: &str) -> Result<Self, Fault> {
+        if !OPAQUE_SCHEMES.contains(&scheme) {
+            return Err(Fault::new(
+                "its scheme is neither `http`, `https` nor that of an extension or a webview",
+                &format!("use one of http, https, {}", OPAQUE_SCHEMES.join(", ")),
+            ));
+        }
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        if rest.is_empty() || !rest.bytes().all(plain) {
+            return Err(Fault::new(
+                "an extension's origin is its scheme and its id, and nothing else",
+                &format!("write it as `{scheme}://id`"),
+            ));
+        }
+        Ok(Self {
+            text: format!("{scheme}://{rest}"),
+            kind: OriginKind::Opaque,
+        })
+    }
+}
+
+impl fmt::Display for OriginPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl OriginRegex {
+    /// Reads an expression. It needs no anchors, since it is anchored by construction; what is
+    /// looked for here is what anchoring cannot mend.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let inner = text.strip_prefix('^').unwrap_or(text);
+        let inner = match inner.strip_suffix('$') {
+            Some(stripped) if !ends_in_escape(stripped) => stripped,
+            _ => inner,
+        };
+        if inner.len() > 1024 {
+            return Err(Fault::new("it is longer than 1,024 bytes", "split it into several"));
+        }
+        if has_top_level_alternation(inner) {
+            return Err(Fault::new(
+                "an alternative outside parentheses would escape the demand for `https`",
+                "write each alternative as an entry of its own, or put parentheses round it",
+            ));
+        }
+        let Some((https, rest)) = inner
+            .strip_prefix("https://")
+            .map(|rest| (true, rest))
+            .or_else(|| inner.strip_prefix("http://").map(|rest| (false, rest)))
+        else {
+            return Err(Fault::new(
+                "it must begin with `https://`, letter by letter",
+                r"write it as `https://[a-z0-9-]+\.example\.com`",
+            ));
+        };
+        if !https && !begins_with_loopback(rest) {
+            return Err(Fault::new(
+                "a pattern off loopback must demand `https`",
+                "begin it with `https://`",
+            ));
+        }
+        let bytes = rest.as_bytes();
+        for (index, pair) in bytes.windows(2).enumerate() {
+            let escaped = ends_in_escape(&rest[..index]);
+            if !escaped && pair[0] == b'.' && matches!(pair[1], b'*' | b'+' | b'{') {
+                return Err(Fault::new(
+                    "`.` with a repetition matches anything, such as `evil-example.com`",
+                    r"write one label as `[a-z0-9-]+` and the dot after it as `\.`",
+                ));
+            }
+        }
+        if https && !rest.contains(r"\.") && !begins_with_loopback(rest) {
+            return Err(Fault::new(
+                "it names no domain: a dot of a host name is written `\\.`",
+                r"write it as `https://[a-z0-9-]+\.example\.com`",
+            ));
+        }
+        Ok(Self {
+            text: inner.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for OriginRegex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Fault {
+    /// A fault with a remedy.
+    pub(super) fn new(cause: &str, remedy: &str) -> Self {
+        Self {
+            cause: cause.to_owned(),
+            remedy: Some(remedy.to_owned()),
+        }
+    }
+
+    fn meant(cause: &str, text: &str) -> Self {
+        if text.is_empty() {
+            return Self {
+                cause: cause.to_owned(),
+                remedy: None,
+            };
+        }
+        Self::new(cause, &format!("write \"{text}\""))
+    }
+}
+
+/// Whether the address is loopback, also in the IPv4-mapped form.
+#[must_use]
+pub fn loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
+    }
+}
+
+/// Reads a server's `path`: a prefix that ends on a segment.
+///
+/// # Errors
+/// A [`Fault`].
+pub(super) fn route_path(text: &str) -> Result<String, Fault> {
+    if !text.starts_with('/') {
+        return Err(Fault::meant("a path begins with `/`", &format!("/{text}")));
+    }
+    if text.contains(['?', '#']) {
+        return Err(Fault::new("a path has neither query nor fragment", "write the path alone"));
+    }
+    if text.contains('*') {
+        return Err(Fault::new(
+            "a path is a prefix already and takes no pattern",
+            "leave the `*` out",
+        ));
+    }
+    if text.len() > 1 && text.ends_with('/') {
+        return Err(Fault::meant("a path ends on a segment, without a slash", text.trim_end_matches('/')));
+    }
+    request_path(text)?;
+    Ok(text.to_owned())
+}
+
+/// A path that no two readers can normalise differently.
+fn request_path(path: &str) -> Result<(), Fault> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%/".contains(&b);
+    if !path.bytes().all(allowed) {
+        return Err(Fault::new(
+            "its path holds a character that a URL must encode",
+            "write it percent-encoded",
+        ));
+    }
+    let lower = path.to_ascii_lowercase();
+    if ["%2f", "%5c", "%2e"].iter().any(|encoded| lower.contains(encoded)) {
+        return Err(Fault::new(
+            "its path holds an encoded slash, backslash or dot, which two readers may read differently",
+            "write it without",
+        ));
+    }
+    if lower.split('%').skip(1).any(|rest| {
+        let mut digits = rest.bytes().take(2);
+        !matches!((digits.next(), digits.next()), (Some(a), Some(b)) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+    }) {
+        return Err(Fault::new("its path holds a `%` without two hexadecimal digits", "write `%25`"));
+    }
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        if segment == "." || segment == ".." {
+            return Err(Fault::new("its path holds a dot segment", "write the path without it"));
+        }
+        if segment.is_empty() && segments.peek().is_some() {
+            return Err(Fault::new("its path holds an empty segment", "write one slash, not two"));
+        }
+    }
+    Ok(())
+}
+
+/// Splits `host`, `host:port`, `[v6]` and `[v6]:port`.
+fn split_port(authority: &str) -> Result<(&str, Option<&str>), Fault> {
+    if authority.starts_with('[') {
+        let Some(end) = authority.find(']') else {
+            return Err(Fault::new("the `]` of the IPv6 address is missing", "write it as `[::1]`"));
+        };
+        let (host, rest) = authority.split_at(end + 1);
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err(Fault::new("after the `]` only `:port` may follow", "write it as `[::1]:8080`")),
+        };
+    }
+    match authority.split_once(':') {
+        Some((_, port)) if port.contains(':') => Err(Fault::new(
+            "an IPv6 address stands in brackets",
+            "write it as `[::1]` or `[::1]:8080`",
+        )),
+        Some((host, port)) => Ok((host, Some(port))),
+        None => Ok((authority, None)),
+    }
+}
+
+fn port_number(text: &str) -> Result<u16, Fault> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Fault::new("its port is not a number", "write a port between 1 and 65535"));
+    }
+    text.parse()
+        .map_err(|_| Fault::new("its port is above 65535", "write a port between 1 and 65535"))
+}
+
+/// A host in its one spelling, or what is wrong with it.
+fn host_name(host: &str) -> Result<String, Fault> {
+    if let Some(inner) = host.strip_prefix('[') {
+        let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+        return address
+            .map(|address| format!("[{address}]"))
+            .ok_or_else(|| Fault::new("what stands in brackets is not an IPv6 address", "write it as `[::1]`"));
+    }
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    if host.is_empty() {
+        return Err(Fault::new("its host is empty", "write the host's name or address"));
+    }
+    if !host.is_ascii() {
+        return Err(Fault::new(
+            "its host has letters beyond ASCII",
+            "write it in its punycode form (`xn--…`)",
+        ));
+    }
+    let last = host.rsplit('.').next().unwrap_or_default();
+    // WHATWG URL: a host whose last label is a number is an IPv4 address in some reader's eyes.
+    if !last.is_empty() && (last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x")) {
+        return host
+            .parse::<Ipv4Addr>()
+            .map(|address| address.to_string())
+            .map_err(|_| Fault::new("its host is not an IPv4 address in four decimal parts", "write it as `127.0.0.1`"));
+    }
+    let good_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if host.len() > 253 || !host.split('.').all(good_label) {
+        return Err(Fault::new(
+            "its host is not a host name",
+            "write letters, digits and `-`, separated by dots",
+        ));
+    }
+    Ok(host)
+}
+
+/// The part after `*.`, if the star is the whole left-most label and the only one.
+fn tenant_base(host: &str) -> Result<String, Fault> {
+    let Some(base) = host.strip_prefix("*.") else {
+        return Err(Fault::new(
+            "the `*` must be the whole first label",
+            "write it as `https://*.app.example.com`",
+        ));
+    };
+    if base.contains('*') {
+        return Err(Fault::new("only one `*` is allowed", "write it as `https://*.app.example.com`"));
+    }
+    let base = host_name(base)?;
+    if base.parse::<IpAddr>().is_ok() || base.starts_with('[') {
+        return Err(Fault::new("an address has no subdomains", "name the address exactly"));
+    }
+    if !base.contains('.') && base != "localhost" {
+        return Err(Fault::new(
+            "the pattern would match every domain below a top-level domain",
+            "name the domain as well, such as `https://*.example.com`",
+        ));
+    }
+    Ok(base)
+}
+
+fn loopback_host(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || bare.parse::<IpAddr>().is_ok_and(loopback)
+}
+
+/// Whether the expression pins a loopback host before anything that could widen it.
+fn begins_with_loopback(rest: &str) -> bool {
+    ["localhost", r"127\.0\.0\.1", r"\[::1\]"].iter().any(|host| {
+        rest.strip_prefix(host)
+            .is_some_and(|after| after.is_empty() || after.starts_with(':') || after.starts_with("(:") || after.starts_with("(?::"))
+    })
+}
+
+fn ends_in_escape(text: &str) -> bool {
+    text.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1
+}
+
+fn has_top_level_alternation(text: &str) -> bool {
+    let (mut depth, mut class, mut escaped) = (0_i32, false, false);
+    for byte in text.bytes() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match byte {
+            b'\\' => escaped = true,
+            b'[' => class = true,
+            b']' => class = false,
+            b'(' if !class => depth += 1,
+            b')' if !class => depth -= 1,
+            b'|' if !class && depth <= 0 => return true,
+            _ => {}
+        }
+    }
+    false
+}
