@@ -2,6 +2,7 @@
 //! [`palisade`].
 
 pub mod certs;
+pub mod config;
 pub mod listen;
 pub mod path;
 pub mod upstream;
