@@ -1,1 +1,36 @@
-//! palisade-audit
+//! Palisade's audit record: its shape, its redaction, its sinks. No HTTP in here.
+//!
+//! * [`Record`] is one line of newline-delimited JSON, borrowed from whoever handles the call.
+//! * [`redact_json`] and [`redact_text`] take secrets and personal data out before anything is written.
+//! * [`Log`] carries records from the worker threads to a sink by one writer thread; what the sink
+//!   does not take shows as an error and in [`Handle::healthy`], never as silence.
+//!
+//! ```
+//! use palisade_audit::{Actor, Config, Log, Outcome, Record, SinkConfig};
+//! use std::time::{Duration, SystemTime};
+//!
+//! let log = Log::open(Config::new(SinkConfig::Stdout))?;
+//! let handle = log.handle(); // one per worker thread
+//! let mut record = Record::new(SystemTime::now(), "req-1");
+//! record.actor = Actor { id: Some("alice"), ip: None };
+//! record.tool = Some("add");
+//! record.args = Some(br#"{"a":1,"token":"ghp_0123456789abcdef0123456789abcdef0123"}"#);
+//! record.outcome = Some(Outcome::Ok);
+//! handle.append(&record)?;
+//! log.close(Duration::from_secs(5))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod digest;
+mod escape;
+mod log;
+mod record;
+mod redact;
+mod sink;
+mod stamp;
+
+pub use digest::Fingerprint;
+pub use log::{AppendError, Change, Config, FlushError, Handle, Log, OnChange, Status};
+pub use record::{ARGS_MAX, Actor, Bytes, ERROR_MAX, Encoder, Outcome, Phase, Record};
+pub use redact::{redact_json, redact_text};
+pub use sink::{OpenError, SinkConfig};

@@ -1,0 +1,362 @@
+//! One record, one line.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use crate::digest::Fingerprint;
+use crate::escape::push_string;
+use crate::redact::{self, Aim, MARGIN, Scratch, cut_bytes};
+use crate::stamp::Stamp;
+
+/// Arguments above this many bytes are replaced by their length and SHA-256.
+pub const ARGS_MAX: usize = 64 * 1024;
+
+/// An error's text is cut to this many characters.
+pub const ERROR_MAX: usize = 500;
+
+/// What is known of one call, request, refusal or stream, borrowed from whoever handles it.
+///
+/// [`Record::encode`] writes it as one line of JSON. The nine names of the documents (`timestamp`, `requestId`,
+/// `actor`, `tool`, `args`, `outcome`, `error`, `durationMs`, `serverVersion`) stand in every line, `null` where
+/// nothing is known; the others only where they say something.
+///
+/// What a peer wrote is redacted, escaped and bounded here; hand it over as it came.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Record<'a> {
+    /// `timestamp`: when the call came in; RFC 3339, UTC, milliseconds.
+    pub timestamp: SystemTime,
+    /// `requestId`; 128 bytes at most.
+    pub request_id: &'a str,
+    /// `phase`: absent for a record that tells a whole call.
+    pub phase: Option<Phase>,
+    /// `actor`.
+    pub actor: Actor<'a>,
+    /// `tool`: of the message's body, for `tools/call`; 256 bytes at most.
+    pub tool: Option<&'a str>,
+    /// `args`: the raw JSON span of the call's arguments, redacted on the way; see [`ARGS_MAX`].
+    pub args: Option<&'a [u8]>,
+    /// `outcome`: `null` before there is one.
+    pub outcome: Option<Outcome>,
+    /// `error`: what went wrong, in words; redacted, cut to [`ERROR_MAX`] characters.
+    pub error: Option<&'a str>,
+    /// `durationMs`: whole milliseconds.
+    pub duration: Option<Duration>,
+    /// `serverVersion`: the upstream's; `unknown` where it is not.
+    pub server_version: Option<&'a str>,
+    /// `gatewayVersion`.
+    pub gateway_version: Option<&'a str>,
+    /// `session`: a session's id works like a bearer token, so only its fingerprint is ever written.
+    pub session: Option<Fingerprint>,
+    /// `server`: the name of the upstream in the configuration.
+    pub server: Option<&'a str>,
+    /// `method`: of the message's body; 128 bytes at most.
+    pub method: Option<&'a str>,
+    /// `revision`: of the protocol; 32 bytes at most.
+    pub revision: Option<&'a str>,
+    /// `authMethod`: such as `bearer`, `api_key`, `certificate`.
+    pub auth_method: Option<&'a str>,
+    /// `traceId`: of W3C trace context; 64 bytes at most.
+    pub trace_id: Option<&'a str>,
+    /// `bytes`.
+    pub bytes: Option<Bytes>,
+    /// `status`: the HTTP status sent to the client.
+    pub status: Option<u16>,
+    /// `reason`: the rejection's code, for refusals.
+    pub reason: Option<&'a str>,
+    /// `reported`: codes of the rejections that `report` mode let pass; the first 16.
+    pub reported: &'a [&'a str],
+    /// `count`: how many like events this line stands for, where refusals are aggregated.
+    pub count: Option<u64>,
+    // `seq` and `prev` of the hash chain are no fields here: the order of lines is known only to the
+    // thread that writes them, which will put them before the closing brace of the finished line.
+}
+
+/// Who called.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Actor<'a> {
+    /// The authenticated identity; `None` is written as `anonymous`. 256 bytes at most; an e-mail address
+    /// stays, for it may be the identity; a token does not.
+    pub id: Option<&'a str>,
+    /// The client's address, after trusted proxies; `None` is written as `unknown`.
+    pub ip: Option<IpAddr>,
+}
+
+/// Body bytes, as they passed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bytes {
+    /// Of the request.
+    pub request: u64,
+    /// Of the response.
+    pub response: u64,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The client left, or sent a cancellation.
+    Cancelled,
+    /// Palisade refused; see `reason`.
+    Denied,
+    /// The client left where its revision does not count that as cancelling: the call may go on.
+    Detached,
+    /// An error result (`isError`), a JSON-RPC error, an HTTP error.
+    Error,
+    /// The server asks for more before it answers.
+    InputRequired,
+    /// A result.
+    Ok,
+    /// No answer within the call's time limit.
+    Timeout,
+    /// The server could not be reached, or broke off.
+    UpstreamUnreachable,
+}
+
+impl Outcome {
+    /// The word in the line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Denied => "denied",
+            Self::Detached => "detached",
+            Self::Error => "error",
+            Self::InputRequired => "input_required",
+            Self::Ok => "ok",
+            Self::Timeout => "timeout",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+        }
+    }
+}
+
+/// Which part of a call or stream a line tells, where it takes two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// A long stream has ended.
+    Close,
+    /// Before the call leaves for the server.
+    Intent,
+    /// A long stream has begun.
+    Open,
+    /// What became of a call whose intent was recorded.
+    Outcome,
+}
+
+impl Phase {
+    /// The word in the line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Intent => "intent",
+            Self::Open => "open",
+            Self::Outcome => "outcome",
+        }
+    }
+}
+
+/// What encoding keeps from line to line: the formatted second, room for decoded strings.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    stamp: Stamp,
+    scratch: Scratch,
+}
+
+impl Encoder {
+    pub(crate) fn push_time(&mut self, out: &mut Vec<u8>, time: SystemTime) {
+        self.stamp.push(out, time);
+    }
+}
+
+impl<'a> Record<'a> {
+    /// A record of which nothing else is known yet.
+    #[must_use]
+    pub const fn new(timestamp: SystemTime, request_id: &'a str) -> Self {
+        Self {
+            timestamp,
+            request_id,
+            phase: None,
+            actor: Actor { id: None, ip: None },
+            tool: None,
+            args: None,
+            outcome: None,
+            error: None,
+            duration: None,
+            server_version: None,
+            gateway_version: None,
+            session: None,
+            server: None,
+            method: None,
+            revision: None,
+            auth_method: None,
+            trace_id: None,
+            bytes: None,
+            status: None,
+            reason: None,
+            reported: &[],
+            count: None,
+        }
+    }
+
+    /// Appends the record to `out` as one line of valid JSON, line feed included, whatever the fields hold.
+    ///
+    /// At most about 210 KiB: arguments grow at most threefold by escapes, everything else is bounded.
+    pub fn encode(&self, encoder: &mut Encoder, out: &mut Vec<u8>) {
+        out.reserve(640 + self.args.map_or(0, |args| args.len().min(ARGS_MAX)));
+        out.extend_from_slice(b"{\"timestamp\":\"");
+        encoder.stamp.push(out, self.timestamp);
+        out.extend_from_slice(b"\",\"requestId\":");
+        push_foreign(out, self.request_id, 128, Aim::All);
+        if let Some(phase) = self.phase {
+            push_word(out, b",\"phase\":\"", phase.as_str());
+        }
+        self.push_actor(out);
+        out.extend_from_slice(b",\"tool\":");
+        match self.tool {
+            Some(tool) => push_foreign(out, tool, 256, Aim::All),
+            None => push_null(out),
+        }
+        out.extend_from_slice(b",\"args\":");
+        match self.args {
+            Some(args) if args.len() > ARGS_MAX => redact::push_omitted(out, args),
+            Some(args) => redact::json_into(args, out, &mut encoder.scratch),
+            None => push_null(out),
+        }
+        match self.outcome {
+            Some(outcome) => push_word(out, b",\"outcome\":\"", outcome.as_str()),
+            None => out.extend_from_slice(b",\"outcome\":null"),
+        }
+        out.extend_from_slice(b",\"error\":");
+        match self.error {
+            Some(error) => push_error(out, error),
+            None => push_null(out),
+        }
+        out.extend_from_slice(b",\"durationMs\":");
+        match self.duration {
+            Some(duration) => {
+                push_number(out, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+            }
+            None => push_null(out),
+        }
+        out.extend_from_slice(b",\"serverVersion\":");
+        push_foreign(out, self.server_version.unwrap_or("unknown"), 128, Aim::All);
+        self.push_more(out);
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn push_actor(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"actor\":{\"id\":");
+        match self.actor.id {
+            Some(id) => push_foreign(out, id, 256, Aim::Secrets),
+            None => out.extend_from_slice(b"\"anonymous\""),
+        }
+        out.extend_from_slice(b",\"ip\":\"");
+        match self.actor.ip {
+            Some(IpAddr::V4(ip)) => {
+                for (at, byte) in ip.octets().into_iter().enumerate() {
+                    if at > 0 {
+                        out.push(b'.');
+                    }
+                    push_number(out, u64::from(byte));
+                }
+            }
+            Some(IpAddr::V6(ip)) => {
+                use std::io::Write as _;
+                // Writing to a `Vec` cannot fail.
+                let _ = write!(out, "{ip}");
+            }
+            None => out.extend_from_slice(b"unknown"),
+        }
+        out.extend_from_slice(b"\"}");
+    }
+
+    fn push_more(&self, out: &mut Vec<u8>) {
+        if let Some(version) = self.gateway_version {
+            push_own(out, b",\"gatewayVersion\":", version);
+        }
+        if let Some(session) = self.session {
+            push_word(out, b",\"session\":\"", session.as_str());
+        }
+        if let Some(server) = self.server {
+            push_own(out, b",\"server\":", server);
+        }
+        if let Some(method) = self.method {
+            out.extend_from_slice(b",\"method\":");
+            push_foreign(out, method, 128, Aim::All);
+        }
+        if let Some(revision) = self.revision {
+            out.extend_from_slice(b",\"revision\":");
+            push_foreign(out, revision, 32, Aim::All);
+        }
+        if let Some(method) = self.auth_method {
+            push_own(out, b",\"authMethod\":", method);
+        }
+        if let Some(id) = self.trace_id {
+            out.extend_from_slice(b",\"traceId\":");
+            push_foreign(out, id, 64, Aim::Secrets);
+        }
+        if let Some(bytes) = self.bytes {
+            out.extend_from_slice(b",\"bytes\":{\"request\":");
+            push_number(out, bytes.request);
+            out.extend_from_slice(b",\"response\":");
+            push_number(out, bytes.response);
+            out.push(b'}');
+        }
+        if let Some(status) = self.status {
+            out.extend_from_slice(b",\"status\":");
+            push_number(out, u64::from(status));
+        }
+        if let Some(reason) = self.reason {
+            push_own(out, b",\"reason\":", reason);
+        }
+        if !self.reported.is_empty() {
+            out.extend_from_slice(b",\"reported\":");
+            for (at, code) in self.reported.iter().take(16).enumerate() {
+                push_own(out, if at == 0 { b"[" } else { b"," }, code);
+            }
+            out.push(b']');
+        }
+        if let Some(count) = self.count {
+            out.extend_from_slice(b",\"count\":");
+            push_number(out, count);
+        }
+    }
+}
+
+/// A string that some peer chose: secrets out, then cut to `max` bytes.
+fn push_foreign(out: &mut Vec<u8>, text: &str, max: usize, aim: Aim) {
+    let text = redact::text_with(cut_bytes(text, max + MARGIN), aim);
+    push_string(out, cut_bytes(&text, max));
+}
+
+/// A string of our own configuration or code: bounded all the same.
+fn push_own(out: &mut Vec<u8>, name: &[u8], text: &str) {
+    out.extend_from_slice(name);
+    push_string(out, cut_bytes(text, 256));
+}
+
+/// A word of ours that needs no escape; `name` ends with the opening quote.
+fn push_word(out: &mut Vec<u8>, name: &[u8], word: &str) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(word.as_bytes());
+    out.push(b'"');
+}
+
+fn push_error(out: &mut Vec<u8>, error: &str) {
+    let text = redact::text_with(cut_bytes(error, ERROR_MAX * 4 + MARGIN), Aim::All);
+    let end = text
+        .char_indices()
+        .nth(ERROR_MAX)
+        .map_or(text.len(), |(at, _)| at);
+    push_string(out, &text[..end]);
+}
+
+fn push_number(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+fn push_null(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"null");
+}
