@@ -665,3 +665,300 @@ fn set_validity(params: &mut CertificateParams, from: SystemTime, to: SystemTime
     params.not_before = offset(from);
     params.not_after = offset(to);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier as _;
+    use rustls::pki_types::{ServerName, UnixTime};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn hosts(hosts: &[&str]) -> Vec<String> {
+        hosts.iter().map(|&host| host.to_owned()).collect()
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    /// What a client that trusts `ca` says of `served` for `name` at `now`.
+    fn verify(
+        ca: &LocalCa,
+        served: &ServedCertificate,
+        name: &str,
+        now: SystemTime,
+    ) -> Result<(), rustls::Error> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca.certificate().clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .unwrap();
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let now = UnixTime::since_unix_epoch(now);
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        verifier
+            .verify_server_cert(&served.key.cert[0], &[], &name, &[], now)
+            .map(|_verified| ())
+    }
+
+    fn trusted(ca: &LocalCa, served: &ServedCertificate, name: &str, now: SystemTime) -> bool {
+        verify(ca, served, name, now).is_ok()
+    }
+
+    // REQ: T-2
+    #[test]
+    fn it_is_made_once_and_kept() {
+        let data = tempfile::tempdir().unwrap();
+        let directory = data.path().join("deep/palisade");
+        let first = LocalCa::open(&directory, &[]).unwrap();
+        assert!(first.is_new());
+        let leaf = first.issue(&[]).unwrap();
+        let second = LocalCa::open(&directory, &[]).unwrap();
+        assert!(!second.is_new());
+        assert_eq!(first.certificate(), second.certificate());
+        // What either issues, both vouch for.
+        let now = SystemTime::now();
+        assert!(trusted(&second, &leaf, "localhost", now));
+        assert!(trusted(
+            &first,
+            &second.issue(&[]).unwrap(),
+            "127.0.0.1",
+            now
+        ));
+
+        assert_eq!(mode(&directory), 0o700);
+        assert_eq!(mode(&directory.join("ca-key.pem")), 0o600);
+        let public = fs::read_to_string(first.ca_pem_path()).unwrap();
+        assert!(public.starts_with(CERTIFICATE_BEGIN) && !public.contains("PRIVATE KEY"));
+        let mut left: Vec<_> = fs::read_dir(&directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["ca-key.pem", "ca.lock", "ca.pem"]);
+    }
+
+    // REQ: T-2
+    #[test]
+    fn of_many_that_open_at_once_all_get_the_same() {
+        let data = tempfile::tempdir().unwrap();
+        let directory = data.path().join("palisade");
+        let barrier = std::sync::Barrier::new(8);
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        LocalCa::open(&directory, &[]).unwrap()
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert_eq!(opened.iter().filter(|ca| ca.is_new()).count(), 1);
+        for ca in &opened {
+            assert_eq!(ca.certificate(), opened[0].certificate());
+        }
+    }
+
+    // REQ: T-2
+    #[test]
+    fn leaves_serve_their_hosts_for_ninety_days() {
+        let data = tempfile::tempdir().unwrap();
+        let wanted = hosts(&[
+            "MCP.Example.com.",
+            "*.tenant.example.com",
+            "192.0.2.7",
+            "[2001:db8::7]",
+            "localhost",
+        ]);
+        let ca = LocalCa::open(data.path(), &wanted).unwrap();
+        let leaf = ca.issue(&wanted).unwrap();
+        assert_eq!(
+            leaf.names,
+            [
+                "localhost",
+                "127.0.0.1",
+                "::1",
+                "mcp.example.com",
+                "*.tenant.example.com",
+                "192.0.2.7",
+                "2001:db8::7"
+            ]
+        );
+        let now = SystemTime::now();
+        for (name, wanted) in [
+            ("localhost", true),
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("mcp.example.com", true),
+            ("a.tenant.example.com", true),
+            ("192.0.2.7", true),
+            ("2001:db8::7", true),
+            ("tenant.example.com", false),
+            ("example.com", false),
+            ("127.0.0.2", false),
+        ] {
+            assert_eq!(trusted(&ca, &leaf, name, now), wanted, "{name}");
+        }
+        let day = Duration::from_secs(DAY);
+        assert!(trusted(&ca, &leaf, "localhost", now + day * 89));
+        assert!(!trusted(&ca, &leaf, "localhost", now + day * 90));
+        let renew_in = leaf.renew_at.duration_since(now).unwrap();
+        assert!((day * 59..day * 60).contains(&renew_in), "{renew_in:?}");
+    }
+
+    #[test]
+    fn it_cannot_vouch_for_the_world() {
+        let data = tempfile::tempdir().unwrap();
+        let ca = LocalCa::open(data.path(), &hosts(&["mcp.example.com"])).unwrap();
+        for outside in ["bank.example", "example.com", "192.0.2.1", "*.com"] {
+            let error = ca.issue(&hosts(&[outside])).unwrap_err();
+            assert!(error.to_string().contains(outside), "{error}");
+        }
+        // And if somebody stole the key, clients would not follow.
+        let now = SystemTime::now();
+        for name in ["bank.example", "192.0.2.1"] {
+            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+            let stolen = CertificateParams::new(hosts(&[name])).unwrap();
+            let stolen = stolen.signed_by(&key, &ca.issuer).unwrap();
+            let signing = aws_lc_rs::sign::any_ecdsa_type(&PrivateKeyDer::from(key)).unwrap();
+            let forged = ServedCertificate {
+                key: Arc::new(CertifiedKey::new(vec![stolen.der().clone()], signing)),
+                names: Vec::new(),
+                not_after: now,
+                renew_at: now,
+            };
+            let error = verify(&ca, &forged, name, now).unwrap_err();
+            assert!(
+                format!("{error:?}").contains("NameConstraintViolation"),
+                "{error:?}"
+            );
+        }
+        assert!(
+            ca.issue(&hosts(&["a.mcp.example.com", "x.localhost", "127.9.9.9"]))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn new_hosts_make_a_new_authority_that_covers_old_and_new() {
+        let data = tempfile::tempdir().unwrap();
+        let first = LocalCa::open(data.path(), &hosts(&["a.test", "192.0.2.1"])).unwrap();
+        let kept = LocalCa::open(data.path(), &hosts(&["localhost", "a.test"])).unwrap();
+        assert!(!kept.is_new());
+        let second = LocalCa::open(data.path(), &hosts(&["b.test"])).unwrap();
+        assert!(second.is_new());
+        assert_ne!(first.certificate(), second.certificate());
+        let third = LocalCa::open(data.path(), &hosts(&["a.test", "192.0.2.1", "b.test"])).unwrap();
+        assert!(!third.is_new());
+        let now = SystemTime::now();
+        let leaf = third
+            .issue(&hosts(&["a.test", "192.0.2.1", "b.test"]))
+            .unwrap();
+        assert!(
+            ["a.test", "192.0.2.1", "b.test"]
+                .iter()
+                .all(|name| trusted(&second, &leaf, name, now))
+        );
+    }
+
+    #[test]
+    fn hosts_that_are_none() {
+        for host in [
+            "",
+            "https://a.test",
+            "a.test:8443",
+            "a b",
+            "a..test",
+            "*",
+            "*.",
+            "a.*.test",
+            "1.2.3",
+            "münchen.de",
+            "[a.test]",
+            "fe80::1%eth0",
+            "-",
+            "a/b",
+            "\u{0}",
+        ] {
+            assert!(
+                matches!(Host::parse(host), Err(CaError::Host { .. })),
+                "{host:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_or_exposed_is_refused_with_the_remedy() {
+        let data = tempfile::tempdir().unwrap();
+        let key_file = data.path().join("ca-key.pem");
+        let ca = LocalCa::open(data.path(), &[]).unwrap();
+        let good = fs::read_to_string(&key_file).unwrap();
+        let pem = fs::read_to_string(ca.ca_pem_path()).unwrap();
+        let other_data = tempfile::tempdir().unwrap();
+        let other = LocalCa::open(other_data.path(), &[]).unwrap();
+        let other = fs::read_to_string(other.ca_pem_path()).unwrap();
+        let mixed = good.replace(&pem, &other);
+        assert_ne!(mixed, good);
+        for content in ["", "nonsense", &pem, &good[..good.len() / 2], &mixed] {
+            fs::write(&key_file, content).unwrap();
+            let error = LocalCa::open(data.path(), &[]).unwrap_err();
+            assert!(matches!(error, CaError::Damaged { .. }), "{error:?}");
+            assert!(error.to_string().contains("delete it"), "{error}");
+        }
+        fs::write(&key_file, [0xff, 0xfe]).unwrap();
+        assert!(matches!(
+            LocalCa::open(data.path(), &[]).unwrap_err(),
+            CaError::Damaged { .. }
+        ));
+
+        fs::write(&key_file, &good).unwrap();
+        set_mode(&key_file, 0o640).unwrap();
+        let error = LocalCa::open(data.path(), &[]).unwrap_err();
+        assert!(error.to_string().contains("mode 0640"), "{error}");
+
+        // The public copy mends itself, and so does a directory that is too open.
+        set_mode(&key_file, 0o600).unwrap();
+        set_mode(data.path(), 0o755).unwrap();
+        fs::remove_file(data.path().join("ca.pem")).unwrap();
+        let again = LocalCa::open(data.path(), &[]).unwrap();
+        assert!(!again.is_new());
+        assert_eq!(fs::read_to_string(again.ca_pem_path()).unwrap(), pem);
+        assert_eq!(mode(data.path()), 0o700);
+    }
+
+    #[test]
+    fn the_directory_follows_the_specification() {
+        let path = |text: &'static str| Some(OsStr::new(text));
+        for (xdg, home, wanted) in [
+            (path("/data"), path("/home/me"), Some("/data/palisade")),
+            (
+                None,
+                path("/home/me"),
+                Some("/home/me/.local/share/palisade"),
+            ),
+            // Relative and empty values are to be ignored.
+            (
+                path("data"),
+                path("/home/me"),
+                Some("/home/me/.local/share/palisade"),
+            ),
+            (
+                path(""),
+                path("/home/me"),
+                Some("/home/me/.local/share/palisade"),
+            ),
+            (None, path("me"), None),
+            (None, None, None),
+        ] {
+            let found = default_directory(xdg, home).ok();
+            assert_eq!(found.as_deref(), wanted.map(Path::new));
+        }
+    }
+}

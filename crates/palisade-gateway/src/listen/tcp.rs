@@ -292,3 +292,227 @@ impl BackOff {
         pause
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    const ANY_PORT: &str = "127.0.0.1:0";
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    }
+
+    fn connect(address: SocketAddr) -> io::Result<std::net::TcpStream> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+        socket.connect_timeout(&address.into(), Duration::from_secs(5))?;
+        Ok(socket.into())
+    }
+
+    #[test]
+    fn workers_share_one_port_and_all_get_connections() {
+        let listeners = bind(ANY_PORT.parse().unwrap(), 3).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        assert_eq!(listeners.len(), 3);
+        assert!(listeners.iter().all(|l| l.local_addr().unwrap() == address));
+        let clients: Vec<_> = (0..64).map(|_| connect(address).unwrap()).collect();
+        let mut accepted = 0;
+        for listener in &listeners {
+            let here = std::iter::from_fn(|| listener.accept().ok()).count();
+            // The kernel spreads by a hash: a worker without any of 64 has a chance of one in 10^11.
+            #[cfg(target_os = "linux")]
+            assert!(here > 0, "a worker got no connection");
+            accepted += here;
+        }
+        assert_eq!(accepted, clients.len());
+    }
+
+    // REQ: G-11
+    #[test]
+    fn a_port_in_use_is_an_error_with_a_remedy() {
+        for (first_workers, second_workers) in [(1, 1), (1, 2), (2, 1), (2, 2)] {
+            let first = bind(ANY_PORT.parse().unwrap(), first_workers).unwrap();
+            let address = first[0].local_addr().unwrap();
+            let error = bind(address, second_workers).unwrap_err();
+            assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+            let text = error.to_string();
+            assert!(text.contains(&address.to_string()), "{text}");
+            assert!(text.contains("another process already listens"), "{text}");
+            // The wildcard would take the same port.
+            let wildcard = SocketAddr::from(([0, 0, 0, 0], address.port()));
+            let error = bind(wildcard, second_workers).unwrap_err();
+            assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+            drop(first);
+            bind(address, second_workers).unwrap();
+        }
+    }
+
+    #[test]
+    fn somebody_else_with_reuse_port_is_found_too() {
+        let other = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        other.set_reuse_address(true).unwrap();
+        #[cfg(target_os = "linux")]
+        other.set_reuse_port(true).unwrap();
+        other
+            .bind(&ANY_PORT.parse::<SocketAddr>().unwrap().into())
+            .unwrap();
+        other.listen(1).unwrap();
+        let address = other.local_addr().unwrap().as_socket().unwrap();
+        let error = bind(address, 2).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn of_two_that_start_at_once_one_wins() {
+        for _ in 0..50 {
+            // An address that no other test takes ports of.
+            let free = bind("127.0.0.77:0".parse().unwrap(), 1).unwrap();
+            let address = free[0].local_addr().unwrap();
+            drop(free);
+            let barrier = std::sync::Barrier::new(4);
+            let bound: Vec<_> = std::thread::scope(|scope| {
+                let starts: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            barrier.wait();
+                            bind(address, 2)
+                        })
+                    })
+                    .collect();
+                starts
+                    .into_iter()
+                    .map(|start| start.join().unwrap())
+                    .collect()
+            });
+            assert_eq!(bound.iter().filter(|bound| bound.is_ok()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn ipv6_sockets_take_ipv6_alone() {
+        let v6 = match bind("[::]:0".parse().unwrap(), 2) {
+            // A machine without IPv6.
+            Err(error) if error.source.kind() != io::ErrorKind::AddrInUse => return,
+            bound => bound.unwrap(),
+        };
+        assert!(socket2::SockRef::from(&v6[0]).only_v6().unwrap());
+        // A passing client may hold one such port; not each of eight.
+        let both = (0..8).any(|_| {
+            let v6 = bind("[::]:0".parse().unwrap(), 2).unwrap();
+            let port = v6[0].local_addr().unwrap().port();
+            bind(SocketAddr::from(([0, 0, 0, 0], port)), 2).is_ok()
+        });
+        assert!(both);
+    }
+
+    #[test]
+    fn addresses_of_others_name_the_remedy() {
+        let error = bind("192.0.2.1:8443".parse().unwrap(), 1).unwrap_err();
+        assert!(error.to_string().contains("no such address"), "{error}");
+        let denied = BindError::new(
+            "0.0.0.0:443".parse().unwrap(),
+            io::ErrorKind::PermissionDenied.into(),
+        );
+        assert!(
+            denied.to_string().contains("CAP_NET_BIND_SERVICE"),
+            "{denied}"
+        );
+    }
+
+    #[test]
+    fn accepted_connections_do_not_delay() {
+        let listeners = bind(ANY_PORT.parse().unwrap(), 2).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        runtime().block_on(async {
+            let mut all: Vec<_> = listeners
+                .into_iter()
+                .map(|listener| Listener::new(listener).unwrap())
+                .collect();
+            let (first, second) = all.split_at_mut(1);
+            for _ in 0..8 {
+                let mut client = connect(address).unwrap();
+                let (mut stream, peer) = tokio::select! {
+                    accepted = first[0].accept() => accepted.unwrap(),
+                    accepted = second[0].accept() => accepted.unwrap(),
+                };
+                assert_eq!(peer, client.local_addr().unwrap());
+                assert!(stream.nodelay().unwrap());
+                client.write_all(b"ping").unwrap();
+                let mut bytes = [0; 4];
+                stream.read_exact(&mut bytes).await.unwrap();
+                assert_eq!(&bytes, b"ping");
+            }
+        });
+    }
+
+    // REQ: G-10
+    #[test]
+    fn stopping_keeps_what_is_established_and_refuses_what_comes() {
+        let listeners = bind(ANY_PORT.parse().unwrap(), 2).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        runtime().block_on(async {
+            let all: Vec<_> = listeners
+                .into_iter()
+                .map(|listener| Listener::new(listener).unwrap())
+                .collect();
+            let mut clients: Vec<_> = (0..16).map(|_| connect(address).unwrap()).collect();
+            let waiting: Vec<_> = all.into_iter().flat_map(Listener::stop).collect();
+            assert_eq!(waiting.len(), clients.len());
+            assert!(connect(address).is_err());
+            for (mut stream, _peer) in waiting {
+                stream.write_all(b"!").await.unwrap();
+            }
+            for client in &mut clients {
+                let mut byte = [0];
+                client.read_exact(&mut byte).unwrap();
+            }
+        });
+    }
+
+    // REQ: R-3
+    #[test]
+    fn errors_of_one_connection_do_not_end_the_listener() {
+        const EMFILE: i32 = 24;
+        const ENFILE: i32 = 23;
+        for (error, wanted) in [
+            (
+                io::Error::from(io::ErrorKind::ConnectionAborted),
+                Verdict::Next,
+            ),
+            (
+                io::Error::from(io::ErrorKind::ConnectionReset),
+                Verdict::Next,
+            ),
+            (
+                io::Error::from(io::ErrorKind::NetworkUnreachable),
+                Verdict::Next,
+            ),
+            (io::Error::from(io::ErrorKind::OutOfMemory), Verdict::Wait),
+            (io::Error::from_raw_os_error(EMFILE), Verdict::Wait),
+            (io::Error::from_raw_os_error(ENFILE), Verdict::Wait),
+            (io::Error::from_raw_os_error(EBADF), Verdict::Fatal),
+            (io::Error::from_raw_os_error(ENOTSOCK), Verdict::Fatal),
+            (io::Error::from(io::ErrorKind::InvalidInput), Verdict::Fatal),
+        ] {
+            assert_eq!(verdict(&error), wanted, "{error}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pause_grows_to_a_second_and_starts_anew() {
+        let error = io::Error::from(io::ErrorKind::OutOfMemory);
+        let mut back_off = BackOff::default();
+        let pauses: Vec<_> = (0..10)
+            .map(|_| back_off.next_pause(&error).as_millis())
+            .collect();
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        back_off.reset();
+        assert_eq!(back_off.next_pause(&error).as_millis(), 5);
+    }
+}

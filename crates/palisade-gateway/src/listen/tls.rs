@@ -303,17 +303,19 @@ impl SupportedKxGroup for Tls12Only {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certs::files;
     use crate::certs::local_ca::LocalCa;
     use crate::certs::resolver::CertificateResolver;
     use rustls::pki_types::ServerName;
     use rustls::{CipherSuite, ClientConfig, HandshakeKind, RootCertStore};
+    use std::sync::OnceLock;
+    use std::time::SystemTime;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio_rustls::TlsConnector;
 
     static TLS12_ALONE: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
 
     struct Fixture {
-        _directory: tempfile::TempDir,
         roots: RootCertStore,
         acceptor: TlsAcceptor,
     }
@@ -323,17 +325,39 @@ mod tests {
         let ca = LocalCa::open(directory.path(), &[]).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(ca.certificate().clone()).unwrap();
-        let resolver = CertificateResolver::new(vec![ca.issue(&[]).unwrap()]).unwrap();
+        let mut certificates = vec![ca.issue(&[]).unwrap()];
+
+        // A second one with an RSA key, for clients that can verify nothing else.
+        let (certificate_file, key_file) = (
+            directory.path().join("rsa.pem"),
+            directory.path().join("rsa-key.pem"),
+        );
+        let key = RSA_KEY.get_or_init(|| {
+            rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+                .unwrap()
+        });
+        let certificate = rcgen::CertificateParams::new(["localhost".to_owned()])
+            .unwrap()
+            .self_signed(key)
+            .unwrap();
+        roots.add(certificate.der().clone()).unwrap();
+        std::fs::write(&certificate_file, certificate.pem()).unwrap();
+        std::fs::write(&key_file, key.serialize_pem()).unwrap();
+        let loaded = files::load(&certificate_file, &key_file, SystemTime::now()).unwrap();
+        certificates.push(loaded.certificate);
+
+        let resolver = CertificateResolver::new(certificates).unwrap();
         let settings = TlsSettings {
             profile,
             ..TlsSettings::default()
         };
         Fixture {
-            _directory: directory,
             roots,
             acceptor: TlsAcceptor::new(&settings, Arc::new(resolver)).unwrap(),
         }
     }
+
+    static RSA_KEY: OnceLock<rcgen::KeyPair> = OnceLock::new();
 
     /// What a client offers; the defaults are rustls's own.
     struct Offer {
@@ -442,12 +466,8 @@ mod tests {
                 ..Offer::default()
             };
             let name = format!("{:?}", suite.suite());
-            // The local CA's key is ECDSA: the RSA suites need another certificate.
             let agreed = shake(&intermediate, offer().config(&intermediate)).await;
-            assert_eq!(agreed.is_ok(), !name.contains("_RSA_"), "{name}");
-            if let Ok(agreed) = agreed {
-                assert_eq!(agreed.suite, suite.suite());
-            }
+            assert_eq!(agreed.unwrap().suite, suite.suite());
             let agreed = shake(&modern, offer().config(&modern)).await;
             assert_eq!(agreed.is_ok(), suite.tls13().is_some(), "{name}");
         }
