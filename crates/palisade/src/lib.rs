@@ -7,7 +7,10 @@
 //! [`Rejection`], which travels in the response's extensions.
 
 pub mod authority;
+pub mod cors;
 pub mod host;
+pub mod origin;
+pub mod origins;
 
 pub mod audit;
 pub mod authority;
