@@ -19,7 +19,10 @@ pub(crate) fn write() -> anyhow::Result<()> {
 pub(crate) fn check() -> anyhow::Result<()> {
     for (path, text) in all()? {
         let committed = fs::read_to_string(&path).unwrap_or_default();
-        ensure!(committed == text, "{path} is out of date: run `cargo xtask generate`");
+        ensure!(
+            committed == text,
+            "{path} is out of date: run `cargo xtask generate`"
+        );
     }
     Ok(())
 }
@@ -28,7 +31,10 @@ fn all() -> anyhow::Result<Vec<(String, String)>> {
     Ok(vec![
         ("docs/requirements.md".to_owned(), requirements()?),
         ("docs/reasons.md".to_owned(), reasons()),
-        ("docs/config.schema.json".to_owned(), palisade_gateway::config::schema::text()),
+        (
+            "docs/config.schema.json".to_owned(),
+            palisade_gateway::config::schema::text(),
+        ),
     ])
 }
 
@@ -63,7 +69,11 @@ fn requirements() -> anyhow::Result<String> {
             for (row, test) in named(&text) {
                 let name = format!("`{}` in `{}`", test, path.display());
                 let (shown, beside) = rows.entry(row).or_default();
-                if running { shown.push(name) } else { beside.push(name) }
+                if running {
+                    shown.push(name)
+                } else {
+                    beside.push(name)
+                }
             }
         }
     }
@@ -73,8 +83,19 @@ fn requirements() -> anyhow::Result<String> {
          | row | shown by | also tested by |\n|---|---|---|\n",
     );
     for ((letter, number), (shown, beside)) in rows {
-        let cell = |tests: &[String]| if tests.is_empty() { "—".to_owned() } else { tests.join("<br>") };
-        let _ = writeln!(out, "| {letter}-{number} | {} | {} |", cell(&shown), cell(&beside));
+        let cell = |tests: &[String]| {
+            if tests.is_empty() {
+                "—".to_owned()
+            } else {
+                tests.join("<br>")
+            }
+        };
+        let _ = writeln!(
+            out,
+            "| {letter}-{number} | {} | {} |",
+            cell(&shown),
+            cell(&beside)
+        );
     }
     Ok(out)
 }
@@ -93,8 +114,10 @@ fn named(text: &str) -> Vec<((char, u32), String)> {
         } else if let Some((_, rest)) = line.split_once("fn ")
             && !line.starts_with("//")
         {
-            let name: String =
-                rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             pairs.extend(rows.drain(..).map(|row| (row, name.clone())));
         }
     }

@@ -6,15 +6,22 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 /// Debian's packages, and a program that each brings.
-const DEBIAN: &[(&str, &str)] =
-    &[("iproute2", "ip"), ("openssl", "openssl"), ("python3", "python3"), ("curl", "curl")];
+const DEBIAN: &[(&str, &str)] = &[
+    ("iproute2", "ip"),
+    ("openssl", "openssl"),
+    ("python3", "python3"),
+    ("curl", "curl"),
+];
 
 const CARGO_DENY: &str = "0.20.2";
 
 /// Installs what is missing; quick where nothing is.
 pub(crate) fn all() -> anyhow::Result<()> {
-    let missing: Vec<&str> =
-        DEBIAN.iter().filter(|(_, program)| !on_path(program)).map(|(package, _)| *package).collect();
+    let missing: Vec<&str> = DEBIAN
+        .iter()
+        .filter(|(_, program)| !on_path(program))
+        .map(|(package, _)| *package)
+        .collect();
     if !missing.is_empty() {
         run(Command::new("apt-get").args(["update", "-qq"]))?;
         run(Command::new("apt-get")
@@ -23,10 +30,19 @@ pub(crate) fn all() -> anyhow::Result<()> {
             .args(&missing))?;
     }
     if !has_cargo_deny() {
-        run(Command::new(env!("CARGO"))
-            .args(["install", "--locked", "--quiet", "cargo-deny", "--version", CARGO_DENY]))?;
+        run(Command::new(env!("CARGO")).args([
+            "install",
+            "--locked",
+            "--quiet",
+            "cargo-deny",
+            "--version",
+            CARGO_DENY,
+        ]))?;
     }
-    ensure!(Path::new("e2e/setup.sh").exists(), "run this in the repository's root");
+    ensure!(
+        Path::new("e2e/setup.sh").exists(),
+        "run this in the repository's root"
+    );
     run(Command::new("bash").arg("e2e/setup.sh"))
 }
 
@@ -41,7 +57,9 @@ fn on_path(program: &str) -> bool {
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("{:?}", command.get_program()))?;
+    let status = command
+        .status()
+        .with_context(|| format!("{:?}", command.get_program()))?;
     ensure!(status.success(), "{command:?} failed");
     Ok(())
 }

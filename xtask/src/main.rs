@@ -44,7 +44,15 @@ fn test() -> anyhow::Result<bool> {
     steps.cargo("format", &["fmt", "--all", "--check"], &[]);
     steps.cargo(
         "clippy",
-        &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
         &[],
     );
     steps.cargo(
@@ -52,14 +60,32 @@ fn test() -> anyhow::Result<bool> {
         &["doc", "--workspace", "--no-deps", "--locked"],
         &[("RUSTDOCFLAGS", "-D warnings")],
     );
-    steps.cargo("deny", &["deny", "--offline", "check", "bans", "licenses", "sources"], &[]);
+    steps.cargo(
+        "deny",
+        &["deny", "--offline", "check", "bans", "licenses", "sources"],
+        &[],
+    );
     steps.run("generated files", |_| generate::check());
     // The end-to-end tests drive the real binary.
-    steps.cargo("build", &["build", "--locked", "--package", "palisade-cli"], &[]);
+    steps.cargo(
+        "build",
+        &["build", "--locked", "--package", "palisade-cli"],
+        &[],
+    );
     steps.tests(
         "unit, property and golden tests",
-        &["test", "--locked", "--workspace", "--exclude", "e2e", "--no-fail-fast"],
+        &[
+            "test",
+            "--locked",
+            "--workspace",
+            "--exclude",
+            "e2e",
+            "--no-fail-fast",
+        ],
     );
-    steps.tests("end-to-end tests", &["test", "--locked", "--package", "e2e", "--no-fail-fast"]);
+    steps.tests(
+        "end-to-end tests",
+        &["test", "--locked", "--package", "e2e", "--no-fail-fast"],
+    );
     Ok(steps.finish())
 }

@@ -26,7 +26,9 @@ impl Steps {
     /// Runs cargo; it counts as one.
     pub(crate) fn cargo(&mut self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) {
         self.run(name, |_| {
-            let status = cargo(arguments).envs(environment.iter().copied()).status()?;
+            let status = cargo(arguments)
+                .envs(environment.iter().copied())
+                .status()?;
             anyhow::ensure!(status.success(), "cargo {} failed", arguments.join(" "));
             Ok(())
         });

@@ -6,18 +6,16 @@
 //! [`GuardLayer`] turns a guard, or a tuple of guards, into a layer; refusals are one type,
 //! [`Rejection`], which travels in the response's extensions.
 
-pub mod authority;
-pub mod cors;
-pub mod host;
-pub mod origin;
-pub mod origins;
-
 pub mod audit;
 pub mod authority;
+pub mod cors;
 pub mod headers;
 pub mod host;
 pub mod mcp;
+pub mod origin;
+pub mod origins;
 pub mod request_id;
+pub mod route;
 
 mod answer;
 mod exchange;

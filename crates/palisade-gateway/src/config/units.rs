@@ -135,7 +135,8 @@ pub fn rate(text: &str) -> Result<RateLimit, String> {
     let requests: u32 = number
         .parse()
         .map_err(|_| "the number is too large".to_owned())?;
-    let requests = NonZeroU32::new(requests).ok_or_else(|| "a limit of nought lets nothing through".to_owned())?;
+    let requests = NonZeroU32::new(requests)
+        .ok_or_else(|| "a limit of nought lets nothing through".to_owned())?;
     let per = match unit.trim() {
         "s" => Window::Second,
         "min" => Window::Minute,
@@ -259,7 +260,11 @@ mod tests {
             ("+1/min", None),
             ("4294967296/s", None),
         ] {
-            assert_eq!(rate(text).ok().map(|r| r.to_string()).as_deref(), wanted, "{text}");
+            assert_eq!(
+                rate(text).ok().map(|r| r.to_string()).as_deref(),
+                wanted,
+                "{text}"
+            );
         }
     }
 

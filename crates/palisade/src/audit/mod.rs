@@ -7,10 +7,8 @@
 //!
 //! [`Exchange`]: crate::Exchange
 
-mod observer;
 mod recorder;
 mod witness;
 
-pub use observer::{ObservedBody, ObserverLayer, ObserverService};
 pub use recorder::{Fail, Recorder};
 pub use witness::{WitnessBody, WitnessFuture, WitnessLayer, WitnessService};

@@ -43,7 +43,13 @@ impl Recorder {
         gateway_version: &'static str,
         server_version: Option<String>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { logs, gateway_version, server_version }) }
+        Self {
+            shared: Arc::new(Shared {
+                logs,
+                gateway_version,
+                server_version,
+            }),
+        }
     }
 
     /// Whether every log takes records at present.
@@ -70,7 +76,12 @@ impl Recorder {
             return self.append(account, &facts, None, phase);
         }
         for call in &facts.calls {
-            self.append(account, &facts, Some(call), account.stream.then_some(Phase::Close));
+            self.append(
+                account,
+                &facts,
+                Some(call),
+                account.stream.then_some(Phase::Close),
+            );
         }
     }
 
@@ -79,18 +90,29 @@ impl Recorder {
         let elapsed = exchange.started().elapsed();
         let id = exchange.id();
         let mut record = Record::new(
-            SystemTime::now().checked_sub(elapsed).unwrap_or(SystemTime::UNIX_EPOCH),
+            SystemTime::now()
+                .checked_sub(elapsed)
+                .unwrap_or(SystemTime::UNIX_EPOCH),
             id.as_str(),
         );
         record.phase = phase;
-        record.actor = Actor { id: None, ip: exchange.connection().peer_ip() };
+        record.actor = Actor {
+            id: None,
+            ip: exchange.connection().peer_ip(),
+        };
         record.server = facts.server.as_deref();
         record.gateway_version = Some(self.shared.gateway_version);
-        record.server_version =
-            self.shared.server_version.as_deref().or(facts.server_version.as_deref());
+        record.server_version = self
+            .shared
+            .server_version
+            .as_deref()
+            .or(facts.server_version.as_deref());
         record.session = facts.session;
         record.status = account.status.map(|status| status.as_u16());
-        record.reason = account.rejection.as_ref().map(|rejection| rejection.reason().code());
+        record.reason = account
+            .rejection
+            .as_ref()
+            .map(|rejection| rejection.reason().code());
         let reported: Vec<&str> = facts.reported.iter().map(|reason| reason.code()).collect();
         record.reported = &reported;
         if let Some(call) = call {
@@ -105,10 +127,15 @@ impl Recorder {
         let status_text;
         if phase != Some(Phase::Open) {
             record.duration = Some(elapsed);
-            record.bytes =
-                Some(Bytes { request: facts.request_bytes, response: account.response_bytes });
+            record.bytes = Some(Bytes {
+                request: facts.request_bytes,
+                response: account.response_bytes,
+            });
             record.outcome = Some(outcome(account, call));
-            record.error = match (&account.rejection, call.and_then(|call| call.outcome.as_ref())) {
+            record.error = match (
+                &account.rejection,
+                call.and_then(|call| call.outcome.as_ref()),
+            ) {
                 (Some(rejection), _) => Some(rejection.detail()).filter(|text| !text.is_empty()),
                 (None, Some(CallOutcome::Error(text))) => Some(text.as_str()),
                 _ => match account.status {
@@ -129,7 +156,9 @@ impl Recorder {
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").field("logs", &self.shared.logs.len()).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("logs", &self.shared.logs.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -170,7 +199,9 @@ fn refused(rejection: &Rejection) -> Outcome {
 
 /// Since 2026-07-28 a client that leaves cancels its call.
 fn is_modern(call: &Call) -> bool {
-    call.revision.as_ref().is_some_and(|revision| Revision::parse(revision.as_str()).is_modern())
+    call.revision
+        .as_ref()
+        .is_some_and(|revision| Revision::parse(revision.as_str()).is_modern())
 }
 
 fn failed(status: StatusCode) -> bool {

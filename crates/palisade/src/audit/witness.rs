@@ -35,7 +35,10 @@ impl<S> Layer<S> for WitnessLayer {
     type Service = WitnessService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        WitnessService { recorder: self.recorder.clone(), inner }
+        WitnessService {
+            recorder: self.recorder.clone(),
+            inner,
+        }
     }
 }
 
@@ -220,7 +223,9 @@ impl Account {
     fn stays_open(&self) -> bool {
         self.method == Method::GET
             || self.exchange.facts().calls.iter().any(|call| {
-                call.method.as_ref().is_some_and(|method| method.as_str() == "subscriptions/listen")
+                call.method
+                    .as_ref()
+                    .is_some_and(|method| method.as_str() == "subscriptions/listen")
             })
     }
 }
