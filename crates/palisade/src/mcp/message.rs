@@ -760,7 +760,7 @@ fn equal_but_for_case(key: &str, known: &str) -> bool {
 
 /// The integer a JSON number stands for, as long as no reader sees another in it: written plainly
 /// within 64 bits, or with a fraction or exponent within the exact range of a double.
-fn integer(text: &str) -> Option<i64> {
+pub(super) fn integer(text: &str) -> Option<i64> {
     if let Ok(plain) = text.parse() {
         return Some(plain);
     }

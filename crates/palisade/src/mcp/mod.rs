@@ -14,7 +14,9 @@
 pub mod headers;
 pub mod json;
 pub mod message;
+pub mod outcome;
 pub mod revision;
+pub mod sse;
 
 pub use message::{Fault, FaultKind, Kind, Limits, Message, Payload, RequestId, Target, read};
 pub use revision::Revision;
