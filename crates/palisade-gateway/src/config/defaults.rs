@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, header};
 
 use super::settings::{
-    Answers, Audit, Body, Cors, FixedHeader, Headers, Hsts, Limits, List, MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS,
-    Policy, Rate, RateHeaders, Sink, Timeouts, Value,
+    Answers, Audit, Body, Cors, FixedHeader, Headers, Hsts, Limits, List, MCP_EXPOSED_HEADERS,
+    MCP_REQUEST_HEADERS, Policy, Rate, RateHeaders, Sink, Timeouts, Value,
 };
 use super::units::RateLimit;
 

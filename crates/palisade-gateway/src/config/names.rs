@@ -94,7 +94,10 @@ impl HostEntry {
             ));
         }
         if text.contains('*') {
-            return Err(Fault::new("a host is a name, not a pattern", "name each public host"));
+            return Err(Fault::new(
+                "a host is a name, not a pattern",
+                "name each public host",
+            ));
         }
         if let Ok(address) = text.parse::<Ipv6Addr>() {
             return Ok(Self {
@@ -127,7 +130,10 @@ impl HttpUrl {
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(if text.is_empty() || text.contains(['@', '?', ' ']) {
-                Fault::new("it is not an absolute URL", "write it as `http://host:port/path`")
+                Fault::new(
+                    "it is not an absolute URL",
+                    "write it as `http://host:port/path`",
+                )
             } else {
                 Fault::meant("it has no scheme", &format!("http://{text}"))
             });
@@ -151,17 +157,26 @@ impl HttpUrl {
             ));
         }
         if path.contains('?') {
-            return Err(Fault::new("it has a query", "take the part from `?` on out"));
+            return Err(Fault::new(
+                "it has a query",
+                "take the part from `?` on out",
+            ));
         }
         if path.contains('#') {
-            return Err(Fault::new("it has a fragment", "take the part from `#` on out"));
+            return Err(Fault::new(
+                "it has a fragment",
+                "take the part from `#` on out",
+            ));
         }
         let path = if path.is_empty() { "/" } else { path };
         request_path(path)?;
         let (host, port) = split_port(authority)?;
         let port = port.map(port_number).transpose()?;
         if port == Some(0) {
-            return Err(Fault::new("port 0 cannot be called", "name the port the server listens on"));
+            return Err(Fault::new(
+                "port 0 cannot be called",
+                "name the port the server listens on",
+            ));
         }
         Ok(Self {
             https,
@@ -337,7 +352,10 @@ impl OriginRegex {
             _ => inner,
         };
         if inner.len() > 1024 {
-            return Err(Fault::new("it is longer than 1,024 bytes", "split it into several"));
+            return Err(Fault::new(
+                "it is longer than 1,024 bytes",
+                "split it into several",
+            ));
         }
         if has_top_level_alternation(inner) {
             return Err(Fault::new(
@@ -414,7 +432,9 @@ impl Fault {
 pub fn loopback(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_loopback(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
+        IpAddr::V6(v6) => {
+            v6.is_loopback() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
+        }
     }
 }
 
@@ -427,7 +447,10 @@ pub(super) fn route_path(text: &str) -> Result<String, Fault> {
         return Err(Fault::meant("a path begins with `/`", &format!("/{text}")));
     }
     if text.contains(['?', '#']) {
-        return Err(Fault::new("a path has neither query nor fragment", "write the path alone"));
+        return Err(Fault::new(
+            "a path has neither query nor fragment",
+            "write the path alone",
+        ));
     }
     if text.contains('*') {
         return Err(Fault::new(
@@ -436,7 +459,10 @@ pub(super) fn route_path(text: &str) -> Result<String, Fault> {
         ));
     }
     if text.len() > 1 && text.ends_with('/') {
-        return Err(Fault::meant("a path ends on a segment, without a slash", text.trim_end_matches('/')));
+        return Err(Fault::meant(
+            "a path ends on a segment, without a slash",
+            text.trim_end_matches('/'),
+        ));
     }
     request_path(text)?;
     Ok(text.to_owned())
@@ -452,7 +478,10 @@ fn request_path(path: &str) -> Result<(), Fault> {
         ));
     }
     let lower = path.to_ascii_lowercase();
-    if ["%2f", "%5c", "%2e"].iter().any(|encoded| lower.contains(encoded)) {
+    if ["%2f", "%5c", "%2e"]
+        .iter()
+        .any(|encoded| lower.contains(encoded))
+    {
         return Err(Fault::new(
             "its path holds an encoded slash, backslash or dot, which two readers may read differently",
             "write it without",
@@ -467,10 +496,16 @@ fn request_path(path: &str) -> Result<(), Fault> {
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         if segment == "." || segment == ".." {
-            return Err(Fault::new("its path holds a dot segment", "write the path without it"));
+            return Err(Fault::new(
+                "its path holds a dot segment",
+                "write the path without it",
+            ));
         }
         if segment.is_empty() && segments.peek().is_some() {
-            return Err(Fault::new("its path holds an empty segment", "write one slash, not two"));
+            return Err(Fault::new(
+                "its path holds an empty segment",
+                "write one slash, not two",
+            ));
         }
     }
     Ok(())
@@ -480,13 +515,19 @@ fn request_path(path: &str) -> Result<(), Fault> {
 fn split_port(authority: &str) -> Result<(&str, Option<&str>), Fault> {
     if authority.starts_with('[') {
         let Some(end) = authority.find(']') else {
-            return Err(Fault::new("the `]` of the IPv6 address is missing", "write it as `[::1]`"));
+            return Err(Fault::new(
+                "the `]` of the IPv6 address is missing",
+                "write it as `[::1]`",
+            ));
         };
         let (host, rest) = authority.split_at(end + 1);
         return match rest.strip_prefix(':') {
             Some(port) => Ok((host, Some(port))),
             None if rest.is_empty() => Ok((host, None)),
-            None => Err(Fault::new("after the `]` only `:port` may follow", "write it as `[::1]:8080`")),
+            None => Err(Fault::new(
+                "after the `]` only `:port` may follow",
+                "write it as `[::1]:8080`",
+            )),
         };
     }
     match authority.split_once(':') {
@@ -501,23 +542,40 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), Fault> {
 
 fn port_number(text: &str) -> Result<u16, Fault> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Fault::new("its port is not a number", "write a port between 1 and 65535"));
+        return Err(Fault::new(
+            "its port is not a number",
+            "write a port between 1 and 65535",
+        ));
     }
-    text.parse()
-        .map_err(|_| Fault::new("its port is above 65535", "write a port between 1 and 65535"))
+    text.parse().map_err(|_| {
+        Fault::new(
+            "its port is above 65535",
+            "write a port between 1 and 65535",
+        )
+    })
 }
 
 /// A host in its one spelling, or what is wrong with it.
 fn host_name(host: &str) -> Result<String, Fault> {
     if let Some(inner) = host.strip_prefix('[') {
-        let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+        let address = inner
+            .strip_suffix(']')
+            .and_then(|inner| inner.parse::<Ipv6Addr>().ok());
         return address
             .map(|address| format!("[{address}]"))
-            .ok_or_else(|| Fault::new("what stands in brackets is not an IPv6 address", "write it as `[::1]`"));
+            .ok_or_else(|| {
+                Fault::new(
+                    "what stands in brackets is not an IPv6 address",
+                    "write it as `[::1]`",
+                )
+            });
     }
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     if host.is_empty() {
-        return Err(Fault::new("its host is empty", "write the host's name or address"));
+        return Err(Fault::new(
+            "its host is empty",
+            "write the host's name or address",
+        ));
     }
     if !host.is_ascii() {
         return Err(Fault::new(
@@ -531,12 +589,19 @@ fn host_name(host: &str) -> Result<String, Fault> {
         return host
             .parse::<Ipv4Addr>()
             .map(|address| address.to_string())
-            .map_err(|_| Fault::new("its host is not an IPv4 address in four decimal parts", "write it as `127.0.0.1`"));
+            .map_err(|_| {
+                Fault::new(
+                    "its host is not an IPv4 address in four decimal parts",
+                    "write it as `127.0.0.1`",
+                )
+            });
     }
     let good_label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -558,11 +623,17 @@ fn tenant_base(host: &str) -> Result<String, Fault> {
         ));
     };
     if base.contains('*') {
-        return Err(Fault::new("only one `*` is allowed", "write it as `https://*.app.example.com`"));
+        return Err(Fault::new(
+            "only one `*` is allowed",
+            "write it as `https://*.app.example.com`",
+        ));
     }
     let base = host_name(base)?;
     if base.parse::<IpAddr>().is_ok() || base.starts_with('[') {
-        return Err(Fault::new("an address has no subdomains", "name the address exactly"));
+        return Err(Fault::new(
+            "an address has no subdomains",
+            "name the address exactly",
+        ));
     }
     if !base.contains('.') && base != "localhost" {
         return Err(Fault::new(
@@ -574,7 +645,10 @@ fn tenant_base(host: &str) -> Result<String, Fault> {
 }
 
 fn loopback_host(host: &str) -> bool {
-    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .unwrap_or(host);
     host == "localhost"
         || host.ends_with(".localhost")
         || bare.parse::<IpAddr>().is_ok_and(loopback)
@@ -582,10 +656,16 @@ fn loopback_host(host: &str) -> bool {
 
 /// Whether the expression pins a loopback host before anything that could widen it.
 fn begins_with_loopback(rest: &str) -> bool {
-    ["localhost", r"127\.0\.0\.1", r"\[::1\]"].iter().any(|host| {
-        rest.strip_prefix(host)
-            .is_some_and(|after| after.is_empty() || after.starts_with(':') || after.starts_with("(:") || after.starts_with("(?::"))
-    })
+    ["localhost", r"127\.0\.0\.1", r"\[::1\]"]
+        .iter()
+        .any(|host| {
+            rest.strip_prefix(host).is_some_and(|after| {
+                after.is_empty()
+                    || after.starts_with(':')
+                    || after.starts_with("(:")
+                    || after.starts_with("(?::")
+            })
+        })
 }
 
 fn ends_in_escape(text: &str) -> bool {

@@ -475,8 +475,11 @@ impl Settings {
         for entry in self.hosts_on(address) {
             // Without a port in the entry the Host guard ignores the port; the origin is then
             // that of the listener itself or of a redirection of the default port to it.
-            let named = entry.port.map_or_else(|| vec![default_port, address.port()], |port| vec![port]);
-            let only_the_listener = loopback(address.ip()) && LOOPBACK_HOSTS.contains(&entry.host.as_str());
+            let named = entry
+                .port
+                .map_or_else(|| vec![default_port, address.port()], |port| vec![port]);
+            let only_the_listener =
+                loopback(address.ip()) && LOOPBACK_HOSTS.contains(&entry.host.as_str());
             for port in named {
                 if only_the_listener && entry.port.is_none() && port != address.port() {
                     continue;
