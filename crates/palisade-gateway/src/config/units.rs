@@ -77,7 +77,7 @@ impl Window {
 ///
 /// # Errors
 /// A sentence that says what is wrong with the text.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = number_and_unit(text)?;
     let seconds_in_one = match unit {
         "ms" => {
@@ -105,7 +105,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// A sentence that says what is wrong with the text.
-pub fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = number_and_unit(text)?;
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -124,7 +124,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// A sentence that says what is wrong with the text.
-pub fn rate(text: &str) -> Result<RateLimit, String> {
+pub(super) fn rate(text: &str) -> Result<RateLimit, String> {
     let Some((number, unit)) = text.split_once('/') else {
         return Err("the slash and the window are missing".to_owned());
     };

@@ -1,0 +1,586 @@
+//! What was said: the configuration file's own shape.
+//!
+//! The JSON schema, the check for unknown keys and wrong types, and the reading of environment
+//! variables all come from these types. Text with a meaning (durations, sizes, URLs) is still
+//! text here; what it means is [`super::resolve`]'s part.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize as DeriveDeserialize;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+
+use super::document::Said;
+use super::settings::{Fail, Kind, Mode, RateHeaders, TlsProfile, UpstreamHost};
+
+type Text = Said<String>;
+type Texts = Said<Vec<Text>>;
+
+/// Palisade's configuration.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Palisade")]
+pub(super) struct File {
+    /// Addresses to listen on; `[tls]` applies to all of them. One string or an array.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = "127.0.0.1:8080"))]
+    pub(super) listen: Option<Texts>,
+    /// Threads that serve requests. Default: one per core.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(super) workers: Option<Said<u32>>,
+    /// Public host names that a request's Host may name. On loopback listeners localhost,
+    /// 127.0.0.1 and [::1] are in it as well.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) hosts: Option<Texts>,
+    /// What the policy layers do with what they would refuse. Each section may set its own.
+    #[schemars(extend("default" = "enforce"))]
+    pub(super) mode: Option<Said<Mode>>,
+    /// What clients call: scheme, host and port. Its origin is allowed without being listed.
+    pub(super) public_url: Option<Text>,
+    /// Explicit overrides of what Palisade otherwise refuses at start.
+    pub(super) i_accept: IAccept,
+    /// The Host guard. Its list is the key `hosts`.
+    pub(super) host: Guard,
+    /// The Origin guard. Its lists are those of `[cors]`.
+    pub(super) origin: Guard,
+    /// TLS on every listener. Absent: plain HTTP.
+    pub(super) tls: Option<Said<Tls>>,
+    /// Security headers: a string sets one, `false` removes it.
+    pub(super) headers: Headers,
+    /// Which web sites may call, and what they may read.
+    pub(super) cors: Cors,
+    /// Requests per window of time.
+    pub(super) rate: Rate,
+    /// Sizes, counts and times.
+    pub(super) limits: Limits,
+    /// Where the audit records go.
+    pub(super) audit: Audit,
+    /// What happens on SIGTERM.
+    pub(super) drain: Drain,
+    /// The MCP servers behind Palisade.
+    pub(super) server: Vec<Said<Server>>,
+}
+
+/// Explicit overrides of what Palisade otherwise refuses at start. Each is repeated as a warning.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct IAccept {
+    /// A listener off loopback may speak plain HTTP.
+    #[schemars(extend("default" = false))]
+    pub(super) plaintext: Option<Said<bool>>,
+    /// A listener off loopback may serve callers that nobody authenticated.
+    #[schemars(extend("default" = false))]
+    pub(super) no_authentication: Option<Said<bool>>,
+}
+
+/// A guard whose list stands elsewhere.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Guard {
+    /// Of this guard alone.
+    pub(super) mode: Option<Said<Mode>>,
+}
+
+/// TLS on every listener.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Tls {
+    /// The certificate chain, leaf first: a PEM file, relative to this file's directory.
+    pub(super) certificate: Option<Text>,
+    /// The private key: a PEM file, relative to this file's directory.
+    pub(super) key: Option<Text>,
+    /// Mozilla's server-side TLS profile: `modern` is TLS 1.3 alone.
+    #[schemars(extend("default" = "intermediate"))]
+    pub(super) profile: Option<Said<TlsProfile>>,
+    /// Use a certificate authority that Palisade makes and keeps, for development.
+    pub(super) local: Option<Said<bool>>,
+    /// Addresses with plain HTTP that only redirects to HTTPS.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) redirect: Option<Texts>,
+}
+
+/// Security headers: a string sets one, `false` removes it.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Headers {
+    /// Of the security headers alone.
+    pub(super) mode: Option<Said<Mode>>,
+    /// Strict-Transport-Security, over TLS only and never for loopback names.
+    pub(super) hsts: Option<Said<OrFalse<Hsts>>>,
+    /// X-Frame-Options.
+    #[schemars(extend("default" = "DENY"))]
+    pub(super) x_frame_options: Option<Said<OrFalse<String>>>,
+    /// X-Content-Type-Options.
+    #[schemars(extend("default" = "nosniff"))]
+    pub(super) x_content_type_options: Option<Said<OrFalse<String>>>,
+    /// Permissions-Policy.
+    #[schemars(extend("default" = "camera=(), microphone=(), geolocation=(), payment=()"))]
+    pub(super) permissions_policy: Option<Said<OrFalse<String>>>,
+    /// Cross-Origin-Resource-Policy.
+    #[schemars(extend("default" = "same-origin"))]
+    pub(super) cross_origin_resource_policy: Option<Said<OrFalse<String>>>,
+    /// Cross-Origin-Opener-Policy.
+    #[schemars(extend("default" = "same-origin"))]
+    pub(super) cross_origin_opener_policy: Option<Said<OrFalse<String>>>,
+    /// Origin-Agent-Cluster.
+    #[schemars(extend("default" = "?1"))]
+    pub(super) origin_agent_cluster: Option<Said<OrFalse<String>>>,
+    /// X-Permitted-Cross-Domain-Policies.
+    #[schemars(extend("default" = "none"))]
+    pub(super) x_permitted_cross_domain_policies: Option<Said<OrFalse<String>>>,
+    /// X-DNS-Prefetch-Control.
+    #[schemars(extend("default" = "off"))]
+    pub(super) x_dns_prefetch_control: Option<Said<OrFalse<String>>>,
+    /// Cache-Control, on answers where the upstream says nothing.
+    #[schemars(extend("default" = "no-store"))]
+    pub(super) cache_control: Option<Said<OrFalse<String>>>,
+    /// Referrer-Policy of HTML answers.
+    #[schemars(extend("default" = "strict-origin-when-cross-origin"))]
+    pub(super) referrer_policy: Option<Said<OrFalse<String>>>,
+    /// Referrer-Policy of all other answers.
+    #[schemars(extend("default" = "no-referrer"))]
+    pub(super) referrer_policy_other: Option<Said<OrFalse<String>>>,
+    /// Content-Security-Policy of HTML answers.
+    pub(super) csp: Option<Said<OrFalse<String>>>,
+    /// Content-Security-Policy of all other answers.
+    #[schemars(extend("default" = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"))]
+    pub(super) csp_other: Option<Said<OrFalse<String>>>,
+    /// Names of upstream headers that win over Palisade's own and over the removal of fingerprints.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) keep: Option<Texts>,
+}
+
+/// Strict-Transport-Security (RFC 6797).
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Hsts {
+    /// Seconds, or a duration such as "730d".
+    #[schemars(extend("default" = 63_072_000))]
+    pub(super) max_age: Option<Said<NumberOrText>>,
+    /// Whether it holds for subdomains.
+    #[schemars(extend("default" = true))]
+    pub(super) include_subdomains: Option<Said<bool>>,
+    /// Ask to be put on the browsers' preload list; needs a year and subdomains.
+    #[schemars(extend("default" = false))]
+    pub(super) preload: Option<Said<bool>>,
+}
+
+/// Which web sites may call, and what they may read.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Cors {
+    /// Of CORS refusals alone. Report mode never grants an unmatched origin.
+    pub(super) mode: Option<Said<Mode>>,
+    /// Exact origins, and patterns such as https://*.example.com where the star is one label.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) origins: Option<Texts>,
+    /// Regular expressions of whole origins, anchored by construction.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) origin_regexes: Option<Texts>,
+    /// Send Access-Control-Allow-Credentials.
+    #[schemars(extend("default" = false))]
+    pub(super) credentials: Option<Said<bool>>,
+    /// Access-Control-Max-Age: seconds, or a duration such as "10m".
+    #[schemars(extend("default" = 600))]
+    pub(super) max_age: Option<Said<NumberOrText>>,
+    /// Methods that a preflight is granted.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = ["GET", "POST", "DELETE", "OPTIONS"]))]
+    pub(super) methods: Option<Texts>,
+    /// Request headers that a preflight is granted beside the set that MCP clients send.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) allow_headers: Option<Texts>,
+    /// Let `allow_headers` replace the MCP set instead of adding to it.
+    #[schemars(extend("default" = false))]
+    pub(super) replace_headers: Option<Said<bool>>,
+    /// Response headers that scripts may read beside the set that MCP clients need.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) expose_headers: Option<Texts>,
+    /// Origins that get the legacy private-network answer.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) private_network: Option<Texts>,
+}
+
+/// Requests per window of time, such as "100/min": N/s, N/min, N/h.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rate {
+    /// Of the rates alone.
+    pub(super) mode: Option<Said<Mode>>,
+    /// Per client address (IPv6 by /64), before any costly work.
+    #[schemars(extend("default" = "600/min"))]
+    pub(super) peer: Option<Text>,
+    /// Per caller.
+    #[schemars(extend("default" = "100/min"))]
+    pub(super) limit: Option<Text>,
+    /// How many may come at once. Default: as many as the limit's number.
+    #[schemars(range(min = 1, max = 4_294_967_295_u32))]
+    pub(super) burst: Option<Said<u32>>,
+    /// Which forms of the rate-limit fields answers carry.
+    #[schemars(with = "Option<OneOrMany<RateHeaders>>", extend("default" = ["draft-8"]))]
+    pub(super) headers: Option<Said<Vec<Said<RateHeaders>>>>,
+}
+
+/// Sizes, counts and times. `MB` and `MiB` mean the same: 1,048,576 bytes.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Limits {
+    /// Of `body` alone; what protects a parser has no mode.
+    pub(super) mode: Option<Said<Mode>>,
+    /// One request body: bytes, or a size such as "2MB".
+    #[schemars(extend("default" = "2MB"))]
+    pub(super) body: Option<Said<NumberOrText>>,
+    /// Levels of nesting in a JSON body.
+    #[schemars(range(min = 1, max = 128), extend("default" = 128))]
+    pub(super) json_depth: Option<Said<u32>>,
+    /// One request head: bytes, or a size.
+    #[schemars(extend("default" = "32KB"))]
+    pub(super) header_bytes: Option<Said<NumberOrText>>,
+    /// Fields in one request head.
+    #[schemars(range(min = 1, max = 4096), extend("default" = 100))]
+    pub(super) header_count: Option<Said<u32>>,
+    /// Connections open at once.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 10_000))]
+    pub(super) connections: Option<Said<u32>>,
+    /// Connections open at once from one client address (IPv6 by /64).
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 2000))]
+    pub(super) connections_per_peer: Option<Said<u32>>,
+    /// HTTP/2 streams at once on one connection.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = 128))]
+    pub(super) streams: Option<Said<u32>>,
+    /// Request bodies held at once, in all: bytes, or a size.
+    #[schemars(extend("default" = "256MB"))]
+    pub(super) inflight_bytes: Option<Said<NumberOrText>>,
+    /// How long each step may take, such as "10s".
+    pub(super) timeouts: Timeouts,
+}
+
+/// How long each step may take: a number and ms, s, m, h or d.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Timeouts {
+    /// The TLS handshake.
+    #[schemars(extend("default" = "10s"))]
+    pub(super) handshake: Option<Text>,
+    /// From a ready connection to the first byte of its first request.
+    #[schemars(extend("default" = "10s"))]
+    pub(super) first_byte: Option<Text>,
+    /// From the first byte of a request to the end of its head.
+    #[schemars(extend("default" = "10s"))]
+    pub(super) headers: Option<Text>,
+    /// The longest pause between two pieces of a request body.
+    #[schemars(extend("default" = "10s"))]
+    pub(super) body: Option<Text>,
+    /// Between two requests on one connection.
+    #[schemars(extend("default" = "60s"))]
+    pub(super) idle: Option<Text>,
+    /// Connecting to an upstream, its TLS handshake included.
+    #[schemars(extend("default" = "5s"))]
+    pub(super) connect: Option<Text>,
+}
+
+/// Where the audit records go.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Audit {
+    /// "stdout", { file = "audit.ndjson" }, or an array for several.
+    #[schemars(with = "Option<OneOrMany<Sink>>", extend("default" = "stdout"))]
+    pub(super) sink: Option<Said<Vec<Said<Sink>>>>,
+    /// What happens to calls while the log cannot be written: `closed` refuses them.
+    #[schemars(extend("default" = "closed"))]
+    pub(super) fail: Option<Said<Fail>>,
+}
+
+/// What happens on SIGTERM.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Drain {
+    /// How long requests in flight may take to finish.
+    #[schemars(extend("default" = "30s"))]
+    pub(super) deadline: Option<Text>,
+}
+
+/// An MCP server behind Palisade. A section repeated here wins over the same one above.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Server {
+    /// Its name in the audit log and in environment variables. Required.
+    pub(super) name: Option<Text>,
+    /// A prefix on a segment boundary; the longest wins. Default: the path of `upstream`.
+    pub(super) path: Option<Text>,
+    /// Only under this public host, which need not be listed in `hosts`.
+    pub(super) host: Option<Text>,
+    /// The URL of the server. Required.
+    pub(super) upstream: Option<Text>,
+    /// Accept plain HTTP to an upstream off this machine.
+    #[schemars(extend("default" = false))]
+    pub(super) plaintext_upstream: Option<Said<bool>>,
+    /// `http`: a plain endpoint, every layer but the message inspection.
+    #[schemars(extend("default" = "mcp"))]
+    pub(super) kind: Option<Said<Kind>>,
+    /// The Host that the upstream sees: its own authority, or the client's.
+    #[schemars(extend("default" = "rewrite"))]
+    pub(super) upstream_host: Option<Said<UpstreamHost>>,
+    /// The time of one call, from its arrival to its result.
+    #[schemars(extend("default" = "5m"))]
+    pub(super) timeout: Option<Text>,
+    /// Calls at once. Default: as many as the connections allow.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) concurrency: Option<Said<u32>>,
+    /// By tool name.
+    pub(super) tool: BTreeMap<String, Tool>,
+    /// Of this server's layers.
+    pub(super) mode: Option<Said<Mode>>,
+    /// As above, for this server.
+    pub(super) origin: Guard,
+    /// As above, for this server.
+    pub(super) headers: Headers,
+    /// As above, for this server.
+    pub(super) cors: Cors,
+    /// As above, for this server.
+    pub(super) rate: Rate,
+    /// What of the limits belongs to one server.
+    pub(super) limits: ServerLimits,
+    /// As above, for this server.
+    pub(super) audit: Audit,
+}
+
+/// What of the limits belongs to one server.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ServerLimits {
+    /// Of `body` alone.
+    pub(super) mode: Option<Said<Mode>>,
+    /// One request body: bytes, or a size such as "2MB".
+    pub(super) body: Option<Said<NumberOrText>>,
+    /// Levels of nesting in a JSON body.
+    #[schemars(range(min = 1, max = 128))]
+    pub(super) json_depth: Option<Said<u32>>,
+}
+
+/// Bounds of one tool.
+#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Tool {
+    /// The time of one call.
+    pub(super) timeout: Option<Text>,
+    /// Calls at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) concurrency: Option<Said<u32>>,
+    /// Calls per caller, such as "10/min".
+    pub(super) rate: Option<Text>,
+}
+
+/// A value, or `false` for none.
+#[derive(Debug)]
+pub(super) enum OrFalse<T> {
+    False,
+    Set(T),
+}
+
+/// A number of the key's own unit, or text with a unit.
+#[derive(Clone, Debug)]
+pub(super) enum NumberOrText {
+    Number(u64),
+    Text(String),
+}
+
+/// `"stdout"` or `{ file = "…" }`.
+#[derive(Debug)]
+pub(super) enum Sink {
+    Stdout,
+    File(Text),
+}
+
+/// One value or an array of them: only its schema is used.
+pub(super) struct OneOrMany<T>(std::marker::PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrFalse<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OrFalseVisitor<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OrFalseVisitor<T> {
+            type Value = OrFalse<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value or false")
+            }
+
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(OrFalse::False)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                T::deserialize(de::value::StrDeserializer::new(text)).map(OrFalse::Set)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(de::value::MapAccessDeserializer::new(map)).map(OrFalse::Set)
+            }
+        }
+
+        deserializer.deserialize_any(OrFalseVisitor(std::marker::PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for NumberOrText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrTextVisitor;
+
+        impl Visitor<'_> for NumberOrTextVisitor {
+            type Value = NumberOrText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number or text")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+                u64::try_from(number)
+                    .map(NumberOrText::Number)
+                    .map_err(E::custom)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(NumberOrText::Text(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_any(NumberOrTextVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sink {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SinkVisitor;
+
+        impl<'de> Visitor<'de> for SinkVisitor {
+            type Value = Sink;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"stdout\" or { file = \"…\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+                Ok(Sink::Stdout)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                FileSink::deserialize(de::value::MapAccessDeserializer::new(map))
+                    .map(|sink| Sink::File(sink.file))
+            }
+        }
+
+        deserializer.deserialize_any(SinkVisitor)
+    }
+}
+
+/// A file to append to.
+#[derive(DeriveDeserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FileSink {
+    /// Relative to this file's directory.
+    file: Text,
+}
+
+impl<T: JsonSchema> JsonSchema for Said<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OrFalse<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}OrFalse", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [generator.subschema_for::<T>(), { "type": "boolean", "enum": [false] }] })
+    }
+}
+
+impl JsonSchema for NumberOrText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "NumberOrText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }] })
+    }
+}
+
+impl JsonSchema for Sink {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Sink".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string", "enum": ["stdout"] }, generator.subschema_for::<FileSink>()] })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMany{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+macro_rules! words {
+    ($($type:ident),+) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = String::deserialize(deserializer)?;
+                $type::ALL
+                    .iter()
+                    .copied()
+                    .find(|value| value.name() == word)
+                    .ok_or_else(|| de::Error::custom("not one of the words"))
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let words: Vec<&str> = $type::ALL.iter().map(|value| value.name()).collect();
+                json_schema!({ "type": "string", "enum": words })
+            }
+        }
+    )+};
+}
+
+words!(Fail, Kind, Mode, RateHeaders, TlsProfile, UpstreamHost);

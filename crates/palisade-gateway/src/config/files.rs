@@ -1,0 +1,181 @@
+//! The files that a configuration is, and that it names.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::problem::{Problem, ProblemCode, Problems};
+use super::settings::{Identity, Settings, Sink, Value};
+
+/// No configuration, certificate or key is larger.
+const LARGEST: u64 = 1 << 20;
+
+/// The configuration file's text.
+pub(super) fn read_configuration(path: &Path) -> Result<String, Problem> {
+    let problem =
+        |cause: String, remedy: &str| Problem::error(ProblemCode::File, "", cause).remedy(remedy);
+    let bytes = read(path).map_err(|cause| {
+        problem(
+            format!("{} cannot be read: {cause}", path.display()),
+            "check the path given with --config, and that this user may read it",
+        )
+    })?;
+    String::from_utf8(bytes).map_err(|_| {
+        problem(
+            format!("{} is not UTF-8", path.display()),
+            "save it as UTF-8 text",
+        )
+    })
+}
+
+/// Reports every named file that cannot be used.
+pub(super) fn check(settings: &Settings, problems: &mut Problems) {
+    if let Some(Identity::Files { certificate, key }) =
+        settings.tls.as_ref().map(|tls| &tls.identity)
+    {
+        if let Some(problem) = check_certificate(certificate) {
+            problems.push(problem.at_source(&certificate.source));
+        }
+        if let Some(problem) = check_key(key) {
+            problems.push(problem.at_source(&key.source));
+        }
+    }
+    let policies = settings.servers.iter().map(|server| &server.policy);
+    for policy in std::iter::once(&settings.defaults).chain(policies) {
+        for sink in policy.audit.sinks.iter() {
+            if let Sink::File(path) = &sink.value
+                && let Some(problem) = check_sink(path)
+            {
+                problems.push(problem.at_source(&sink.source));
+            }
+        }
+    }
+}
+
+fn check_certificate(path: &Value<std::path::PathBuf>) -> Option<Problem> {
+    let key = "tls.certificate";
+    let bytes = match read(path) {
+        Ok(bytes) => bytes,
+        Err(cause) => return Some(unreadable(key, path, &cause)),
+    };
+    let first = CertificateDer::pem_slice_iter(&bytes).next();
+    if matches!(first, Some(Ok(_))) {
+        return None;
+    }
+    let cause = if matches!(first, Some(Err(_))) {
+        format!("{} is damaged: its PEM form cannot be read", path.display())
+    } else if PrivateKeyDer::from_pem_slice(&bytes).is_ok() {
+        format!("{} holds a private key and no certificate", path.display())
+    } else {
+        format!("{} holds no certificate in PEM form", path.display())
+    };
+    Some(
+        Problem::error(ProblemCode::File, key, cause)
+            .remedy("name a file that begins with `-----BEGIN CERTIFICATE-----`, the server's own certificate first"),
+    )
+}
+
+fn check_key(path: &Value<std::path::PathBuf>) -> Option<Problem> {
+    let key = "tls.key";
+    let bytes = match read(path) {
+        Ok(bytes) => bytes,
+        Err(cause) => return Some(unreadable(key, path, &cause)),
+    };
+    if PrivateKeyDer::from_pem_slice(&bytes).is_err() {
+        let text = String::from_utf8_lossy(&bytes);
+        let (cause, remedy) = if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+            || text.contains("Proc-Type: 4,ENCRYPTED")
+        {
+            (
+                "holds a key that is locked with a passphrase",
+                "unlock it: `openssl pkey -in locked.pem -out key.pem`",
+            )
+        } else if CertificateDer::from_pem_slice(&bytes).is_ok() {
+            (
+                "holds a certificate and no private key",
+                "name a file that begins with `-----BEGIN PRIVATE KEY-----`",
+            )
+        } else {
+            (
+                "holds no private key in PEM form",
+                "name a file that begins with `-----BEGIN PRIVATE KEY-----`",
+            )
+        };
+        let cause = format!("{} {cause}", path.display());
+        return Some(Problem::error(ProblemCode::File, key, cause).remedy(remedy));
+    }
+    others_may_read(path).then(|| {
+        Problem::error(
+            ProblemCode::Risk,
+            key,
+            format!("every user of this machine may read {}", path.display()),
+        )
+        .warning()
+        .remedy(format!("run `chmod o-rwx {}`", path.display()))
+    })
+}
+
+fn check_sink(path: &Path) -> Option<Problem> {
+    let problem = |cause: String, remedy: &str| {
+        Some(Problem::error(ProblemCode::File, "audit.sink", cause).remedy(remedy))
+    };
+    if path.is_dir() {
+        return problem(
+            format!("{} is a directory", path.display()),
+            "name a file in it",
+        );
+    }
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if directory.is_dir() {
+        return None;
+    }
+    problem(
+        format!("the directory {} does not exist", directory.display()),
+        "make it, and let this user write to it",
+    )
+}
+
+fn unreadable(key: &str, path: &Path, cause: &str) -> Problem {
+    Problem::error(
+        ProblemCode::File,
+        key,
+        format!("{} cannot be read: {cause}", path.display()),
+    )
+    .remedy("check the path (relative to the configuration file), and that this user may read it")
+}
+
+/// A whole small file, or what stands against it in words that do not depend on the system.
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let words = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    };
+    let file = File::open(path).map_err(words)?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(words)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err("it is larger than 1 MB".to_owned());
+    }
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn others_may_read(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn others_may_read(_: &Path) -> bool {
+    false
+}

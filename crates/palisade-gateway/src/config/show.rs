@@ -1,0 +1,307 @@
+//! Printing what holds: every value with the place it came from, for `palisade config show` and
+//! for the table at start. No key of the settings holds a secret; files of secrets are shown by
+//! name.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value as Json, json};
+
+use super::settings::{Identity, List, Policy, Server, Settings, Sink, Source, Value};
+use super::units::{show_duration, show_size};
+
+/// One resolved value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The key with its sections, such as `server.files.cors.max_age`.
+    pub key: String,
+    /// The value as the file would say it; null where there is none.
+    pub value: Json,
+    /// Where it came from.
+    pub source: Source,
+}
+
+impl Settings {
+    /// Every value, in the order of the documentation. A server's rows hold what differs in place
+    /// or value from the defaults.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows = Rows::default();
+        rows.list("listen", &self.listen, |address| json!(address.to_string()));
+        rows.add("workers", &self.workers, |count| {
+            count.map_or_else(|| json!("one per core"), |n| json!(n))
+        });
+        rows.list("hosts", &self.hosts, |host| json!(host.to_string()));
+        if let Some(url) = &self.public_url {
+            rows.add("public_url", url, |url| json!(url.origin()));
+        }
+        rows.add("dev", &self.dev, |dev| json!(dev));
+        rows.add("i_accept.plaintext", &self.accept.plaintext, |yes| {
+            json!(yes)
+        });
+        rows.add(
+            "i_accept.no_authentication",
+            &self.accept.no_authentication,
+            |yes| json!(yes),
+        );
+        rows.add("host.mode", &self.host_mode, |mode| json!(mode.name()));
+        self.tls_rows(&mut rows);
+        self.limit_rows(&mut rows);
+        rows.add("drain.deadline", &self.drain_deadline, |d| {
+            json!(show_duration(*d))
+        });
+        if let Some(version) = &self.server_version {
+            rows.add("SERVER_VERSION", version, |version| json!(version));
+        }
+        let defaults = rows.of_policy(&self.defaults);
+        rows.list.extend(defaults.iter().cloned());
+        for server in &self.servers {
+            rows.server(server, &defaults);
+        }
+        rows.list
+    }
+
+    /// The rows as text, in aligned columns.
+    #[must_use]
+    pub fn show(&self) -> String {
+        let rows = self.rows();
+        let lines: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                (
+                    format!("{} = {}", row.key, row.value),
+                    row.source.to_string(),
+                )
+            })
+            .collect();
+        let width = lines
+            .iter()
+            .map(|(line, _)| line.chars().count())
+            .filter(|n| *n <= 72)
+            .max()
+            .unwrap_or(0);
+        let mut out = String::new();
+        for (line, source) in lines {
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "{line:<width$}  # {source}");
+        }
+        out
+    }
+
+    /// The rows for machines: an array of objects with `key`, `value` and `source`.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let rows = self.rows().into_iter();
+        rows.map(
+            |row| json!({ "key": row.key, "value": row.value, "source": row.source.to_string() }),
+        )
+        .collect()
+    }
+
+    fn tls_rows(&self, rows: &mut Rows) {
+        let Some(tls) = &self.tls else {
+            rows.add("tls", &Value::from(false), |none| json!(none));
+            return;
+        };
+        match &tls.identity {
+            Identity::Files { certificate, key } => {
+                rows.add("tls.certificate", certificate, |path| json!(path));
+                rows.add("tls.key", key, |path| json!(path));
+            }
+            Identity::Local(local) => rows.add("tls.local", local, |local| json!(local)),
+        }
+        rows.add("tls.profile", &tls.profile, |profile| json!(profile.name()));
+        rows.list("tls.redirect", &tls.redirect, |address| {
+            json!(address.to_string())
+        });
+    }
+
+    fn limit_rows(&self, rows: &mut Rows) {
+        let limits = &self.limits;
+        rows.add("limits.header_bytes", &limits.header_bytes, |bytes| {
+            json!(show_size(*bytes))
+        });
+        rows.add("limits.header_count", &limits.header_count, |count| {
+            json!(count)
+        });
+        rows.add("limits.connections", &limits.connections, |count| {
+            json!(count)
+        });
+        rows.add(
+            "limits.connections_per_peer",
+            &limits.connections_per_peer,
+            |count| json!(count),
+        );
+        rows.add("limits.streams", &limits.streams, |count| json!(count));
+        rows.add("limits.inflight_bytes", &limits.inflight_bytes, |bytes| {
+            json!(show_size(*bytes))
+        });
+        let timeouts = &limits.timeouts;
+        for (name, value) in [
+            ("handshake", &timeouts.handshake),
+            ("first_byte", &timeouts.first_byte),
+            ("headers", &timeouts.headers),
+            ("body", &timeouts.body),
+            ("idle", &timeouts.idle),
+            ("connect", &timeouts.connect),
+        ] {
+            rows.add(&format!("limits.timeouts.{name}"), value, |d| {
+                json!(show_duration(*d))
+            });
+        }
+    }
+}
+
+#[derive(Default)]
+struct Rows {
+    list: Vec<Row>,
+}
+
+impl Rows {
+    fn add<T>(&mut self, key: &str, value: &Value<T>, show: impl FnOnce(&T) -> Json) {
+        self.list.push(Row {
+            key: key.to_owned(),
+            value: show(&value.value),
+            source: value.source.clone(),
+        });
+    }
+
+    fn list<T>(&mut self, key: &str, list: &List<T>, show: impl Fn(&T) -> Json) {
+        // A list that nobody said but that got entries from elsewhere came from there.
+        let source = match (&list.source, list.value.first()) {
+            (Source::Default, Some(first)) => first.source.clone(),
+            (source, _) => source.clone(),
+        };
+        self.list.push(Row {
+            key: key.to_owned(),
+            value: list.value.iter().map(|entry| show(&entry.value)).collect(),
+            source,
+        });
+    }
+
+    fn of_policy(&self, policy: &Policy) -> Vec<Row> {
+        let mut rows = Self::default();
+        rows.add("mode", &policy.mode, |mode| json!(mode.name()));
+        rows.add("origin.mode", &policy.origin_mode, |mode| {
+            json!(mode.name())
+        });
+        let cors = &policy.cors;
+        rows.add("cors.mode", &cors.mode, |mode| json!(mode.name()));
+        rows.list("cors.origins", &cors.origins, |origin| json!(origin.text));
+        rows.list("cors.origin_regexes", &cors.origin_regexes, |regex| {
+            json!(regex.text)
+        });
+        rows.add("cors.loopback_origins", &cors.loopback_origins, |yes| {
+            json!(yes)
+        });
+        rows.add("cors.credentials", &cors.credentials, |yes| json!(yes));
+        rows.add("cors.max_age", &cors.max_age, |age| json!(age.as_secs()));
+        rows.list("cors.methods", &cors.methods, |method| {
+            json!(method.as_str())
+        });
+        rows.list("cors.allow_headers", &cors.allow_headers, |name| {
+            json!(name.as_str())
+        });
+        rows.list("cors.expose_headers", &cors.expose_headers, |name| {
+            json!(name.as_str())
+        });
+        rows.list("cors.private_network", &cors.private_network, |origin| {
+            json!(origin.text)
+        });
+        let headers = &policy.headers;
+        rows.add("headers.mode", &headers.mode, |mode| json!(mode.name()));
+        rows.add("headers.hsts", &headers.hsts, |hsts| match hsts {
+            Some(hsts) => json!({
+                "max_age": hsts.max_age.as_secs(),
+                "include_subdomains": hsts.include_subdomains,
+                "preload": hsts.preload,
+            }),
+            None => json!(false),
+        });
+        for header in &headers.fixed {
+            rows.add(&format!("headers.{}", header.key), &header.value, |value| {
+                value.as_ref().map_or_else(
+                    || json!(false),
+                    |value| json!(value.to_str().unwrap_or_default()),
+                )
+            });
+        }
+        rows.list("headers.keep", &headers.keep, |name| json!(name.as_str()));
+        let rate = &policy.rate;
+        rows.add("rate.mode", &rate.mode, |mode| json!(mode.name()));
+        rows.add("rate.peer", &rate.peer, |rate| json!(rate.to_string()));
+        rows.add("rate.limit", &rate.limit, |rate| json!(rate.to_string()));
+        rows.add("rate.burst", &rate.burst, |burst| {
+            burst.map_or_else(|| json!("the limit's number"), |n| json!(n))
+        });
+        rows.list("rate.headers", &rate.headers, |form| json!(form.name()));
+        rows.add("limits.mode", &policy.body.mode, |mode| json!(mode.name()));
+        rows.add("limits.body", &policy.body.limit, |bytes| {
+            json!(show_size(*bytes))
+        });
+        rows.add("limits.json_depth", &policy.body.json_depth, |depth| {
+            json!(depth)
+        });
+        rows.list("audit.sink", &policy.audit.sinks, |sink| match sink {
+            Sink::File(path) => json!({ "file": path }),
+            Sink::Stdout => json!("stdout"),
+        });
+        rows.add("audit.fail", &policy.audit.fail, |fail| json!(fail.name()));
+        rows.list
+    }
+
+    fn server(&mut self, server: &Server, defaults: &[Row]) {
+        let prefix = format!("server.{}", server.name.value);
+        let key = |name: &str| format!("{prefix}.{name}");
+        self.add(&key("name"), &server.name, |name| json!(name));
+        self.add(&key("path"), &server.path, |path| json!(path));
+        if let Some(host) = &server.host {
+            self.add(&key("host"), host, |host| json!(host.to_string()));
+        }
+        self.add(&key("upstream"), &server.upstream, |url| {
+            json!(url.to_string())
+        });
+        self.add(
+            &key("plaintext_upstream"),
+            &server.plaintext_upstream,
+            |yes| json!(yes),
+        );
+        self.add(&key("kind"), &server.kind, |kind| json!(kind.name()));
+        self.add(&key("upstream_host"), &server.upstream_host, |host| {
+            json!(host.name())
+        });
+        self.add(&key("timeout"), &server.timeout, |timeout| {
+            json!(show_duration(*timeout))
+        });
+        self.add(&key("concurrency"), &server.concurrency, |count| {
+            count.map_or_else(|| json!("as many as connect"), |n| json!(n))
+        });
+        for (name, tool) in &server.tools {
+            let quoted = json!(name);
+            if let Some(timeout) = &tool.timeout {
+                self.add(&key(&format!("tool.{quoted}.timeout")), timeout, |d| {
+                    json!(show_duration(*d))
+                });
+            }
+            if let Some(concurrency) = &tool.concurrency {
+                self.add(
+                    &key(&format!("tool.{quoted}.concurrency")),
+                    concurrency,
+                    |n| json!(n),
+                );
+            }
+            if let Some(rate) = &tool.rate {
+                self.add(&key(&format!("tool.{quoted}.rate")), rate, |rate| {
+                    json!(rate.to_string())
+                });
+            }
+        }
+        for row in self.of_policy(&server.policy) {
+            if !defaults.contains(&row) {
+                self.list.push(Row {
+                    key: format!("{prefix}.{}", row.key),
+                    ..row
+                });
+            }
+        }
+    }
+}
