@@ -11,6 +11,7 @@ mod exchange;
 mod field;
 mod guard;
 pub mod headers;
+pub mod path;
 pub mod rate;
 mod rejection;
 pub mod request_id;
