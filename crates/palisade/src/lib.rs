@@ -7,6 +7,7 @@
 //! [`Rejection`], which travels in the response's extensions.
 
 mod answer;
+pub mod body;
 mod exchange;
 mod field;
 mod guard;
@@ -15,6 +16,7 @@ pub mod path;
 pub mod rate;
 mod rejection;
 pub mod request_id;
+pub mod sanity;
 
 pub use answer::Answer;
 pub use exchange::{Connection, Exchange, RequestId};
