@@ -1,0 +1,487 @@
+//! Whether the request head means one thing to every reader.
+//!
+//! A server has parsed the head already; this guard judges what parsers let through and what
+//! another parser behind us could read in another way. It protects a parser, so it has no mode.
+//!
+//! What cannot occur is not looked for: `http`'s types hold no field name that is not a token
+//! and no value with CR, LF or NUL (a test shows it).
+
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+
+use crate::guard::{Admit, Guard};
+use crate::path;
+use crate::rejection::{Reason, Rejection};
+
+/// Refuses heads that are too large, ambiguous, or of a kind that Palisade does not carry.
+///
+/// * **Size.** 431 for more fields or bytes than the limits allow.
+/// * **Method.** GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS pass, for plain endpoints stand
+///   beside MCP ones; the upstream says which of them it takes. 501 for all others: CONNECT (also
+///   the extended one of RFC 8441) and TRACE would open a tunnel or read headers back, and the
+///   meaning of an unknown method cannot be judged. Methods are case-sensitive.
+/// * **Upgrade.** 501 for `websocket`, which a client waits for. Other offers, such as the `h2c`
+///   that Java's client makes with every plaintext request, are declined by ignoring them
+///   (RFC 9110 section 7.8).
+/// * **Version.** HTTP/1.0 passes without a Transfer-Encoding, which it does not know; 0.9 does not.
+/// * **Framing.** 400, and the connection closes, for a Content-Length that is doubled, listed or
+///   not digits, one beside a Transfer-Encoding, and a Transfer-Encoding that is not exactly
+///   `chunked` or comes with HTTP/2 (RFC 9112 section 6, RFC 9113 section 8.2.2).
+/// * **Doubles.** 400 for two Content-Types or two Authorizations: which of them counts would
+///   be each reader's own choice.
+/// * **Names.** 400 for a name with `_` that CGI-like servers confuse with one that frames the
+///   message or vouches for the client, such as `content_length` or `x_forwarded_for`.
+/// * **Path.** 400 for one that [`path::check`] refuses; `OPTIONS *` passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Sanity {
+    max_fields: usize,
+    max_bytes: usize,
+}
+
+impl Default for Sanity {
+    fn default() -> Self {
+        Self {
+            max_fields: 100,
+            max_bytes: 32 * 1024,
+        }
+    }
+}
+
+impl Sanity {
+    /// Most header fields. Default: 100.
+    pub const fn max_fields(mut self, fields: usize) -> Self {
+        self.max_fields = fields;
+        self
+    }
+
+    /// Most bytes of request target, field names and values together, with four for each field
+    /// as HTTP/1.1 writes it. Default: 32 KiB.
+    pub const fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    fn size(&self, head: &Parts) -> Result<(), Rejection> {
+        let too_large = |what: &str, found: usize, setting: &str, limit: usize| {
+            Rejection::new(Reason::RequestHeaderTooLarge)
+                .with_detail(format_args!("{found} {what}"))
+                .with_remedy(format_args!("raise `{setting}` above {limit}"))
+                .closing()
+        };
+        let fields = head.headers.len();
+        if fields > self.max_fields {
+            let limit = self.max_fields;
+            return Err(too_large("fields", fields, "limits.header_fields", limit));
+        }
+        let sizes = head
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4);
+        let bytes = target_length(head) + sizes.sum::<usize>();
+        if bytes > self.max_bytes {
+            let limit = self.max_bytes;
+            return Err(too_large("bytes", bytes, "limits.header_bytes", limit));
+        }
+        Ok(())
+    }
+}
+
+impl Guard for Sanity {
+    fn admit(&self, head: &mut Parts) -> Result<Admit, Rejection> {
+        self.size(head)?;
+        version(head)?;
+        method(head)?;
+        framing(head)?;
+        doubles(&head.headers)?;
+        names(&head.headers)?;
+        target(head)?;
+        Ok(Admit::pass())
+    }
+}
+
+fn target_length(head: &Parts) -> usize {
+    let authority = head.uri.authority().map_or(0, |a| a.as_str().len());
+    let path = head.uri.path_and_query().map_or(0, |p| p.as_str().len());
+    authority + path
+}
+
+fn malformed(detail: impl std::fmt::Display) -> Rejection {
+    Rejection::new(Reason::RequestMalformed).with_detail(detail)
+}
+
+fn version(head: &Parts) -> Result<(), Rejection> {
+    if head.version == Version::HTTP_09 {
+        return Err(malformed("HTTP/0.9").closing());
+    }
+    Ok(())
+}
+
+fn method(head: &Parts) -> Result<(), Rejection> {
+    let refused = |detail: &dyn std::fmt::Display| {
+        // A client that waits for a tunnel may already send what belongs in it.
+        Rejection::new(Reason::RequestMethod)
+            .with_detail(detail)
+            .closing()
+    };
+    match head.method {
+        Method::DELETE
+        | Method::GET
+        | Method::HEAD
+        | Method::OPTIONS
+        | Method::PATCH
+        | Method::POST
+        | Method::PUT => {}
+        ref other => return Err(refused(other)),
+    }
+    let websocket = head.headers.get_all(UPGRADE).iter().any(|offer| {
+        let mut protocols = offer.as_bytes().split(|byte| *byte == b',');
+        protocols.any(|protocol| {
+            let name = protocol.split(|byte| *byte == b'/').next();
+            name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+        })
+    });
+    if websocket {
+        return Err(refused(&"upgrade to websocket"));
+    }
+    Ok(())
+}
+
+fn framing(head: &Parts) -> Result<(), Rejection> {
+    let length = only(&head.headers, &CONTENT_LENGTH).map_err(Rejection::closing)?;
+    let coding = only(&head.headers, &TRANSFER_ENCODING).map_err(Rejection::closing)?;
+    let fault = match (length, coding) {
+        (None, None) => return Ok(()),
+        (Some(_), Some(_)) => "Content-Length beside Transfer-Encoding",
+        (Some(length), None) if is_length(length) => return Ok(()),
+        (Some(_), None) => "Content-Length is not a number",
+        (None, Some(_)) if head.version != Version::HTTP_11 => "Transfer-Encoding outside HTTP/1.1",
+        (None, Some(coding)) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+            return Ok(());
+        }
+        (None, Some(_)) => "Transfer-Encoding is not `chunked`",
+    };
+    Err(malformed(fault).closing())
+}
+
+/// `1*DIGIT` (RFC 9110 section 8.6) that every reader can count: below 10^18.
+fn is_length(value: &HeaderValue) -> bool {
+    let digits = value.as_bytes();
+    (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+}
+
+fn doubles(headers: &HeaderMap) -> Result<(), Rejection> {
+    // Nearly always there are no doubles at all.
+    if headers.len() != headers.keys_len() {
+        for name in [CONTENT_TYPE, AUTHORIZATION] {
+            only(headers, &name)?;
+        }
+    }
+    Ok(())
+}
+
+fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Rejection> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(malformed(format_args!("more than one {name}")));
+    }
+    Ok(first)
+}
+
+fn names(headers: &HeaderMap) -> Result<(), Rejection> {
+    for name in headers.keys() {
+        let name = name.as_str();
+        if memchr::memchr(b'_', name.as_bytes()).is_some() && is_confusable(name) {
+            return Err(malformed(format_args!(
+                "`{name}` is another header to CGI-like servers"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `name`, with `-` for `_`, is one that decides something here or upstream.
+fn is_confusable(name: &str) -> bool {
+    const NAMES: [&str; 6] = [
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "proxy-authorization",
+        "transfer-encoding",
+        "x-real-ip",
+    ];
+    const PREFIXES: [&str; 4] = ["access-control-", "mcp-", "sec-fetch-", "x-forwarded-"];
+    let dashed = |name: &str, pattern: &str| {
+        let pairs = name.bytes().zip(pattern.bytes());
+        name.len() >= pattern.len()
+            && pairs
+                .into_iter()
+                .all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
+    };
+    // A parameter's own name may hold what it likes behind the prefix (SEP-2243).
+    if name.starts_with("mcp-param-") {
+        return false;
+    }
+    NAMES
+        .iter()
+        .any(|pattern| name.len() == pattern.len() && dashed(name, pattern))
+        || PREFIXES.iter().any(|pattern| dashed(name, pattern))
+}
+
+fn target(head: &Parts) -> Result<(), Rejection> {
+    let path = head.uri.path();
+    if path == "*" && head.method == Method::OPTIONS {
+        return Ok(());
+    }
+    path::check(path).map_err(|ambiguity| {
+        Rejection::new(Reason::RequestPathAmbiguous)
+            .with_detail(format_args!("{ambiguity} in {path}"))
+            .with_remedy("send the path in its plain form")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn judge(head: http::request::Builder) -> Option<Rejection> {
+        let (mut head, ()) = head.body(()).unwrap().into_parts();
+        Sanity::default().admit(&mut head).err()
+    }
+
+    fn reason(head: http::request::Builder) -> Option<Reason> {
+        judge(head).map(|rejection| rejection.reason())
+    }
+
+    fn closes(rejection: Rejection) -> bool {
+        let (head, ()) = Request::new(()).into_parts();
+        rejection
+            .into_response(&head)
+            .headers()
+            .contains_key("connection")
+    }
+
+    // REQ: R-3, G-13
+    #[test]
+    fn methods_and_upgrades() {
+        for (method, carried) in [
+            ("GET", true),
+            ("HEAD", true),
+            ("POST", true),
+            ("PUT", true),
+            ("PATCH", true),
+            ("DELETE", true),
+            ("OPTIONS", true),
+            ("TRACE", false),
+            ("CONNECT", false),
+            ("get", false),
+            ("Post", false),
+            ("PROPFIND", false),
+            ("QUERY", false),
+            ("PRI", false),
+            ("GETT", false),
+        ] {
+            let rejection = judge(Request::builder().method(method));
+            let expected = (!carried).then_some(Reason::RequestMethod);
+            assert_eq!(
+                rejection.as_ref().map(Rejection::reason),
+                expected,
+                "{method}"
+            );
+            assert!(rejection.is_none_or(closes), "{method}");
+        }
+        for (offers, carried) in [
+            (&["h2c"][..], true),
+            (&["TLS/1.0, HTTP/1.1"], true),
+            (&["websocket2"], true),
+            (&["websocket"], false),
+            (&["WebSocket"], false),
+            (&["h2c, websocket"], false),
+            (&["websocket/13"], false),
+            (&["h2c", "websocket"], false),
+        ] {
+            let mut head = Request::builder();
+            for offer in offers {
+                head = head.header(UPGRADE, *offer);
+            }
+            let expected = (!carried).then_some(Reason::RequestMethod);
+            assert_eq!(reason(head), expected, "{offers:?}");
+        }
+    }
+
+    // REQ: R-3
+    #[test]
+    fn framing_means_one_thing() {
+        const V1: Version = Version::HTTP_11;
+        const V0: Version = Version::HTTP_10;
+        const V2: Version = Version::HTTP_2;
+        for (version, lengths, codings, fine) in [
+            (V1, &[][..], &[][..], true),
+            (V1, &["0"], &[], true),
+            (V1, &["5"], &[], true),
+            (V1, &["005"], &[], true),
+            (V1, &["999999999999999999"], &[], true),
+            (V2, &["5"], &[], true),
+            (V0, &["5"], &[], true),
+            (V1, &[], &["chunked"], true),
+            (V1, &[], &["Chunked"], true),
+            (V1, &["5", "5"], &[], false),
+            (V1, &["5", "6"], &[], false),
+            (V2, &["5", "5"], &[], false),
+            (V1, &["5, 5"], &[], false),
+            (V1, &["5,"], &[], false),
+            (V1, &["+5"], &[], false),
+            (V1, &["-5"], &[], false),
+            (V1, &["0x5"], &[], false),
+            (V1, &["5 "], &[], false),
+            (V1, &[" 5"], &[], false),
+            (V1, &["5 6"], &[], false),
+            (V1, &["5.0"], &[], false),
+            (V1, &["1_0"], &[], false),
+            (V1, &[""], &[], false),
+            (V1, &["1000000000000000000"], &[], false),
+            (V1, &["18446744073709551621"], &[], false),
+            (V1, &["5"], &["chunked"], false),
+            (V1, &["0"], &["chunked"], false),
+            (V1, &["5"], &["identity"], false),
+            (V1, &[], &["chunked", "chunked"], false),
+            (V1, &[], &["gzip, chunked"], false),
+            (V1, &[], &["chunked, identity"], false),
+            (V1, &[], &["identity"], false),
+            (V1, &[], &["xchunked"], false),
+            (V1, &[], &["chunked "], false),
+            (V1, &[], &["\tchunked"], false),
+            (V1, &[], &["chunked;q=1"], false),
+            (V1, &[], &[""], false),
+            (V0, &[], &["chunked"], false),
+            (V2, &[], &["chunked"], false),
+        ] {
+            let mut head = Request::builder().method("POST").version(version);
+            for length in lengths {
+                head = head.header(CONTENT_LENGTH, *length);
+            }
+            for coding in codings {
+                head = head.header(TRANSFER_ENCODING, *coding);
+            }
+            let rejection = judge(head);
+            let expected = (!fine).then_some(Reason::RequestMalformed);
+            let got = rejection.as_ref().map(Rejection::reason);
+            assert_eq!(got, expected, "{version:?} {lengths:?} {codings:?}");
+            assert!(rejection.is_none_or(closes));
+        }
+        let old = Request::builder().version(Version::HTTP_09);
+        assert_eq!(reason(old), Some(Reason::RequestMalformed));
+        assert_eq!(reason(Request::builder().version(V0)), None);
+        assert_eq!(reason(Request::builder().version(Version::HTTP_3)), None);
+    }
+
+    // REQ: R-3
+    #[test]
+    fn doubles_and_confusable_names() {
+        for (fields, fine) in [
+            (&[("content-type", "a"), ("content-type", "a")][..], false),
+            (&[("authorization", "a"), ("authorization", "b")], false),
+            (&[("accept", "a"), ("accept", "b")], true),
+            (&[("cookie", "a"), ("cookie", "b")], true),
+            (&[("content_length", "1")], false),
+            (&[("transfer_encoding", "chunked")], false),
+            (&[("content_type", "a")], false),
+            (&[("x_forwarded_for", "::1")], false),
+            (&[("x-forwarded_for", "::1")], false),
+            (&[("x_real-ip", "::1")], false),
+            (&[("mcp_session_id", "s")], false),
+            (&[("mcp-session_id", "s")], false),
+            (&[("access_control_request_method", "s")], false),
+            (&[("api_key", "a")], true),
+            (&[("x_custom", "a")], true),
+            (&[("_", "a")], true),
+            (&[("hos_", "a")], true),
+            (&[("mcp-param-tenant_id", "a")], true),
+            (&[("mcp_param-tenant", "a")], false),
+            (&[("x-forwarded-for", "::1")], true),
+        ] {
+            let mut head = Request::builder();
+            for (name, value) in fields {
+                head = head.header(*name, *value);
+            }
+            let expected = (!fine).then_some(Reason::RequestMalformed);
+            assert_eq!(reason(head), expected, "{fields:?}");
+        }
+    }
+
+    // REQ: R-3
+    #[test]
+    fn sizes_to_the_byte() {
+        let with = |fields: usize, value: usize| {
+            let mut head = Request::builder().uri("/mcp?q");
+            for field in 0..fields {
+                head = head.header(format!("x-{field:03}"), "v".repeat(value));
+            }
+            head.body(()).unwrap().into_parts().0
+        };
+        let sanity = Sanity::default().max_fields(3).max_bytes(6 + 3 * 19);
+        for (fields, value, expected) in [
+            (3, 10, None),
+            (3, 11, Some("limits.header_bytes")),
+            (4, 1, Some("limits.header_fields")),
+            (2, 25, Some("limits.header_bytes")),
+            (0, 0, None),
+        ] {
+            let rejection = sanity.admit(&mut with(fields, value)).err();
+            assert_eq!(rejection.is_some(), expected.is_some(), "{fields} {value}");
+            if let (Some(rejection), Some(setting)) = (rejection, expected) {
+                assert_eq!(rejection.reason(), Reason::RequestHeaderTooLarge);
+                assert!(
+                    rejection.remedy().contains(setting),
+                    "{}",
+                    rejection.remedy()
+                );
+            }
+        }
+        let mut long = Request::new(()).into_parts().0;
+        long.uri = format!("/mcp?{}", "q".repeat(64)).parse().unwrap();
+        assert!(sanity.admit(&mut long).is_err());
+        let mut usual = with(100, 200);
+        assert!(Sanity::default().admit(&mut usual).is_ok());
+        assert!(Sanity::default().admit(&mut with(101, 1)).is_err());
+    }
+
+    // REQ: G-15
+    #[test]
+    fn targets() {
+        for (method, target, fine) in [
+            ("POST", "/mcp", true),
+            ("POST", "/mcp?a=/../%2e%2e//;%00", true),
+            ("POST", "https://a.example/mcp", true),
+            ("POST", "https://a.example", true),
+            ("POST", "https://a.example//mcp", false),
+            ("OPTIONS", "*", true),
+            ("POST", "*", false),
+            ("POST", "/a/../mcp", false),
+            ("POST", "/%2e%2e/mcp", false),
+            ("POST", "a.example:443", false),
+        ] {
+            let got = reason(Request::builder().method(method).uri(target));
+            let expected = (!fine).then_some(Reason::RequestPathAmbiguous);
+            assert_eq!(got, expected, "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn the_types_hold_nothing_that_could_break_a_head() {
+        for byte in 0..=u8::MAX {
+            let value = HeaderValue::from_bytes(&[byte]);
+            let fine = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+            assert_eq!(value.is_ok(), fine, "{byte:#x}");
+            if HeaderName::from_bytes(&[byte]).is_ok() {
+                assert!(byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+            }
+        }
+    }
+}
