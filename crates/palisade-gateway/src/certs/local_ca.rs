@@ -7,8 +7,9 @@
 //! The authority cannot vouch for the world: its certificate is constrained (RFC 5280, section
 //! 4.2.1.10) to localhost, loopback addresses and the hosts it was made for, it may sign no further
 //! authority (path length 0), and it is good for TLS servers alone. When a host outside these
-//! constraints is configured later, a new authority is made that covers the old names and the new;
-//! [`LocalCa::is_new`] says so, since it must be trusted anew.
+//! constraints is configured later, its certificate is made anew, with the same key, and covers the old
+//! names and the new; [`LocalCa::is_new`] says so, since trust stores must take it up. Gateways that
+//! run on are not disturbed: what they issued is good under the new certificate.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    NameConstraints, PKCS_ECDSA_P256_SHA256, SanType,
+    NameConstraints, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
@@ -87,25 +88,25 @@ impl LocalCa {
         let key_file = directory.join("ca-key.pem");
         let pem = directory.join("ca.pem");
 
-        let kept = match Stored::read(&key_file)? {
-            Some(stored) => {
-                let scope = Scope::of(&stored.certificate);
-                if scope.covers(&hosts) && stored.remaining() > CA_RENEWAL {
-                    Ok(stored)
+        let kept = Stored::read(&key_file)?;
+        let (stored, is_new) = match kept {
+            Some(kept) if kept.remaining() <= CA_RENEWAL => {
+                let scope = Scope::of(&kept.certificate).widened(&hosts);
+                (Stored::generate(&scope)?, true)
+            }
+            Some(kept) => {
+                let scope = Scope::of(&kept.certificate);
+                if scope.covers(&hosts) {
+                    (kept, false)
                 } else {
-                    Err(scope)
+                    (Stored::certify(kept.key, &scope.widened(&hosts))?, true)
                 }
             }
-            None => Err(Scope::default()),
+            None => (Stored::generate(&Scope::default().widened(&hosts))?, true),
         };
-        let (stored, is_new) = match kept {
-            Ok(stored) => (stored, false),
-            Err(previous) => {
-                let stored = Stored::generate(&previous.widened(&hosts))?;
-                write_atomically(&key_file, stored.to_pem().as_bytes(), 0o600)?;
-                (stored, true)
-            }
-        };
+        if is_new {
+            write_atomically(&key_file, stored.to_pem().as_bytes(), 0o600)?;
+        }
         // Written again whenever it differs: a crash between the two writes mends itself here.
         let public = stored.pem.as_str();
         if fs::read(&pem).ok().as_deref() != Some(public.as_bytes()) {
@@ -157,7 +158,7 @@ impl LocalCa {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let leaf = params.signed_by(&key, &self.issuer)?;
         let signing = aws_lc_rs::sign::any_ecdsa_type(&PrivateKeyDer::from(key))
-            .map_err(|_| CaError::Generate(rcgen::Error::RemoteKeyError))?;
+            .map_err(|_| CaError::Crypto)?;
         Ok(ServedCertificate {
             key: Arc::new(CertifiedKey::new(vec![leaf.der().clone()], signing)),
             names: hosts.iter().map(Host::to_string).collect(),
@@ -199,6 +200,11 @@ impl fmt::Debug for LocalCa {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CaError {
+    /// The system's random source failed, or the cryptographic library did.
+    #[error(
+        "cannot make a certificate: the cryptographic library failed; does `/dev/urandom` work on this machine?"
+    )]
+    Crypto,
     /// The authority's file is not what Palisade writes.
     #[error(
         "`{}` is damaged; delete it and a new local certificate authority is made, which must be trusted anew",
@@ -220,7 +226,7 @@ pub enum CaError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The system's random source or the signature failed.
+    /// A key or certificate could not be generated.
     #[error("cannot make a certificate: {0}")]
     Generate(#[from] rcgen::Error),
     /// Not a host.
@@ -458,7 +464,12 @@ struct Stored {
 
 impl Stored {
     fn generate(scope: &Scope) -> Result<Self, CaError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        Self::certify(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?, scope)
+    }
+
+    /// Makes a certificate for `key`. Its subject follows from the key, so that all certificates of one
+    /// key are the same issuer to a verifier.
+    fn certify(key: KeyPair, scope: &Scope) -> Result<Self, CaError> {
         let now = SystemTime::now();
         let not_after = whole_seconds(now + CA_LIFETIME);
         let mut params = CertificateParams::default();
@@ -476,6 +487,10 @@ impl Stored {
         params
             .distinguished_name
             .push(DnType::CommonName, format!("Palisade local CA {short}"));
+        // rcgen would derive it from the key, and NSS refuses two certificates of one issuer and serial.
+        let mut serial = [0; 16];
+        ::aws_lc_rs::rand::fill(&mut serial).map_err(|_| CaError::Crypto)?;
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
         set_validity(&mut params, now - BACKDATE, not_after);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -847,7 +862,7 @@ mod tests {
     }
 
     #[test]
-    fn new_hosts_make_a_new_authority_that_covers_old_and_new() {
+    fn new_hosts_widen_the_authority_and_disturb_nobody() {
         let data = tempfile::tempdir().unwrap();
         let first = LocalCa::open(data.path(), &hosts(&["a.test", "192.0.2.1"])).unwrap();
         let kept = LocalCa::open(data.path(), &hosts(&["localhost", "a.test"])).unwrap();
@@ -855,6 +870,14 @@ mod tests {
         let second = LocalCa::open(data.path(), &hosts(&["b.test"])).unwrap();
         assert!(second.is_new());
         assert_ne!(first.certificate(), second.certificate());
+        // What the first issued is still good for clients that read `ca.pem` anew, and serials differ.
+        let old_leaf = first.issue(&hosts(&["a.test"])).unwrap();
+        assert!(trusted(&second, &old_leaf, "a.test", SystemTime::now()));
+        let serial = |ca: &LocalCa| {
+            let (_rest, parsed) = X509Certificate::from_der(ca.certificate()).unwrap();
+            parsed.raw_serial().to_vec()
+        };
+        assert_ne!(serial(&first), serial(&second));
         let third = LocalCa::open(data.path(), &hosts(&["a.test", "192.0.2.1", "b.test"])).unwrap();
         assert!(!third.is_new());
         let now = SystemTime::now();

@@ -89,7 +89,7 @@ impl Redirect {
 
 /// The headers of every answer: those of the requirement list, less HSTS. The policy forbids
 /// everything, as no page is served.
-const SECURITY_HEADERS: [(HeaderName, HeaderValue); 11] = [
+pub(super) const SECURITY_HEADERS: [(HeaderName, HeaderValue); 11] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (
         header::CONTENT_SECURITY_POLICY,

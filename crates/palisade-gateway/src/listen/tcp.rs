@@ -240,8 +240,7 @@ fn verdict(error: &io::Error) -> Verdict {
         | K::NetworkUnreachable
         | K::TimedOut
         | K::NotConnected
-        | K::BrokenPipe
-        | K::PermissionDenied => Verdict::Next,
+        | K::BrokenPipe => Verdict::Next,
         K::InvalidInput | K::Unsupported => Verdict::Fatal,
         // EMFILE, ENFILE and ENOBUFS have no kind of their own, EBADF and ENOTSOCK neither.
         _ => match error.raw_os_error() {

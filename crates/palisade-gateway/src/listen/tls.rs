@@ -11,8 +11,11 @@
 //! round trip.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider, kx_group};
@@ -22,8 +25,8 @@ use rustls::server::{Acceptor, NoServerSessionStorage, ProducesTickets, Resolves
 use rustls::{
     NamedGroup, ProtocolVersion, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::LazyConfigAcceptor;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio_rustls::StartHandshake;
 pub use tokio_rustls::server::TlsStream;
 
 /// Which protocol versions and cipher suites are served, after Mozilla's guideline of the same name.
@@ -111,7 +114,7 @@ pub enum Alpn {
 /// Performs the handshake on `tcp` within the deadline.
 ///
 /// Needs a tokio runtime with time enabled. On an error the connection is to be dropped: whatever
-/// alert was due has been sent.
+/// alert was due has been sent, and a client that speaks plain HTTP has been told so with a 400.
 ///
 /// # Errors
 ///
@@ -139,6 +142,9 @@ pub enum HandshakeError {
     /// The connection broke.
     #[error("the connection broke during the handshake: {0}")]
     Io(io::Error),
+    /// The client speaks HTTP without TLS.
+    #[error("the client sent plain HTTP to a TLS port; its URL must begin with `https://`")]
+    PlainHttp,
     /// The deadline passed.
     #[error("the handshake took too long")]
     Timeout,
@@ -154,6 +160,7 @@ impl HandshakeError {
         match self {
             Self::Closed => "closed",
             Self::Io(_) => "io",
+            Self::PlainHttp => "plain_http",
             Self::Timeout => "timeout",
             Self::Tls(_) => "tls",
         }
@@ -181,7 +188,7 @@ async fn handshake<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
+    let start = read_client_hello(tcp).await?;
     let offers_post_quantum = start
         .client_hello()
         .named_groups()
@@ -198,6 +205,122 @@ where
     };
     Ok((stream, alpn))
 }
+
+/// Reads a ClientHello, as [`tokio_rustls::LazyConfigAcceptor`] does, but looks at how the stream
+/// begins as well: who types `http://` for `https://` gets words in place of an alert.
+async fn read_client_hello<IO>(mut io: IO) -> Result<StartHandshake<IO>, HandshakeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut acceptor = Acceptor::default();
+    let mut head = Head::default();
+    let failed = poll_fn(|cx| {
+        loop {
+            let mut reader = Reader {
+                io: &mut io,
+                cx,
+                head: &mut head,
+            };
+            match acceptor.read_tls(&mut reader) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            match acceptor.accept() {
+                Ok(Some(accepted)) => return Poll::Ready(Ok(Ok(accepted))),
+                Ok(None) => {}
+                Err(failed) => return Poll::Ready(Ok(Err(failed))),
+            }
+        }
+    })
+    .await?;
+    let (error, mut alert) = match failed {
+        Ok(accepted) => return Ok(StartHandshake::from_parts(accepted, io)),
+        Err(failed) => failed,
+    };
+    // What the client still hears is a courtesy, so errors of this last write are not looked at.
+    if head.is_http() {
+        let _ = io.write_all(PLAIN_HTTP_ANSWER).await;
+        let _ = io.shutdown().await;
+        return Err(HandshakeError::PlainHttp);
+    }
+    let mut bytes = Vec::new();
+    if alert.write_all(&mut bytes).is_ok() {
+        let _ = io.write_all(&bytes).await;
+        let _ = io.shutdown().await;
+    }
+    Err(HandshakeError::Tls(error))
+}
+
+/// The first bytes of a connection.
+#[derive(Debug, Default)]
+struct Head {
+    bytes: [u8; 5],
+    len: usize,
+}
+
+impl Head {
+    fn push(&mut self, bytes: &[u8]) {
+        for (slot, byte) in self.bytes.iter_mut().skip(self.len).zip(bytes) {
+            *slot = *byte;
+            self.len += 1;
+        }
+    }
+
+    /// Whether this is how a request of HTTP/1.1 or the preface of HTTP/2 begins. rustls refuses the
+    /// stream at its first byte if that comes alone; then that one decides.
+    fn is_http(&self) -> bool {
+        const BEGINNINGS: [&[u8]; 9] = [
+            b"GET /", b"HEAD ", b"POST ", b"PUT /", b"PATCH", b"DELET", b"OPTIO", b"CONNE",
+            b"PRI *",
+        ];
+        match self.bytes.get(..self.len) {
+            Some(seen) if !seen.is_empty() => {
+                BEGINNINGS.iter().any(|method| method.starts_with(seen))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A stream of tokio as rustls reads it, within one poll.
+struct Reader<'a, 'b, IO> {
+    io: &'a mut IO,
+    cx: &'a mut Context<'b>,
+    head: &'a mut Head,
+}
+
+impl<IO: AsyncRead + Unpin> io::Read for Reader<'_, '_, IO> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        match Pin::new(&mut *self.io).poll_read(self.cx, &mut buffer) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+        }
+        self.head.push(buffer.filled());
+        Ok(buffer.filled().len())
+    }
+}
+
+/// With the headers of every answer over plain HTTP.
+const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    content-type: text/plain; charset=utf-8\r\n\
+    content-length: 54\r\n\
+    connection: close\r\n\
+    cache-control: no-store\r\n\
+    content-security-policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n\
+    cross-origin-opener-policy: same-origin\r\n\
+    cross-origin-resource-policy: same-origin\r\n\
+    origin-agent-cluster: ?1\r\n\
+    permissions-policy: camera=(), microphone=(), geolocation=(), payment=()\r\n\
+    referrer-policy: no-referrer\r\n\
+    x-content-type-options: nosniff\r\n\
+    x-dns-prefetch-control: off\r\n\
+    x-frame-options: DENY\r\n\
+    x-permitted-cross-domain-policies: none\r\n\
+    \r\n\
+    this port speaks https; use https:// in place of http\n";
 
 fn configuration(
     profile: Profile,
@@ -310,7 +433,7 @@ mod tests {
     use rustls::{CipherSuite, ClientConfig, HandshakeKind, RootCertStore};
     use std::sync::OnceLock;
     use std::time::SystemTime;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
     use tokio_rustls::TlsConnector;
 
     static TLS12_ALONE: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
@@ -411,7 +534,14 @@ mod tests {
         fixture: &Fixture,
         client: Arc<ClientConfig>,
     ) -> Result<Agreed, (HandshakeError, io::Error)> {
-        let (near, far) = duplex(1 << 16);
+        shake_over(duplex(1 << 16), fixture, client).await
+    }
+
+    async fn shake_over(
+        (near, far): (DuplexStream, DuplexStream),
+        fixture: &Fixture,
+        client: Arc<ClientConfig>,
+    ) -> Result<Agreed, (HandshakeError, io::Error)> {
         let name = ServerName::try_from("localhost").unwrap();
         let client = async {
             let mut stream = TlsConnector::from(client).connect(name, near).await?;
@@ -678,7 +808,13 @@ mod tests {
         for (bytes, label) in [
             (&b""[..], "closed"),
             (&b"\x16\x03\x01\x02\x00\x01"[..], "closed"),
-            (&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], "tls"),
+            (
+                &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+                "plain_http",
+            ),
+            (&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], "plain_http"),
+            (&b"GETAWAY"[..], "tls"),
+            (&b"SSH-2.0-OpenSSH\r\n"[..], "tls"),
             (&[0xff; 4096][..], "tls"),
         ] {
             let (mut near, far): (DuplexStream, _) = duplex(1 << 16);
@@ -687,5 +823,49 @@ mod tests {
             let error = accept(far, &fixture.acceptor).await.unwrap_err();
             assert_eq!(error.label(), label, "{bytes:?}: {error:?}");
         }
+    }
+
+    // REQ: S-1
+    #[tokio::test]
+    async fn plain_http_is_answered_with_words_and_headers() {
+        let fixture = fixture(Profile::Intermediate);
+        let (mut near, far) = duplex(1 << 16);
+        // Byte by byte, as a slow network may have it.
+        let client = async {
+            for byte in b"POST /mcp HTTP/1.1\r\n\r\n" {
+                if near.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            let mut answer = String::new();
+            near.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let server = async { accept(far, &fixture.acceptor).await.unwrap_err() };
+        let (answer, error) = tokio::join!(client, server);
+        assert_eq!(error.label(), "plain_http");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+        assert!(
+            head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())),
+            "{}",
+            body.len()
+        );
+        for (name, value) in crate::listen::redirect::SECURITY_HEADERS {
+            let line = format!("\r\n{name}: {}", value.to_str().unwrap());
+            assert!(
+                format!("{head}\r\n").contains(&format!("{line}\r\n")),
+                "{line}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn handshakes_in_small_pieces_succeed() {
+        let fixture = fixture(Profile::Intermediate);
+        let client = Offer::default().config(&fixture);
+        let agreed = shake_over(duplex(8), &fixture, client).await.unwrap();
+        assert_eq!(agreed.group, Some(NamedGroup::X25519MLKEM768));
     }
 }
