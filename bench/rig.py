@@ -150,7 +150,7 @@ class Peer:
     def version(self):
         flag = {"nginx.conf": "-v", "haproxy.cfg": "-v", "Caddyfile": "version", "palisade.toml": "--version"}[self.TEMPLATES[self.name]]
         out = subprocess.run([self.binary, flag], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.env).stdout
-        return out.strip().splitlines()[0].split(" - ")[0].replace("version: ", "") if out.strip() else "unknown"
+        return out.strip().splitlines()[0].split(" - ")[0].removeprefix("nginx version: ").replace(" version", "") if out.strip() else "unknown"
 
     def start(self, wrap=(), extra=(), timeout=30):
         """Starts the peer; returns the seconds from exec to the first 200 over TLS."""
