@@ -55,7 +55,7 @@ def wrk(rig, peer, opts, script, connections, least_bytes):
     if not n or r["bytes"] < n * least_bytes:
         faults.append(f"{r['bytes']} bytes for {n} answers")
     n, seconds = max(n, 1), r["us"] / 1e6
-    return {"us": cpu / n * 1e6, "ms": cpu / n * 1e3, "rps": n / seconds, "mbps": n * least_bytes / seconds / 1e6, "p50": r["p50"] / 1e3, "p99": r["p99"] / 1e3, "n": n}, faults
+    return {"us": cpu / n * 1e6, "rps": n / seconds, "p50": r["p50"] / 1e3, "p99": r["p99"] / 1e3, "n": n}, faults
 
 
 def cpu(rig, peer, opts):
@@ -63,13 +63,15 @@ def cpu(rig, peer, opts):
 
 
 def down(rig, peer, opts):
-    return wrk(rig, peer, opts, "down", 4, BIG_ANSWER)
+    return transfers(*wrk(rig, peer, opts, "down", 4, BIG_ANSWER), BIG_ANSWER)
 
 
 def up(rig, peer, opts):
-    figures, faults = wrk(rig, peer, opts, "up", 4, rig.answer.stat().st_size)
-    figures["mbps"] = figures["rps"] * rig.big.stat().st_size / 1e6
-    return figures, faults
+    return transfers(*wrk(rig, peer, opts, "up", 4, rig.answer.stat().st_size), rig.big.stat().st_size)
+
+
+def transfers(figures, faults, size):
+    return {"ms": figures["us"] / 1e3, "mbps": figures["rps"] * size / 1e6, "n": figures["n"]}, faults
 
 
 def h2(rig, peer, opts):

@@ -37,16 +37,11 @@ class Rig:
         self.stub = None
 
     def __enter__(self):
-        for tool in ("gcc", "openssl", "taskset", "wrk", "h2load"):
-            if not shutil.which(tool):
-                raise Fault(f"`{tool}` is not installed; bench/README.md names the packages")
-        self._write_files()
-        self._build()
-        check_free(self.up)
-        command = [self.dir / "stub", self.up, self.request, self.big, self.answer]
-        self.stub = self.spawn(command, LOAD_CORE, stdout=subprocess.PIPE, text=True)
-        if self.stub.stdout.readline() != "ready\n":
-            raise Fault(f"the upstream stub did not start on port {self.up}; choose another with --port")
+        try:
+            self._set_up()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exc):
@@ -77,6 +72,20 @@ class Rig:
             process.kill()
             process.wait()
             raise
+
+    def _set_up(self):
+        for tool in ("gcc", "openssl", "taskset", "wrk", "h2load"):
+            if not shutil.which(tool):
+                raise Fault(f"`{tool}` is not installed; bench/README.md names the packages")
+        if len(os.sched_getaffinity(0)) < 2:
+            raise Fault("two cores are needed: one for the front, one for load and upstream")
+        self._write_files()
+        self._build()
+        check_free(self.up)
+        command = [self.dir / "stub", self.up, self.request, self.big, self.answer]
+        self.stub = self.spawn(command, LOAD_CORE, stdout=subprocess.PIPE, text=True)
+        if self.stub.stdout.readline() != "ready\n":
+            raise Fault(f"the upstream stub did not start on port {self.up}; choose another with --port")
 
     def _write_files(self):
         small = self.request.read_text()
@@ -141,7 +150,7 @@ class Peer:
     def version(self):
         flag = {"nginx.conf": "-v", "haproxy.cfg": "-v", "Caddyfile": "version", "palisade.toml": "--version"}[self.TEMPLATES[self.name]]
         out = subprocess.run([self.binary, flag], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.env).stdout
-        return out.strip().splitlines()[0].split(" - ")[0].replace("version: ", "") if out.strip() else "unknown"
+        return out.strip().splitlines()[0].split(" - ")[0].removeprefix("nginx version: ").replace(" version", "") if out.strip() else "unknown"
 
     def start(self, wrap=(), extra=(), timeout=30):
         """Starts the peer; returns the seconds from exec to the first 200 over TLS."""

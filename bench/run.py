@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,9 @@ def arguments():
         p.error(f"unknown test {unknown[0]}; known: {', '.join(TESTS)}")
     if a.rounds < 1 or a.secs < 1 or a.streams < 1:
         p.error("--rounds, --secs and --streams are at least 1")
+    for test, tool in (("sys", "strace"), ("instr", "valgrind")):
+        if test in a.tests and not shutil.which(tool):
+            p.error(f"test `{test}` needs `{tool}`: install it or leave the test out with --tests")
     a.palisade, a.before = a.palisade.absolute(), a.before and a.before.absolute()
     return a
 
