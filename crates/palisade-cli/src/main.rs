@@ -1,2 +1,47 @@
-//! The command `palisade`.
-fn main() {}
+//! The command `palisade`. Arguments → one call → output and exit code.
+
+mod arguments;
+mod config;
+mod demo;
+mod serve;
+mod signals;
+mod start_table;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_stderr();
+    let result = match arguments.command {
+        Command::Config(config) => config::run(&config),
+        Command::Demo(demo) => demo::run(&demo),
+        Command::Serve(serve) => serve::run(&serve),
+        Command::Version(version) => serve::version(version.format),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Usage or configuration.
+const USAGE: u8 = 2;
+
+/// Words go to standard error; `PALISADE_LOG` says how many (`info` by default).
+fn log_to_stderr() {
+    #[expect(clippy::disallowed_methods, reason = "before there are settings")]
+    let filter = std::env::var("PALISADE_LOG").unwrap_or_else(|_| "info".to_owned());
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_writer(anstream::stderr)
+        .with_target(false)
+        .init();
+}

@@ -5,4 +5,7 @@ pub mod certs;
 pub mod config;
 pub mod listen;
 pub mod path;
+pub mod plan;
+pub mod redirect;
+pub mod serve;
 pub mod upstream;

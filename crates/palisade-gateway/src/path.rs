@@ -15,7 +15,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use palisade::Connection;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 
 use crate::listen::limits::ConnectionPermit;
@@ -189,12 +189,17 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for ToStack<S> {
     }
 }
 
-/// Serves one accepted connection on a task of its own.
+/// Serves one accepted connection on a task of its own; `busy` is dropped with it.
 pub fn spawn<S: Stack>(
     path: &Arc<Path<S>>,
     tcp: TcpStream,
     peer: SocketAddr,
     permit: ConnectionPermit,
+    busy: mpsc::Sender<()>,
 ) {
-    tokio::spawn(Arc::clone(path).serve(tcp, peer, permit));
+    let served = Arc::clone(path).serve(tcp, peer, permit);
+    tokio::spawn(async move {
+        served.await;
+        drop(busy);
+    });
 }

@@ -118,8 +118,12 @@ pub struct Facts {
 pub struct Call {
     /// The JSON-RPC `method`; `None` for a response that the client sends.
     pub method: Option<Text>,
-    /// The raw JSON of `id`; `None` for a notification.
+    /// The raw JSON of `id`; `None` for a notification or a response.
     pub id: Option<Bytes>,
+    /// The id in the form in which the answer's is compared with it.
+    pub key: Option<crate::mcp::RequestId>,
+    /// Whether the message goes by the rules of 2026-07-28 or later.
+    pub modern: bool,
     /// Tool or prompt name, or resource URI.
     pub target: Option<Text>,
     /// The raw JSON of `params.arguments`.

@@ -8,14 +8,20 @@
 
 pub mod audit;
 pub mod authority;
+pub mod body;
 pub mod cors;
 pub mod headers;
 pub mod host;
+pub mod inspect;
 pub mod mcp;
 pub mod origin;
 pub mod origins;
+pub mod path;
+pub mod rate;
 pub mod request_id;
 pub mod route;
+pub mod sanity;
+pub mod stack;
 
 mod answer;
 mod exchange;

@@ -31,7 +31,9 @@ pub(super) enum FetchError {
 
 /// The page at `url`, as text; at most 256 KiB, within 10 s.
 pub(super) async fn text(url: &str) -> Result<String, FetchError> {
-    timeout(DEADLINE, fetch(url)).await.unwrap_or(Err(FetchError::TooSlow))
+    timeout(DEADLINE, fetch(url))
+        .await
+        .unwrap_or(Err(FetchError::TooSlow))
 }
 
 async fn fetch(url: &str) -> Result<String, FetchError> {
@@ -46,9 +48,12 @@ async fn fetch(url: &str) -> Result<String, FetchError> {
     let address = checked_address(&host, port).await?;
 
     #[expect(clippy::disallowed_methods, reason = "the address has been checked")]
-    let stream = tokio::net::TcpStream::connect(address).await.map_err(failed)?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    let stream = tokio::net::TcpStream::connect(address)
+        .await
+        .map_err(failed)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(failed)?;
     let connection = tokio::spawn(connection);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let request = http::Request::get(path)
@@ -73,12 +78,20 @@ async fn checked_address(host: &str, port: u16) -> Result<SocketAddr, FetchError
     } else {
         #[expect(clippy::disallowed_methods, reason = "what it finds is checked below")]
         let found = tokio::net::lookup_host((host, port)).await;
-        found.map_err(|_| FetchError::Unresolved(host.to_owned()))?.collect()
+        found
+            .map_err(|_| FetchError::Unresolved(host.to_owned()))?
+            .collect()
     };
     if let Some(bad) = addresses.iter().find(|address| !is_public(address.ip())) {
-        return Err(FetchError::NotPublic { host: host.to_owned(), address: bad.ip() });
+        return Err(FetchError::NotPublic {
+            host: host.to_owned(),
+            address: bad.ip(),
+        });
     }
-    addresses.first().copied().ok_or_else(|| FetchError::Unresolved(host.to_owned()))
+    addresses
+        .first()
+        .copied()
+        .ok_or_else(|| FetchError::Unresolved(host.to_owned()))
 }
 
 /// Whether `address` is plain public unicast. Rather too narrow than too wide: IPv6 forms that
@@ -141,20 +154,40 @@ mod tests {
             "http://localhost:1/",
         ] {
             let error = text(url).await.unwrap_err();
-            assert!(matches!(error, FetchError::NotPublic { .. }), "{url}: {error}");
+            assert!(
+                matches!(error, FetchError::NotPublic { .. }),
+                "{url}: {error}"
+            );
         }
     }
 
     #[tokio::test]
     async fn takes_no_other_scheme() {
-        for url in ["file:///etc/passwd", "ftp://a/", "gopher://a/", "http://user@a/", "x", "/", ""] {
-            assert!(matches!(text(url).await.unwrap_err(), FetchError::Url(_)), "{url}");
+        for url in [
+            "file:///etc/passwd",
+            "ftp://a/",
+            "gopher://a/",
+            "http://user@a/",
+            "x",
+            "/",
+            "",
+        ] {
+            assert!(
+                matches!(text(url).await.unwrap_err(), FetchError::Url(_)),
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn knows_public_addresses() {
-        for address in ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "192.0.1.1", "100.128.0.1"] {
+        for address in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "2606:4700:4700::1111",
+            "192.0.1.1",
+            "100.128.0.1",
+        ] {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }
     }

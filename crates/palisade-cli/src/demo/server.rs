@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{
-    Implementation, ProgressNotificationParam, ServerCapabilities, ServerConfig,
-};
+use rmcp::model::{Implementation, ProgressNotificationParam, ServerCapabilities, ServerConfig};
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler, schemars, tool, tool_handler, tool_router};
 
@@ -15,6 +13,7 @@ use super::fetch;
 /// Five tools, one of each kind that a gateway meets.
 #[derive(Clone)]
 pub(super) struct DemoServer {
+    #[expect(dead_code, reason = "read by the code of `tool_handler`")]
     tool_router: ToolRouter<Self>,
 }
 
@@ -51,17 +50,24 @@ struct DeleteNote {
 #[tool_router]
 impl DemoServer {
     pub(super) fn new() -> Self {
-        Self { tool_router: Self::tool_router() }
+        Self {
+            tool_router: Self::tool_router(),
+        }
     }
 
-    #[tool(description = "Says the message back", annotations(read_only_hint = true))]
+    #[tool(
+        description = "Says the message back",
+        annotations(read_only_hint = true)
+    )]
     fn echo(&self, Parameters(Echo { message }): Parameters<Echo>) -> String {
         message
     }
 
     #[tool(description = "Adds two numbers", annotations(read_only_hint = true))]
     fn add(&self, Parameters(Add { a, b }): Parameters<Add>) -> Result<String, String> {
-        a.checked_add(b).map(|sum| sum.to_string()).ok_or_else(|| "the sum is too large".to_owned())
+        a.checked_add(b)
+            .map(|sum| sum.to_string())
+            .ok_or_else(|| "the sum is too large".to_owned())
     }
 
     #[tool(
@@ -91,13 +97,25 @@ impl DemoServer {
         Ok(format!("{seconds} s"))
     }
 
-    #[tool(description = "Fetches a page from the public internet", annotations(open_world_hint = true))]
-    async fn fetch_url(&self, Parameters(FetchUrl { url }): Parameters<FetchUrl>) -> Result<String, String> {
+    #[tool(
+        description = "Fetches a page from the public internet",
+        annotations(open_world_hint = true)
+    )]
+    async fn fetch_url(
+        &self,
+        Parameters(FetchUrl { url }): Parameters<FetchUrl>,
+    ) -> Result<String, String> {
         fetch::text(&url).await.map_err(|error| error.to_string())
     }
 
-    #[tool(description = "Deletes a note (there are none)", annotations(destructive_hint = true))]
-    fn delete_note(&self, Parameters(DeleteNote { name }): Parameters<DeleteNote>) -> Result<String, String> {
+    #[tool(
+        description = "Deletes a note (there are none)",
+        annotations(destructive_hint = true)
+    )]
+    fn delete_note(
+        &self,
+        Parameters(DeleteNote { name }): Parameters<DeleteNote>,
+    ) -> Result<String, String> {
         Err(format!("there is no note {name:?}"))
     }
 }
@@ -106,7 +124,10 @@ impl DemoServer {
 impl ServerHandler for DemoServer {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_server_info(Implementation::new("palisade-demo", env!("CARGO_PKG_VERSION")))
+            .with_server_info(Implementation::new(
+                "palisade-demo",
+                env!("CARGO_PKG_VERSION"),
+            ))
             .with_instructions("The built-in server of `palisade demo`")
     }
 }

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -23,6 +23,7 @@ use palisade::{Answer, Exchange, Reason, Rejection};
 use pin_project_lite::pin_project;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
@@ -44,6 +45,8 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// Scheme and authority that clients call, for `Location`.
     pub public_url: Option<Arc<str>>,
+    /// Turns `true` when the gateway drains: streams that stay open are ended.
+    pub draining: watch::Receiver<bool>,
 }
 
 /// The tower service that forwards requests to one upstream.
@@ -145,7 +148,10 @@ where
                     shape,
                 )
             }
-            Ok((response, sender)) => self.answer(response, sender),
+            Ok((response, sender)) => {
+                let stays_open = shape.0 == Method::GET || is_subscription(&exchange);
+                self.answer(response, sender, stays_open)
+            }
             Err(rejection) => refuse(rejection, &exchange, shape),
         }
     }
@@ -225,6 +231,7 @@ where
         &self,
         response: Response<Incoming>,
         sender: SendRequest<B>,
+        stays_open: bool,
     ) -> Response<UpstreamBody<B>> {
         let (mut parts, body) = response.into_parts();
         head::to_client(
@@ -239,10 +246,14 @@ where
             pool: self.pool.clone(),
         };
         let body = if events && let Some(every) = self.config.keep_alive {
-            UpstreamBody::Events {
-                body: KeepAlive::new(body, every),
-                lease,
+            let mut body = KeepAlive::new(body, every);
+            if stays_open {
+                let mut draining = self.config.draining.clone();
+                body = body.until(Box::pin(async move {
+                    let _ = draining.wait_for(|draining| *draining).await;
+                }));
             }
+            UpstreamBody::Events { body, lease }
         } else {
             UpstreamBody::Plain { body, lease }
         };
@@ -254,7 +265,7 @@ where
 fn refuse<B>(
     rejection: Rejection,
     exchange: &Exchange,
-    (method, content_type): (http::Method, Option<http::HeaderValue>),
+    (method, content_type): (Method, Option<http::HeaderValue>),
 ) -> Response<UpstreamBody<B>> {
     let id = exchange
         .facts()
@@ -274,6 +285,15 @@ fn refuse<B>(
         .map(|body| UpstreamBody::Refusal {
             body: Answer::own(body),
         })
+}
+
+/// A subscription of 2026-07-28 is a stream that ends only when somebody leaves.
+fn is_subscription(exchange: &Exchange) -> bool {
+    exchange.facts().calls.iter().any(|call| {
+        call.method
+            .as_ref()
+            .is_some_and(|method| method.as_str() == "subscriptions/listen")
+    })
 }
 
 /// Whether the answer is an SSE stream.

@@ -18,7 +18,6 @@ const COMMENT: &[u8] = b": keep-alive\n\n";
 
 pin_project! {
     /// An event stream that is never silent for longer than a period.
-    #[derive(Debug)]
     pub struct KeepAlive<B> {
         #[pin]
         body: B,
@@ -27,8 +26,12 @@ pin_project! {
         every: Duration,
         last: Instant,
         boundary: Boundary,
+        end: Option<End>,
     }
 }
+
+/// Resolves when streams that would stay open for ever are to be ended.
+pub type End = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<B> KeepAlive<B> {
     /// Puts a comment into `body` whenever it has been silent for `every`.
@@ -39,7 +42,15 @@ impl<B> KeepAlive<B> {
             every,
             last: Instant::now(),
             boundary: Boundary::default(),
+            end: None,
         }
+    }
+
+    /// Ends the stream between two events once `end` resolves.
+    #[must_use]
+    pub fn until(mut self, end: End) -> Self {
+        self.end = Some(end);
+        self
     }
 }
 
@@ -62,6 +73,13 @@ impl<B: Body<Data = Bytes>> Body for KeepAlive<B> {
                 *this.last = Instant::now();
             }
             return Poll::Ready(frame);
+        }
+        if let Some(end) = this.end
+            && this.boundary.between_events()
+            && end.as_mut().poll(cx).is_ready()
+        {
+            *this.end = None;
+            return Poll::Ready(None);
         }
         while this.timer.as_mut().poll(cx).is_ready() {
             let quiet_until = *this.last + *this.every;

@@ -7,8 +7,10 @@
 //!
 //! [`Exchange`]: crate::Exchange
 
+mod observer;
 mod recorder;
 mod witness;
 
+pub use observer::{ObservedBody, ObserverFuture, ObserverLayer, ObserverService};
 pub use recorder::{Fail, Recorder};
 pub use witness::{WitnessBody, WitnessFuture, WitnessLayer, WitnessService};

@@ -9,7 +9,6 @@ use palisade_audit::{Actor, Bytes, Handle, Outcome, Phase, Record};
 
 use super::witness::{Account, End};
 use crate::exchange::{Call, CallOutcome, Facts};
-use crate::mcp::revision::Revision;
 use crate::rejection::{Fault, Reason, Rejection};
 
 /// What happens to calls while the log cannot be written.
@@ -177,8 +176,9 @@ fn outcome(account: &Account, call: Option<&Call>) -> Outcome {
     match account.end {
         // A stream lives until somebody leaves.
         End::Left if account.stream => Outcome::Ok,
+        // Since 2026-07-28 a client that leaves cancels its call; before, it goes on.
         End::Left | End::Unanswered => match call {
-            Some(call) if is_modern(call) => Outcome::Cancelled,
+            Some(call) if call.modern => Outcome::Cancelled,
             Some(_) => Outcome::Detached,
             None => Outcome::Cancelled,
         },
@@ -195,13 +195,6 @@ fn refused(rejection: &Rejection) -> Outcome {
         reason if reason.fault() == Fault::Upstream => Outcome::UpstreamUnreachable,
         _ => Outcome::Denied,
     }
-}
-
-/// Since 2026-07-28 a client that leaves cancels its call.
-fn is_modern(call: &Call) -> bool {
-    call.revision
-        .as_ref()
-        .is_some_and(|revision| Revision::parse(revision.as_str()).is_modern())
 }
 
 fn failed(status: StatusCode) -> bool {

@@ -292,6 +292,14 @@ impl Builder {
         self
     }
 
+    /// Sends no `name` on answers of one variant.
+    pub fn omit_for(mut self, variant: Variant, name: &HeaderName) -> Self {
+        self.policy
+            .variant(variant)
+            .retain(|entry| entry.name != name);
+        self
+    }
+
     /// Where the upstream sets `name` itself, its value wins; a fingerprint named here passes.
     /// `Cache-Control` is kept by default.
     pub fn keep(mut self, name: HeaderName) -> Self {

@@ -11,6 +11,7 @@
 //! | [`outcome`] | an answer's body, chunk by chunk | says it was unreadable |
 //! | [`sse`] | an event stream, chunk by chunk | passes on, as the WHATWG rules say |
 
+pub mod era;
 pub mod headers;
 pub mod json;
 pub mod message;

@@ -1,0 +1,134 @@
+//! What was said on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use palisade_gateway::config::Flags;
+
+/// The wall round MCP servers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "palisade",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look at the configuration without starting anything
+    Config(Config),
+    /// The whole gateway in front of a built-in MCP server, nothing else needed
+    Demo(Demo),
+    /// Stand in front of an MCP server
+    Serve(Serve),
+    /// Print the version
+    Version(Version),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The MCP server's URL, such as http://127.0.0.1:3000/mcp; without it the file names the servers
+    pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
+}
+
+/// Where settings come from, beside the environment.
+#[derive(Debug, Args)]
+pub(crate) struct SettingsArguments {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "PALISADE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Listen on ADDR, such as 127.0.0.1:8443; may be given several times
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Vec<String>,
+    /// A public host that requests may name; may be given several times
+    #[arg(long = "host", value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
+    /// An origin whose pages may call; may be given several times
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    pub(crate) origins: Vec<String>,
+    /// What the policy layers do: enforce, report or off
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<String>,
+    /// Threads that serve; one per core by default
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<i64>,
+    /// Development: allow pages of this machine (loopback listeners only)
+    #[arg(long)]
+    pub(crate) dev: bool,
+}
+
+impl SettingsArguments {
+    pub(crate) fn flags(&self, url: Option<&String>) -> Flags {
+        Flags {
+            url: url.cloned(),
+            listen: self.listen.clone(),
+            hosts: self.hosts.clone(),
+            origins: self.origins.clone(),
+            mode: self.mode.clone(),
+            workers: self.workers,
+            dev: self.dev,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The address with TLS
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    pub(crate) listen_tls: SocketAddr,
+    /// The address with plain HTTP
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Name every mistake with its line and its remedy
+    Check(ConfigSource),
+    /// Print the JSON schema of the configuration file
+    Schema,
+    /// Print every setting with its value and where it comes from
+    Show(ConfigSource),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigSource {
+    /// The MCP server's URL, as for `serve`
+    pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Version {
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For machines
+    Json,
+    /// For people
+    #[default]
+    Text,
+}

@@ -1,0 +1,77 @@
+//! `palisade serve` and `palisade version`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use palisade_gateway::certs::local_ca;
+use palisade_gateway::config::{self, Problems, Settings};
+use palisade_gateway::serve::{Ended, Gateway};
+
+use crate::arguments::{Format, Serve, SettingsArguments};
+use crate::{USAGE, signals, start_table};
+
+pub(crate) fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
+    let Some(settings) = settings(serve.url.as_ref(), &serve.settings) else {
+        return Ok(ExitCode::from(USAGE));
+    };
+    let stop = signals::stop()?;
+    let gateway = Gateway::prepare(&settings, data_directory())?;
+    anstream::eprint!("{}", start_table::render(&settings, &gateway));
+    Ok(exit_code(gateway.run(stop)))
+}
+
+/// The settings, or nothing when every mistake has been printed.
+pub(crate) fn settings(url: Option<&String>, arguments: &SettingsArguments) -> Option<Settings> {
+    match load(url, arguments) {
+        Ok((settings, warnings)) => {
+            if !warnings.is_empty() {
+                anstream::eprintln!("{}", warnings.render(true));
+            }
+            Some(settings)
+        }
+        Err(problems) => {
+            anstream::eprintln!("{}", problems.render(true));
+            None
+        }
+    }
+}
+
+pub(crate) fn load(
+    url: Option<&String>,
+    arguments: &SettingsArguments,
+) -> Result<(Settings, Problems), Problems> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    config::load(
+        arguments.config.as_deref(),
+        environment,
+        &arguments.flags(url),
+    )
+}
+
+/// Where the local certificate authority lives.
+pub(crate) fn data_directory() -> Option<PathBuf> {
+    let variable = |name: &str| -> Option<OsString> { std::env::var_os(name) };
+    local_ca::default_directory(
+        variable("XDG_DATA_HOME").as_deref(),
+        variable("HOME").as_deref(),
+    )
+    .ok()
+}
+
+pub(crate) fn exit_code(ended: Ended) -> ExitCode {
+    match ended {
+        Ended::Drained => ExitCode::SUCCESS,
+        Ended::Stopped => ExitCode::FAILURE,
+    }
+}
+
+pub(crate) fn version(format: Format) -> anyhow::Result<ExitCode> {
+    let version = env!("CARGO_PKG_VERSION");
+    match format {
+        Format::Text => anstream::println!("palisade {version}"),
+        Format::Json => anstream::println!("{}", serde_json::json!({ "version": version })),
+    }
+    Ok(ExitCode::SUCCESS)
+}

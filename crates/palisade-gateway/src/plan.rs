@@ -1,0 +1,645 @@
+//! From settings to what the data path reads: compiled once, immutable, shared by all workers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use palisade::Optional as _;
+use palisade::audit::{Fail, Recorder};
+use palisade::body::{DeclaredBody, Inflight};
+use palisade::cors::CorsPolicy;
+use palisade::headers::{HeaderPolicy, Hsts, Variant};
+use palisade::host::{HostGuard, HostSet};
+use palisade::inspect::Inspection;
+use palisade::mcp::era::Era;
+use palisade::origin::OriginGuard;
+use palisade::origins::OriginSet;
+use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard, Style};
+use palisade::route::{Entry, Route};
+use palisade::sanity::Sanity;
+use palisade::stack::{self, Inner, Outer};
+use palisade_audit::{Config as LogConfig, Log, SinkConfig};
+use tokio::sync::watch;
+
+use crate::certs::files;
+use crate::certs::local_ca::{self, LocalCa};
+use crate::certs::resolver::CertificateResolver;
+use crate::config::{
+    Answers, Fail as FailSetting, Headers, Identity, Kind, Mode, Policy, RateHeaders, RateLimit,
+    Server, Settings, Sink, Tls, TlsProfile, UpstreamHost as HostSetting, Window,
+};
+use crate::listen::limits::{ConnectionCaps, ConnectionLimits};
+use crate::listen::redirect::Redirect;
+use crate::listen::tcp::BindError;
+use crate::listen::tls::{Profile, TlsAcceptor, TlsSettings};
+use crate::path::HttpLimits;
+use crate::redirect::RedirectService;
+use crate::upstream::head::{Target, UpstreamHost};
+use crate::upstream::http::{Config as UpstreamConfig, Upstream};
+use crate::upstream::limits::{CallLimit, CallLimitLayer, CallLimits, Slots};
+
+/// Everything that is compiled from settings.
+pub struct Plan {
+    /// `None`: plain HTTP.
+    pub tls: Option<TlsAcceptor>,
+    /// Bounds of the HTTP servers.
+    pub http: HttpLimits,
+    /// Bounds of connections.
+    pub connections: ConnectionLimits,
+    listeners: Vec<ListenerPlan>,
+    servers: Vec<ServerPlan>,
+    sanity: Arc<Sanity>,
+    headers: Arc<HeaderPolicy>,
+    redirect: Arc<Redirect>,
+    server_version: Option<String>,
+}
+
+/// What differs from listener to listener: which hosts and which pages of our own it knows.
+struct ListenerPlan {
+    host: Arc<palisade::Moded<HostGuard>>,
+    /// By server.
+    origins: Vec<Arc<palisade::Moded<OriginGuard>>>,
+}
+
+struct ServerPlan {
+    name: Arc<str>,
+    host: Option<HostSet>,
+    path: String,
+    fail: Fail,
+    era: Era,
+    headers: Arc<HeaderPolicy>,
+    cors: Arc<CorsPolicy>,
+    preflights: Arc<palisade::Moded<RateGuard<Preflights>>>,
+    peer: Arc<palisade::Moded<RateGuard<Peer>>>,
+    body: Arc<palisade::Moded<DeclaredBody>>,
+    inspect: Arc<Inspection<TokioTimer>>,
+    limits: Arc<CallLimits>,
+    upstream: UpstreamPlan,
+}
+
+struct UpstreamPlan {
+    target: Target,
+    tls: Arc<rustls::ClientConfig>,
+    connect_timeout: Duration,
+    public_url: Option<Arc<str>>,
+}
+
+/// Why a gateway cannot start. The text names the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The audit log cannot be opened.
+    #[error(transparent)]
+    Audit(#[from] palisade_audit::OpenError),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A certificate or key file is not usable.
+    #[error(transparent)]
+    Certificate(#[from] files::FileError),
+    /// The system refused something.
+    #[error("the system refused: {0}")]
+    Io(#[from] io::Error),
+    /// The local certificate authority is not usable.
+    #[error(transparent)]
+    LocalCa(#[from] local_ca::CaError),
+    /// A value that the configuration let pass does not compile.
+    #[error("`{key}` cannot be used: {cause}")]
+    Setting {
+        /// The key.
+        key: String,
+        /// What is wrong with it, and what to write instead.
+        cause: String,
+    },
+    /// rustls refused.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Requests that one client address may hold preflights beside: they are cheap, and a page may
+/// need one for each call.
+const PREFLIGHTS_PER_REQUEST: u32 = 2;
+
+/// A comment is sent on an event stream that has been silent for this long (row G-3).
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+impl Plan {
+    /// Compiles `settings` for listeners bound to `addresses`, and opens the audit logs.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn compile(
+        settings: &Settings,
+        addresses: &[SocketAddr],
+        data_directory: Option<PathBuf>,
+    ) -> Result<(Self, Vec<Log>), StartError> {
+        let tls = settings
+            .tls
+            .as_ref()
+            .map(|tls| acceptor(settings, tls, addresses, data_directory));
+        let inflight = Inflight::new(settings.limits.inflight_bytes.value);
+        let client_tls = client_tls()?;
+        let public = settings.public_url.as_ref().map(|url| url.value.origin());
+        let servers = settings
+            .servers
+            .iter()
+            .map(|server| server_plan(server, settings, &inflight, &client_tls, public.as_deref()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let listeners = addresses
+            .iter()
+            .map(|address| listener_plan(settings, *address))
+            .collect::<Result<Vec<_>, _>>()?;
+        let limits = &settings.limits;
+        let plan = Self {
+            tls: tls.transpose()?,
+            http: HttpLimits {
+                header_count: limits.header_count.value as usize,
+                header_bytes: to_usize(limits.header_bytes.value),
+                header_timeout: limits
+                    .timeouts
+                    .idle
+                    .value
+                    .max(limits.timeouts.headers.value),
+                streams: limits.streams.value,
+            },
+            connections: {
+                let mut caps = ConnectionCaps::default();
+                caps.total = limits.connections.value;
+                caps.per_address = limits.connections_per_peer.value;
+                ConnectionLimits::new(caps)
+            },
+            listeners,
+            servers,
+            sanity: Arc::new(
+                Sanity::default()
+                    .max_fields(limits.header_count.value as usize)
+                    .max_bytes(to_usize(limits.header_bytes.value)),
+            ),
+            headers: Arc::new(header_policy(&settings.defaults.headers)?),
+            redirect: Arc::new(redirect(settings, addresses)),
+            server_version: settings
+                .server_version
+                .as_ref()
+                .map(|version| version.value.clone()),
+        };
+        Ok((plan, open_logs(settings)?))
+    }
+
+    /// The recorder of one worker.
+    #[must_use]
+    pub fn recorder(&self, logs: &[Log]) -> Recorder {
+        let handles = logs.iter().map(Log::handle).collect();
+        Recorder::new(
+            handles,
+            env!("CARGO_PKG_VERSION"),
+            self.server_version.clone(),
+        )
+    }
+
+    /// One worker's clients of the upstreams, in the order of the servers.
+    #[must_use]
+    pub fn upstreams(&self, draining: &watch::Receiver<bool>) -> Vec<Upstream<RequestBody>> {
+        self.servers
+            .iter()
+            .map(|server| {
+                Upstream::new(UpstreamConfig {
+                    target: server.upstream.target.clone(),
+                    tls: Arc::clone(&server.upstream.tls),
+                    connect_timeout: server.upstream.connect_timeout,
+                    keep_alive: Some(KEEP_ALIVE),
+                    public_url: server.upstream.public_url.clone(),
+                    draining: draining.clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// The whole stack of the listener with this index, over one worker's upstreams.
+    #[must_use]
+    pub fn stack(
+        &self,
+        listener: usize,
+        recorder: &Recorder,
+        upstreams: &[Upstream<RequestBody>],
+    ) -> impl crate::path::Stack + use<> {
+        let listener = &self.listeners[listener];
+        let entries = self
+            .servers
+            .iter()
+            .zip(upstreams)
+            .zip(&listener.origins)
+            .map(|((server, upstream), origin)| Entry {
+                name: Arc::clone(&server.name),
+                host: server.host.clone(),
+                path: server.path.clone(),
+                service: stack::inner(
+                    Inner {
+                        recorder: recorder.clone(),
+                        fail: server.fail,
+                        era: server.era.clone(),
+                        headers: Arc::clone(&server.headers),
+                        cors: Arc::clone(&server.cors),
+                        origin: Arc::clone(origin),
+                        preflights: Arc::clone(&server.preflights),
+                        peer: Arc::clone(&server.peer),
+                        body: Arc::clone(&server.body),
+                        inspect: Arc::clone(&server.inspect),
+                    },
+                    tower_layer::Layer::layer(
+                        &CallLimitLayer::new(Arc::clone(&server.limits)),
+                        upstream.clone(),
+                    ),
+                ),
+            })
+            .collect();
+        let outer = Outer {
+            recorder: recorder.clone(),
+            headers: Arc::clone(&self.headers),
+            sanity: Arc::clone(&self.sanity),
+            host: Arc::clone(&listener.host),
+        };
+        stack::outer(outer, Route::new(entries))
+    }
+
+    /// The service of the plain HTTP listeners that only redirect.
+    #[must_use]
+    pub fn redirect(&self) -> RedirectService {
+        RedirectService::new(Arc::clone(&self.redirect))
+    }
+}
+
+/// The request body as it reaches the upstream.
+pub type RequestBody = palisade::inspect::Inspected;
+
+fn acceptor(
+    settings: &Settings,
+    tls: &Tls,
+    addresses: &[SocketAddr],
+    data_directory: Option<PathBuf>,
+) -> Result<TlsAcceptor, StartError> {
+    let certificate = match &tls.identity {
+        Identity::Files { certificate, key } => {
+            let loaded = files::load(&certificate.value, &key.value, SystemTime::now())?;
+            for warning in &loaded.warnings {
+                tracing::warn!("{warning}");
+            }
+            loaded.certificate
+        }
+        Identity::Local(_) => {
+            let directory = data_directory.ok_or(local_ca::CaError::NoDirectory)?;
+            let mut names: Vec<String> = addresses
+                .iter()
+                .flat_map(|address| settings.hosts_on(*address))
+                .map(|entry| entry.value.host.trim_matches(['[', ']']).to_owned())
+                .collect();
+            names.sort();
+            names.dedup();
+            LocalCa::open(&directory, &names)?.issue(&names)?
+        }
+    };
+    let resolver = CertificateResolver::new(vec![certificate])
+        .map_err(|error| setting("tls.certificate", error))?;
+    let mut tls_settings = TlsSettings::default();
+    tls_settings.handshake_timeout = settings.limits.timeouts.handshake.value;
+    tls_settings.profile = match tls.profile.value {
+        TlsProfile::Intermediate => Profile::Intermediate,
+        TlsProfile::Modern => Profile::Modern,
+    };
+    Ok(TlsAcceptor::new(&tls_settings, Arc::new(resolver))?)
+}
+
+/// Validation of upstreams' certificates against the system's roots; it has no switch.
+fn client_tls() -> Result<Arc<rustls::ClientConfig>, StartError> {
+    use rustls_platform_verifier::ConfigVerifierExt as _;
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    // A second gateway in the same process finds it installed.
+    let _ = provider.install_default();
+    Ok(Arc::new(rustls::ClientConfig::with_platform_verifier()?))
+}
+
+fn open_logs(settings: &Settings) -> Result<Vec<Log>, StartError> {
+    let sinks = settings.defaults.audit.sinks.value.iter();
+    sinks
+        .map(|sink| {
+            let sink = match &sink.value {
+                Sink::File(path) => SinkConfig::File(path.clone()),
+                Sink::Stdout => SinkConfig::Stdout,
+            };
+            let mut config = LogConfig::new(sink);
+            config.on_change = Some(Box::new(|change| tracing::error!("audit log: {change:?}")));
+            Ok(Log::open(config)?)
+        })
+        .collect()
+}
+
+fn listener_plan(settings: &Settings, address: SocketAddr) -> Result<ListenerPlan, StartError> {
+    let hosts = settings.hosts_on(address);
+    let hosts = HostSet::parse(hosts.iter().map(|entry| shown(&entry.value)))
+        .map_err(|error| setting("hosts", error))?;
+    let mut own = OriginSet::new();
+    for origin in settings.own_origins_on(address) {
+        own.insert(&origin)
+            .map_err(|error| setting("hosts", error))?;
+    }
+    let origins = settings
+        .servers
+        .iter()
+        .map(|server| {
+            let allowed = origin_set(&server.policy)?;
+            let guard = OriginGuard::new(allowed).with_own(own.clone());
+            Ok(Arc::new(
+                guard.with_mode(mode(server.policy.origin_mode.value)),
+            ))
+        })
+        .collect::<Result<Vec<_>, StartError>>()?;
+    let host = HostGuard::new(hosts).with_mode(mode(settings.host_mode.value));
+    Ok(ListenerPlan {
+        host: Arc::new(host),
+        origins,
+    })
+}
+
+fn shown(entry: &crate::config::HostEntry) -> String {
+    match entry.port {
+        Some(port) => format!("{}:{port}", entry.host),
+        None => entry.host.clone(),
+    }
+}
+
+fn origin_set(policy: &Policy) -> Result<OriginSet, StartError> {
+    let mut set = OriginSet::new();
+    for origin in &policy.cors.origins.value {
+        set.insert(&origin.value.text)
+            .map_err(|error| setting("cors.origins", error))?;
+    }
+    for regex in &policy.cors.origin_regexes.value {
+        set.insert_regex(&regex.value.text)
+            .map_err(|error| setting("cors.origin_regexes", error))?;
+    }
+    if policy.cors.loopback_origins.value {
+        set.insert_loopback();
+    }
+    Ok(set)
+}
+
+fn cors_policy(policy: &Policy) -> Result<CorsPolicy, StartError> {
+    let cors = &policy.cors;
+    let mut private = OriginSet::new();
+    for origin in &cors.private_network.value {
+        private
+            .insert(&origin.value.text)
+            .map_err(|error| setting("cors.private_network", error))?;
+    }
+    CorsPolicy::builder(origin_set(policy)?)
+        .mode(mode(cors.mode.value))
+        .credentials(cors.credentials.value)
+        .max_age(u32::try_from(cors.max_age.value.as_secs()).unwrap_or(u32::MAX))
+        .methods(
+            cors.methods
+                .value
+                .iter()
+                .map(|method| method.value.as_str().to_owned()),
+        )
+        .replace_headers(true)
+        .allow_headers(
+            cors.allow_headers
+                .value
+                .iter()
+                .map(|name| name.value.as_str().to_owned()),
+        )
+        .expose_headers(
+            cors.expose_headers
+                .value
+                .iter()
+                .map(|name| name.value.as_str().to_owned()),
+        )
+        .private_network(private)
+        .build()
+        .map_err(|error| setting("cors", error))
+}
+
+fn header_policy(headers: &Headers) -> Result<HeaderPolicy, StartError> {
+    let hsts = headers.hsts.value.map(|hsts| Hsts {
+        max_age: hsts.max_age.as_secs(),
+        include_subdomains: hsts.include_subdomains,
+        preload: hsts.preload,
+    });
+    let mut builder = HeaderPolicy::builder()
+        .mode(mode(headers.mode.value))
+        .hsts(hsts);
+    for header in &headers.fixed {
+        let variants: &[Variant] = match header.on {
+            Answers::All | Answers::Silent => &[Variant::Html, Variant::Other],
+            Answers::Html => &[Variant::Html],
+            Answers::Other => &[Variant::Other],
+        };
+        for variant in variants {
+            builder = match &header.value.value {
+                Some(value) => builder.set_for(*variant, header.name.clone(), value.clone()),
+                None => builder.omit_for(*variant, &header.name),
+            };
+        }
+    }
+    for name in &headers.keep.value {
+        builder = builder.keep(name.value.clone());
+    }
+    builder.build().map_err(|error| setting("headers", error))
+}
+
+fn server_plan(
+    server: &Server,
+    settings: &Settings,
+    inflight: &Inflight,
+    client_tls: &Arc<rustls::ClientConfig>,
+    public: Option<&str>,
+) -> Result<ServerPlan, StartError> {
+    let policy = &server.policy;
+    let era = Era::default();
+    let key = |name: &str| format!("server.{}.{name}", server.name.value);
+    let host = match &server.host {
+        Some(host) => {
+            let host = HostSet::parse([shown(&host.value)]);
+            Some(host.map_err(|error| setting(&key("host"), error))?)
+        }
+        None => None,
+    };
+    let url = format!(
+        "{}{}",
+        server.upstream.value.origin(),
+        server.upstream.value.path
+    );
+    let url = url
+        .parse()
+        .map_err(|error| setting(&key("upstream"), error))?;
+    let upstream_host = match server.upstream_host.value {
+        HostSetting::Preserve => UpstreamHost::Preserve,
+        HostSetting::Rewrite => UpstreamHost::Rewrite,
+    };
+    let target = Target::new(&url, &server.path.value, upstream_host)
+        .ok_or_else(|| setting(&key("upstream"), "it is no http or https URL"))?;
+    let rates = mode(policy.rate.mode.value);
+    let styles: Vec<Style> = policy
+        .rate
+        .headers
+        .value
+        .iter()
+        .map(|style| style_of(style.value))
+        .collect();
+    let peer = quota(policy.rate.peer.value, policy.rate.burst.value, 1)?;
+    let preflights = quota(policy.rate.peer.value, None, PREFLIGHTS_PER_REQUEST)?;
+    let body = policy.body.limit.value;
+    Ok(ServerPlan {
+        name: server.name.value.as_str().into(),
+        host,
+        path: server.path.value.clone(),
+        fail: match policy.audit.fail.value {
+            FailSetting::Closed => Fail::Closed,
+            FailSetting::Open => Fail::Open,
+        },
+        era: era.clone(),
+        headers: Arc::new(header_policy(&policy.headers)?),
+        cors: Arc::new(cors_policy(policy)?),
+        peer: Arc::new(
+            RateGuard::new("peer", Peer::default(), Arc::new(Limiter::new(peer)))
+                .styles(&styles)
+                .with_mode(rates),
+        ),
+        preflights: Arc::new(
+            RateGuard::new(
+                "preflight",
+                Preflights::default(),
+                Arc::new(Limiter::new(preflights)),
+            )
+            .setting("rate.peer")
+            .styles(&[])
+            .with_mode(rates),
+        ),
+        body: Arc::new(DeclaredBody::new(body).with_mode(mode(policy.body.mode.value))),
+        inspect: Arc::new(inspection(server, settings, inflight, &era)),
+        limits: Arc::new(call_limits(server)),
+        upstream: UpstreamPlan {
+            target,
+            tls: Arc::clone(client_tls),
+            connect_timeout: settings.limits.timeouts.connect.value,
+            public_url: public.map(Arc::from),
+        },
+    })
+}
+
+fn inspection(
+    server: &Server,
+    settings: &Settings,
+    inflight: &Inflight,
+    era: &Era,
+) -> Inspection<TokioTimer> {
+    let body = &server.policy.body;
+    Inspection {
+        mcp: server.kind.value == Kind::Mcp,
+        // Where the limit is not enforced, what may be in flight in all still bounds a body.
+        limit: match body.mode.value {
+            Mode::Enforce => body.limit.value,
+            Mode::Off | Mode::Report => settings.limits.inflight_bytes.value,
+        },
+        deadline: settings.limits.timeouts.body.value,
+        inflight: inflight.clone(),
+        message: palisade::mcp::Limits {
+            depth: body.json_depth.value as usize,
+            ..Default::default()
+        },
+        params: Default::default(),
+        era: era.clone(),
+        timer: TokioTimer,
+    }
+}
+
+/// The runtime's clock for the layers.
+#[derive(Clone, Copy, Debug)]
+pub struct TokioTimer;
+
+impl palisade::inspect::Timer for TokioTimer {
+    type Sleep = tokio::time::Sleep;
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        tokio::time::sleep(duration)
+    }
+}
+
+fn call_limits(server: &Server) -> CallLimits {
+    let slots = |most: Option<NonZeroU32>| most.map(|most| Slots::new(most.get()));
+    CallLimits {
+        server: CallLimit {
+            timeout: Some(server.timeout.value),
+            concurrency: slots(server.concurrency.value),
+        },
+        tools: server
+            .tools
+            .iter()
+            .map(|(name, tool)| {
+                let limit = CallLimit {
+                    timeout: tool.timeout.as_ref().map(|timeout| timeout.value),
+                    concurrency: slots(tool.concurrency.as_ref().map(|most| most.value)),
+                };
+                (name.clone(), limit)
+            })
+            .collect(),
+    }
+}
+
+fn quota(limit: RateLimit, burst: Option<NonZeroU32>, times: u32) -> Result<Quota, StartError> {
+    let requests = limit
+        .requests
+        .saturating_mul(NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN));
+    let window = Duration::from_secs(match limit.per {
+        Window::Second => 1,
+        Window::Minute => 60,
+        Window::Hour => 3600,
+    });
+    let quota = Quota::new(requests, window).map_err(|error| setting("rate.peer", error))?;
+    Ok(match burst {
+        Some(burst) => quota.with_burst(burst),
+        None => quota,
+    })
+}
+
+const fn style_of(style: RateHeaders) -> Style {
+    match style {
+        RateHeaders::Draft6 => Style::Draft6,
+        RateHeaders::Draft8 => Style::Draft8,
+        RateHeaders::Legacy => Style::Legacy,
+    }
+}
+
+fn redirect(settings: &Settings, addresses: &[SocketAddr]) -> Redirect {
+    let hosts: Vec<String> = addresses
+        .iter()
+        .flat_map(|address| settings.hosts_on(*address))
+        .map(|entry| entry.value.host)
+        .collect();
+    let port = match &settings.public_url {
+        Some(url) => url.value.port_or_default(),
+        None => addresses.first().map_or(443, SocketAddr::port),
+    };
+    Redirect::new(hosts.iter().map(String::as_str), port)
+}
+
+const fn mode(mode: Mode) -> palisade::Mode {
+    match mode {
+        Mode::Enforce => palisade::Mode::Enforce,
+        Mode::Off => palisade::Mode::Off,
+        Mode::Report => palisade::Mode::Report,
+    }
+}
+
+fn setting(key: &str, cause: impl std::fmt::Display) -> StartError {
+    StartError::Setting {
+        key: key.to_owned(),
+        cause: cause.to_string(),
+    }
+}
+
+fn to_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}

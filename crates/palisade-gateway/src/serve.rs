@@ -1,0 +1,263 @@
+//! Starts, runs and drains a gateway.
+
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use palisade_audit::Log;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+
+use crate::config::Settings;
+use crate::listen::limits::{ConnectionLimits, ConnectionPermit};
+use crate::listen::tcp::{self, Listener};
+use crate::listen::tls::TlsAcceptor;
+use crate::path::{self, Path, Stack};
+use crate::plan::{Plan, StartError};
+
+/// A gateway that is ready to run: everything that can fail at start has been done.
+pub struct Gateway {
+    plan: Arc<Plan>,
+    logs: Vec<Log>,
+    listeners: Vec<Bound>,
+    redirects: Vec<Bound>,
+    workers: usize,
+    drain_deadline: Duration,
+}
+
+/// The sockets of one configured address, one per worker.
+struct Bound {
+    address: SocketAddr,
+    sockets: Vec<StdListener>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything in flight was finished, and the audit log is written.
+    Drained,
+    /// The deadline passed, or a second signal came.
+    Stopped,
+}
+
+impl Gateway {
+    /// Compiles `settings`, loads certificates, opens the audit log and binds the listeners.
+    ///
+    /// # Errors
+    /// [`StartError`] says what stands in the way and what to do.
+    pub fn prepare(
+        settings: &Settings,
+        data_directory: Option<PathBuf>,
+    ) -> Result<Self, StartError> {
+        let workers = settings
+            .workers
+            .value
+            .map_or_else(cores, std::num::NonZeroUsize::get);
+        let bind = |addresses: &[crate::config::Value<SocketAddr>]| {
+            addresses
+                .iter()
+                .map(|address| {
+                    let sockets = tcp::bind(address.value, workers)?;
+                    let address = sockets
+                        .first()
+                        .map_or(Ok(address.value), StdListener::local_addr)?;
+                    Ok(Bound { address, sockets })
+                })
+                .collect::<Result<Vec<_>, StartError>>()
+        };
+        let listeners = bind(&settings.listen.value)?;
+        let redirects = match &settings.tls {
+            Some(tls) => bind(&tls.redirect.value)?,
+            None => Vec::new(),
+        };
+        let addresses: Vec<SocketAddr> = listeners.iter().map(|bound| bound.address).collect();
+        let (plan, logs) = Plan::compile(settings, &addresses, data_directory)?;
+        Ok(Self {
+            plan: Arc::new(plan),
+            logs,
+            listeners,
+            redirects,
+            workers,
+            drain_deadline: settings.drain_deadline.value,
+        })
+    }
+
+    /// The addresses it listens on, in the order of the configuration, with real ports.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().map(|bound| bound.address)
+    }
+
+    /// The addresses whose plain HTTP only redirects.
+    pub fn redirects(&self) -> impl Iterator<Item = SocketAddr> {
+        self.redirects.iter().map(|bound| bound.address)
+    }
+
+    /// Serves until `stop` says so: its first message drains, its second stops at once.
+    ///
+    /// Blocks the calling thread; the workers have threads of their own.
+    pub fn run(self, mut stop: mpsc::Receiver<()>) -> Ended {
+        let (drain, draining) = watch::channel(false);
+        let (working, mut all_done) = mpsc::channel::<()>(1);
+        let mut queues: Vec<Vec<(usize, StdListener)>> = Vec::new();
+        queues.resize_with(self.workers, Vec::new);
+        let mut redirect_queues: Vec<Vec<StdListener>> = Vec::new();
+        redirect_queues.resize_with(self.workers, Vec::new);
+        for (index, bound) in self.listeners.into_iter().enumerate() {
+            for (queue, socket) in queues.iter_mut().zip(bound.sockets) {
+                queue.push((index, socket));
+            }
+        }
+        for bound in self.redirects {
+            for (queue, socket) in redirect_queues.iter_mut().zip(bound.sockets) {
+                queue.push(socket);
+            }
+        }
+        for (number, (sockets, redirects)) in queues.into_iter().zip(redirect_queues).enumerate() {
+            let worker = Worker {
+                plan: Arc::clone(&self.plan),
+                recorder: self.plan.recorder(&self.logs),
+                sockets,
+                redirects,
+                draining: draining.clone(),
+            };
+            let working = working.clone();
+            let spawned = thread::Builder::new()
+                .name(format!("palisade-{number}"))
+                .spawn(move || {
+                    let _working = working;
+                    runtime(worker);
+                });
+            if let Err(error) = spawned {
+                tracing::error!(%error, "cannot start a worker");
+            }
+        }
+        drop(working);
+        drop(draining);
+
+        let ended = block_on(async {
+            tokio::select! {
+                _ = stop.recv() => {}
+                _ = all_done.recv() => return Ended::Stopped,
+            }
+            tracing::info!("draining: no new connections, requests in flight finish");
+            let _ = drain.send(true);
+            tokio::select! {
+                _ = all_done.recv() => Ended::Drained,
+                () = tokio::time::sleep(self.drain_deadline) => {
+                    tracing::warn!("drain deadline passed with requests in flight");
+                    Ended::Stopped
+                }
+                _ = stop.recv() => {
+                    tracing::warn!("second signal: stopping at once");
+                    Ended::Stopped
+                }
+            }
+        });
+        for log in self.logs {
+            if let Err(error) = log.close(LOG_DEADLINE) {
+                tracing::error!(%error, "the audit log could not be written to its end");
+            }
+        }
+        ended
+    }
+}
+
+/// How long the audit log may take to write what it holds.
+const LOG_DEADLINE: Duration = Duration::from_secs(5);
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    #[expect(clippy::expect_used, reason = "without a runtime there is no gateway")]
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the operating system gives an event queue")
+        .block_on(future)
+}
+
+/// One thread's share of the gateway.
+struct Worker {
+    plan: Arc<Plan>,
+    recorder: palisade::audit::Recorder,
+    /// Each with the index of its address.
+    sockets: Vec<(usize, StdListener)>,
+    redirects: Vec<StdListener>,
+    draining: watch::Receiver<bool>,
+}
+
+fn runtime(worker: Worker) {
+    block_on(async move {
+        // Every task holds a sender; when all are gone, the worker is done.
+        let (busy, mut idle) = mpsc::channel::<()>(1);
+        let upstreams = worker.plan.upstreams(&worker.draining);
+        for (index, socket) in worker.sockets {
+            let path = Arc::new(Path {
+                stack: worker.plan.stack(index, &worker.recorder, &upstreams),
+                tls: worker.plan.tls.clone(),
+                http: worker.plan.http.clone(),
+                draining: worker.draining.clone(),
+            });
+            accept(socket, path, worker.plan.connections.clone(), busy.clone());
+        }
+        for socket in worker.redirects {
+            let path = Arc::new(Path {
+                stack: worker.plan.redirect(),
+                tls: None::<TlsAcceptor>,
+                http: worker.plan.http.clone(),
+                draining: worker.draining.clone(),
+            });
+            accept(socket, path, worker.plan.connections.clone(), busy.clone());
+        }
+        drop(busy);
+        let _ = idle.recv().await;
+    });
+}
+
+/// Accepts on `socket` until the gateway drains, on a task of its own.
+fn accept<S: Stack>(
+    socket: StdListener,
+    path: Arc<Path<S>>,
+    limits: ConnectionLimits,
+    busy: mpsc::Sender<()>,
+) {
+    let mut listener = match Listener::new(socket) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "cannot listen"),
+    };
+    let mut draining = path.draining.clone();
+    tokio::spawn(async move {
+        let serve = |tcp: TcpStream, peer: SocketAddr| {
+            if let Some(permit) = admit(&limits, peer) {
+                path::spawn(&path, tcp, peer, permit, busy.clone());
+            }
+        };
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((tcp, peer)) => serve(tcp, peer),
+                    Err(error) => return tracing::error!(%error, "cannot accept"),
+                },
+                _ = draining.wait_for(|draining| *draining) => break,
+            }
+        }
+        for (tcp, peer) in listener.stop() {
+            serve(tcp, peer);
+        }
+    });
+}
+
+/// A place for the connection; without one it is closed unread.
+fn admit(limits: &ConnectionLimits, peer: SocketAddr) -> Option<ConnectionPermit> {
+    match limits.admit(peer.ip()) {
+        Ok(permit) => Some(permit),
+        Err(over) => {
+            tracing::debug!(%peer, ?over, "connection refused");
+            None
+        }
+    }
+}

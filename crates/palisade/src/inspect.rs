@@ -1,0 +1,295 @@
+//! Collects the body once it is wanted, and reads the message once.
+//!
+//! The body decides (row G-14): method, tool and revision are the body's, whatever headers say.
+//! What two readers could read differently is refused; everything else goes on byte for byte.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::answer::Answer;
+use crate::body::{Inflight, collect};
+use crate::exchange::{Call, Exchange, Text};
+use crate::mcp::era::Era;
+use crate::mcp::headers::{Agreement, ParamHeaders, ParamLimits, agreement, params_within};
+use crate::mcp::message::{self, FaultKind, Kind, Message, Payload};
+use crate::mcp::{Fault, Limits};
+use crate::rejection::{Reason, Rejection, is_json};
+
+/// Sleeps; the one thing of time that this crate needs of a runtime.
+pub trait Timer: Clone + Send + Sync + 'static {
+    /// Resolves when the time is over.
+    type Sleep: Future<Output = ()> + Send;
+
+    /// Begins to sleep for `duration` once it is polled.
+    fn sleep(&self, duration: Duration) -> Self::Sleep;
+}
+
+/// How the messages of one server are read.
+#[derive(Clone, Debug)]
+pub struct Inspection<T> {
+    /// Whether the server speaks MCP; without, its bodies are bounded but not read.
+    pub mcp: bool,
+    /// The largest body, in bytes.
+    pub limit: u64,
+    /// How long a body may take to arrive.
+    pub deadline: Duration,
+    /// Bodies of all servers together.
+    pub inflight: Inflight,
+    /// The bounds of a message.
+    pub message: Limits,
+    /// The bounds of `Mcp-Param-*` headers.
+    pub params: ParamLimits,
+    /// What the server has shown of its era.
+    pub era: Era,
+    /// For the deadline.
+    pub timer: T,
+}
+
+/// The layer of an [`Inspection`].
+#[derive(Debug)]
+#[must_use]
+pub struct InspectLayer<T> {
+    inspection: Arc<Inspection<T>>,
+}
+
+impl<T> InspectLayer<T> {
+    /// Reads messages by `inspection`.
+    pub const fn new(inspection: Arc<Inspection<T>>) -> Self {
+        Self { inspection }
+    }
+}
+
+impl<T> Clone for InspectLayer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            inspection: Arc::clone(&self.inspection),
+        }
+    }
+}
+
+impl<S, T> Layer<S> for InspectLayer<T> {
+    type Service = InspectService<S, T>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        InspectService {
+            inspection: Arc::clone(&self.inspection),
+            inner,
+        }
+    }
+}
+
+/// The service of [`InspectLayer`].
+#[derive(Debug)]
+pub struct InspectService<S, T> {
+    inspection: Arc<Inspection<T>>,
+    inner: S,
+}
+
+impl<S: Clone, T> Clone for InspectService<S, T> {
+    fn clone(&self) -> Self {
+        Self {
+            inspection: Arc::clone(&self.inspection),
+            inner: self.inner.clone(),
+        }
+    }
+}
+
+impl<S, T, B, R> Service<Request<B>> for InspectService<S, T>
+where
+    S: Service<Request<Inspected>, Response = Response<R>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    T: Timer,
+    B: Body<Data = Bytes, Error: std::fmt::Display> + Send + 'static,
+    R: Body<Data = Bytes> + 'static,
+{
+    type Response = Response<Answer<R>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let inspection = Arc::clone(&self.inspection);
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            let (mut head, body) = request.into_parts();
+            match inspection.inspect(&mut head, body).await {
+                Ok(body) => {
+                    let answered = inner.call(Request::from_parts(head, body));
+                    answered.await.map(|answer| answer.map(Answer::inner))
+                }
+                Err(rejection) => Ok(rejection.into_response(&head).map(Answer::own)),
+            }
+        })
+    }
+}
+
+impl<T: Timer> Inspection<T> {
+    async fn inspect<B>(&self, head: &mut Parts, body: B) -> Result<Inspected, Rejection>
+    where
+        B: Body<Data = Bytes, Error: std::fmt::Display>,
+    {
+        if self.mcp && head.method == Method::POST {
+            let json = head
+                .headers
+                .get(CONTENT_TYPE)
+                .is_some_and(|value| is_json(value.as_bytes()));
+            // What is not called JSON is not read as JSON here, so nobody behind may either: a
+            // page can send `text/plain` anywhere without asking first.
+            if !json {
+                return Err(Rejection::new(Reason::MessageMediaType));
+            }
+        }
+        let body = if body.is_end_stream() {
+            Bytes::new()
+        } else {
+            let deadline = self.timer.sleep(self.deadline);
+            collect(body, self.limit, &self.inflight, deadline)
+                .await?
+                .into_bytes()
+        };
+        let exchange = Exchange::of(head);
+        exchange.facts().request_bytes = body.len() as u64;
+        if self.mcp {
+            self.judge(head, &body, &exchange)?;
+        }
+        Ok(Inspected { bytes: body })
+    }
+
+    fn judge(&self, head: &Parts, body: &Bytes, exchange: &Exchange) -> Result<(), Rejection> {
+        if head.method != Method::POST {
+            return if body.is_empty() {
+                Ok(())
+            } else {
+                Err(Rejection::new(Reason::RequestMalformed)
+                    .with_detail(format_args!("a body with {}", head.method)))
+            };
+        }
+        if params_within(&head.headers, &self.params) != ParamHeaders::Within {
+            return Err(Rejection::new(Reason::RequestHeaderTooLarge)
+                .with_detail("Mcp-Param-* headers: too many, or too large"));
+        }
+        let payload = message::read(body, &self.message).map_err(refused)?;
+        let mut facts = exchange.facts();
+        facts.batch = matches!(payload, Payload::Batch(_));
+        for message in payload.messages() {
+            facts.calls.push(call(head, body, message));
+        }
+        drop(facts);
+        for message in payload.messages() {
+            self.agree(head, message)?;
+        }
+        Ok(())
+    }
+
+    /// Headers that say something else than the body are refused where the server would act on
+    /// either; an older one ignores them, and gets them as they are.
+    fn agree(&self, head: &Parts, message: &Message<'_>) -> Result<(), Rejection> {
+        match agreement(&head.headers, message) {
+            Agreement::Agrees | Agreement::NotApplicable => Ok(()),
+            _ if !self.era.is_modern() => Ok(()),
+            disagreement => {
+                let id = message
+                    .raw_id
+                    .map(|id| Bytes::copy_from_slice(id.text().as_bytes()));
+                Err(Rejection::new(Reason::MessageHeaderMismatch)
+                    .with_id(id)
+                    .with_detail(format_args!("{disagreement:?}")))
+            }
+        }
+    }
+}
+
+fn refused(fault: Fault) -> Rejection {
+    let reason = match fault.kind {
+        FaultKind::Json(_) => Reason::MessageMalformed,
+        FaultKind::BatchEmpty
+        | FaultKind::BatchLength
+        | FaultKind::BatchNested
+        | FaultKind::BatchRepeatedId => Reason::MessageBatch,
+        _ => Reason::MessageInvalid,
+    };
+    let id = fault.id.as_ref().map(|id| Bytes::from(id.to_string()));
+    Rejection::new(reason).with_id(id).with_detail(format_args!(
+        "{} at byte {}",
+        fault.kind.name(),
+        fault.offset
+    ))
+}
+
+/// What later layers and the audit record need of a message; texts share the body's memory.
+fn call(head: &Parts, body: &Bytes, message: &Message<'_>) -> Call {
+    let text = |text: &str| Text::shared(body, text);
+    let asks = message.kind == Kind::Request;
+    let mut call = Call::default();
+    call.method = message.method.as_deref().map(text);
+    call.target = message.target.as_ref().map(|target| text(&target.name));
+    call.arguments = message
+        .arguments
+        .map(|raw| body.slice_ref(raw.text().as_bytes()));
+    call.modern = message.is_modern();
+    call.revision = message.protocol_version.as_deref().map(text).or_else(|| {
+        let header = head.headers.get("mcp-protocol-version")?;
+        Some(Text::from(header.to_str().ok()?))
+    });
+    call.trace_id = message.traceparent.as_deref().and_then(trace_id).map(text);
+    if asks {
+        call.id = message
+            .raw_id
+            .map(|raw| body.slice_ref(raw.text().as_bytes()));
+        call.key = message.id.clone();
+    }
+    call
+}
+
+/// The trace id of a `traceparent` (W3C Trace Context section 3.2.2).
+fn trace_id(traceparent: &str) -> Option<&str> {
+    let (_, rest) = traceparent.split_once('-')?;
+    let (trace_id, _) = rest.split_once('-')?;
+    let hex = trace_id.len() == 32 && trace_id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex.then_some(trace_id)
+}
+
+/// A request body that has been collected and read; its bytes are the client's.
+#[derive(Clone, Debug, Default)]
+pub struct Inspected {
+    bytes: Bytes,
+}
+
+impl Body for Inspected {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}

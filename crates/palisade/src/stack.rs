@@ -1,0 +1,114 @@
+//! The order of the layers: here and nowhere else.
+//!
+//! Both halves are written innermost first, as layers wrap. A request passes them from the last
+//! line to the first: [`outer`], then the [`Route`], then the chosen server's [`inner`].
+
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use crate::audit::{Fail, ObserverLayer, ObserverService, Recorder, WitnessLayer, WitnessService};
+use crate::body::DeclaredBody;
+use crate::cors::{CorsLayer, CorsPolicy, CorsService};
+use crate::guard::{GuardLayer, GuardService, Moded};
+use crate::headers::{
+    HeaderPolicy, OverrideLayer, OverrideService, SecurityHeaders, SecurityHeadersLayer,
+};
+use crate::host::HostGuard;
+use crate::inspect::{InspectLayer, InspectService, Inspection};
+use crate::mcp::era::Era;
+use crate::origin::OriginGuard;
+use crate::rate::{Peer, Preflights, RateGuard};
+use crate::request_id::{RequestIdLayer, RequestIds};
+use crate::route::Route;
+use crate::sanity::Sanity;
+
+/// What the layers outside the route are made of: one per listener.
+#[derive(Clone, Debug)]
+pub struct Outer {
+    /// Records every exchange.
+    pub recorder: Recorder,
+    /// The security headers where no server has its own.
+    pub headers: Arc<HeaderPolicy>,
+    /// The bounds of a request head.
+    pub sanity: Arc<Sanity>,
+    /// The hosts that requests may name.
+    pub host: Arc<Moded<HostGuard>>,
+}
+
+/// What the layers of one server are made of.
+#[derive(Clone, Debug)]
+pub struct Inner<T> {
+    /// Records what the server answers.
+    pub recorder: Recorder,
+    /// What happens to calls while nothing can be recorded.
+    pub fail: Fail,
+    /// What the server has shown of its era.
+    pub era: Era,
+    /// The server's own security headers.
+    pub headers: Arc<HeaderPolicy>,
+    /// Which pages of other origins may call.
+    pub cors: Arc<CorsPolicy>,
+    /// The same for requests that no preflight announces.
+    pub origin: Arc<Moded<OriginGuard>>,
+    /// Preflights by client address.
+    pub preflights: Arc<Moded<RateGuard<Preflights>>>,
+    /// Requests by client address.
+    pub peer: Arc<Moded<RateGuard<Peer>>>,
+    /// The largest request body.
+    pub body: Arc<Moded<DeclaredBody>>,
+    /// How messages are read; without it the server is plain HTTP.
+    pub inspect: Arc<Inspection<T>>,
+}
+
+/// The layers outside the route, round it.
+pub fn outer<S>(parts: Outer, route: Route<S>) -> OuterStack<S> {
+    // 6  Route: host and path choose the server; everything inside follows its plan.
+    let stack = route;
+    // 4, 5  Sanity, then Host: what no reader may misread, then who may be asked for at all. Both
+    //       before the route, which reads host and path.
+    let stack = GuardLayer::new((parts.sanity, parts.host)).layer(stack);
+    // 3  SecurityHeaders: outside every refusal, so that refusals carry them.
+    let stack = SecurityHeadersLayer::new(parts.headers).layer(stack);
+    // 2  Witness: records whatever any layer inside it answers, when the answer is over.
+    let stack = WitnessLayer::new(parts.recorder).layer(stack);
+    // 1  RequestId: every later line can be found again.
+    RequestIdLayer.layer(stack)
+}
+
+/// The layers of one server, round its upstream.
+pub fn inner<S, T>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
+    // 16 Observer: sees what the server answers; refuses what could not be recorded.
+    let observer = ObserverLayer::new(parts.recorder, parts.fail, parts.era);
+    let stack = observer.layer(upstream);
+    // 14 Inspect: collects the body once it is wanted, reads the message once.
+    let stack = InspectLayer::new(parts.inspect).layer(stack);
+    // 8 to 10  Origin before any work, then the peer's rate, then the declared size of the body:
+    //          each is cheaper than what comes after it.
+    let stack = GuardLayer::new((parts.origin, parts.peer, parts.body)).layer(stack);
+    // 7  Cors: outside everything that says 401, 413 or 429, so that browser code can read those.
+    let cors = CorsLayer::new(parts.cors).with_preflight_guard(parts.preflights);
+    let stack = cors.layer(stack);
+    // 3  A server's own security headers, applied by the outer layer on the way out.
+    OverrideLayer::new(parts.headers).layer(stack)
+}
+
+/// What [`outer`] makes.
+pub type OuterStack<S> = RequestIds<
+    WitnessService<SecurityHeaders<GuardService<(Arc<Sanity>, Arc<Moded<HostGuard>>), Route<S>>>>,
+>;
+
+/// What [`inner`] makes.
+pub type InnerStack<S, T> = OverrideService<
+    CorsService<
+        GuardService<
+            (
+                Arc<Moded<OriginGuard>>,
+                Arc<Moded<RateGuard<Peer>>>,
+                Arc<Moded<DeclaredBody>>,
+            ),
+            InspectService<ObserverService<S>, T>,
+        >,
+        Arc<Moded<RateGuard<Preflights>>>,
+    >,
+>;
