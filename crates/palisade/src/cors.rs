@@ -429,3 +429,6 @@ const ANY: &str = "*";
 
 /// Most header names that a preflight may ask for.
 const MAX_NAMES: usize = 64;
+
+#[cfg(test)]
+mod tests;
