@@ -8,6 +8,12 @@ use super::*;
 use crate::guard::Admit;
 use crate::origins::{Origin, OriginSet};
 
+/// Header fields of a request.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
+/// The methods and the headers that a preflight is granted.
+type Granted<'a> = (&'a str, Option<&'a str>);
+
 const APP: &str = "https://app.example.com";
 
 fn policy() -> CorsPolicyBuilder {
@@ -15,7 +21,7 @@ fn policy() -> CorsPolicyBuilder {
     CorsPolicy::builder(origins.unwrap())
 }
 
-fn request(method: &str, headers: &[(&str, &str)]) -> Request<()> {
+fn request(method: &str, headers: Fields<'_>) -> Request<()> {
     let mut request = Request::new(());
     *request.method_mut() = method.parse().unwrap();
     for (name, value) in headers {
@@ -156,7 +162,7 @@ async fn preflights_are_judged_by_origin_method_and_headers() {
     const HEADERS: &str = "access-control-request-headers";
     let many = |count: usize| "accept,".repeat(count);
     let (most, too_many) = (many(64), many(65));
-    let cases: &[(&[(&str, &str)], Option<&str>)] = &[
+    let cases: &[(Fields<'_>, Option<&str>)] = &[
         (&[ORIGIN_APP, ASK_POST], None),
         (
             &[("origin", "https://a.tenant.example.com"), ASK_POST],
@@ -473,7 +479,7 @@ async fn report_mode_never_grants_an_unmatched_origin() {
     const HEADERS: (&str, &str) = ("access-control-request-headers", "x-foo, accept");
     let put = ("access-control-request-method", "PUT");
     let evil = ("origin", "https://evil.example");
-    let cases: &[(&[(&str, &str)], usize, Option<(&str, Option<&str>)>)] = &[
+    let cases: &[(Fields<'_>, usize, Option<Granted<'_>>)] = &[
         (&[evil, ASK_POST], 1, None),
         (&[evil, ASK_POST, HEADERS], 1, None),
         (&[("origin", "null"), ASK_POST], 1, None),
@@ -580,7 +586,7 @@ impl Guard for EverySecond {
     fn admit(&self, _head: &mut Parts) -> Result<Admit, Rejection> {
         let mut count = self.0.lock().unwrap();
         *count += 1;
-        if *count % 2 == 0 {
+        if count.is_multiple_of(2) {
             return Err(Rejection::new(Reason::RateExceeded));
         }
         let name = HeaderName::from_static("ratelimit");

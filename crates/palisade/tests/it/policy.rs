@@ -6,6 +6,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -13,7 +15,7 @@ use palisade::cors::{CorsLayer, CorsPolicy};
 use palisade::host::{HostGuard, HostSet};
 use palisade::origin::OriginGuard;
 use palisade::origins::{OriginSet, WebScheme};
-use palisade::{GuardLayer, Mode, Optional, Reason, Rejection};
+use palisade::{Admit, Guard, GuardLayer, Mode, Optional, Reason, Rejection};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -223,6 +225,35 @@ async fn a_body_passes_unchanged() {
         panic!("the body breaks off");
     };
     assert_eq!(body.to_bytes(), "the body");
+}
+
+/// Refuses with a 429 that says when to come again.
+struct Busy;
+
+impl Guard for Busy {
+    fn admit(&self, _head: &mut Parts) -> Result<Admit, Rejection> {
+        let again = HeaderValue::from_static("7");
+        Err(Rejection::new(Reason::RateExceeded).with_header(RETRY_AFTER, again))
+    }
+}
+
+// REQ: C-7
+#[tokio::test]
+async fn a_page_can_read_why_an_inner_layer_refuses() {
+    let router = Router::new().route("/mcp", post(|| async { "" }));
+    let service = stack(GuardLayer::new(Busy).layer(router));
+    let request = Request::post("/mcp").header(HOST.0, HOST.1);
+    let request = request.header(ORIGIN.0, ORIGIN.1);
+    let request = request.body(Full::default()).unwrap();
+    let Ok(answer) = service.oneshot(request).await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    let headers = answer.headers();
+    assert_eq!(headers["access-control-allow-origin"], APP);
+    assert_eq!(headers["retry-after"], "7");
+    let exposed = headers["access-control-expose-headers"].to_str().unwrap();
+    assert!(exposed.contains("Retry-After"));
+    let reason = answer.extensions().get().map(Rejection::reason);
+    assert_eq!(reason, Some(Reason::RateExceeded));
 }
 
 /// An axum user's own way of stacking.
