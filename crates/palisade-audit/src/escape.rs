@@ -82,9 +82,8 @@ pub(crate) fn unsafe_to_show(text: &[u8]) -> Option<(u32, usize)> {
 
 /// How many bytes from the start are printable ASCII other than quote and backslash.
 ///
-/// Eight at a time: each term of `odd` has the high bit of a byte set exactly when the byte is
-/// what the comment says, or, for the lowest such byte's neighbours above only, a false alarm that
-/// the byte loop sorts out.
+/// Eight at a time: each term of `odd` sets the high bit of a byte that is what the comment says, and perhaps
+/// of bytes above it.
 #[inline]
 pub(crate) fn plain_prefix(text: &[u8]) -> usize {
     const LOW: u64 = 0x0101_0101_0101_0101;
@@ -101,7 +100,8 @@ pub(crate) fn plain_prefix(text: &[u8]) -> usize {
             | backslash.wrapping_sub(LOW)
             | delete.wrapping_sub(LOW);
         if odd & HIGH != 0 {
-            break;
+            // The lowest mark is never a false alarm: those come from a borrow below them.
+            return at + (odd & HIGH).trailing_zeros() as usize / 8;
         }
         at += 8;
     }
