@@ -35,7 +35,9 @@ fn append(handle: &Handle, id: u64, args: Option<&str>) -> Result<(), AppendErro
 
 fn lines(text: &str) -> Vec<Value> {
     assert!(text.is_empty() || text.ends_with('\n'));
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
@@ -105,7 +107,9 @@ fn a_lone_record_is_written_without_being_asked_for() {
     let handle = log.handle();
     for id in 0..3 {
         append(&handle, id, None).unwrap();
-        wait_for("the line", || lines(&fs::read_to_string(&path).unwrap()).len() as u64 == id + 1);
+        wait_for("the line", || {
+            lines(&fs::read_to_string(&path).unwrap()).len() as u64 == id + 1
+        });
         // Long enough for the writer to fall asleep: the next record has to wake it.
         thread::sleep(Duration::from_millis(150));
         assert!(!log.shared.awake.load(Ordering::Acquire));
@@ -161,7 +165,9 @@ fn a_full_disk_shows_at_once_and_refuses_past_the_bound() {
     append(&handle, 0, None).unwrap();
     wait_for("the failure", || !handle.healthy());
     assert!(log.status().error.unwrap().contains("No space left"));
-    assert!(matches!(&lock(&changes)[..], [Change::Failed { error }] if error.contains("No space left")));
+    assert!(
+        matches!(&lock(&changes)[..], [Change::Failed { error }] if error.contains("No space left"))
+    );
     // What comes until the buffer is full is kept.
     append(&handle, 1, None).unwrap();
     let (taken, error) = fill(&handle);
@@ -246,7 +252,10 @@ impl Sink for Stingy {
             2 => return Err(io::ErrorKind::WouldBlock.into()),
             _ => {}
         }
-        let all: Vec<u8> = lines.iter().flat_map(|lines| lines.iter().copied()).collect();
+        let all: Vec<u8> = lines
+            .iter()
+            .flat_map(|lines| lines.iter().copied())
+            .collect();
         let some = all.len().min(333);
         lock(&self.taken).extend_from_slice(&all[..some]);
         Ok(some)
@@ -262,7 +271,14 @@ fn partial_writes_never_split_or_repeat_a_line() {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let mut config = Config::new(SinkConfig::Stdout);
     config.flush_interval = Duration::from_millis(1);
-    let log = Log::over(Box::new(Stingy { taken: Arc::clone(&taken), calls: 0 }), config).unwrap();
+    let log = Log::over(
+        Box::new(Stingy {
+            taken: Arc::clone(&taken),
+            calls: 0,
+        }),
+        config,
+    )
+    .unwrap();
     let handles = [log.handle(), log.handle()];
     for id in 0..40 {
         append(&handles[id as usize % 2], id, None).unwrap();
@@ -304,7 +320,10 @@ fn a_disk_that_has_room_again_gets_everything() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.ndjson");
     let room = Arc::new(AtomicUsize::new(1_000));
-    let disk = Disk { file: File::create(&path).unwrap(), room: Arc::clone(&room) };
+    let disk = Disk {
+        file: File::create(&path).unwrap(),
+        room: Arc::clone(&room),
+    };
     let changes = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&changes);
     let mut config = Config::new(SinkConfig::Stdout);
@@ -315,12 +334,18 @@ fn a_disk_that_has_room_again_gets_everything() {
         append(&handle, id, None).unwrap();
     }
     wait_for("the full disk", || !log.healthy());
-    assert!(!fs::read_to_string(&path).unwrap().ends_with('\n'), "the disk filled in mid-line");
+    assert!(
+        !fs::read_to_string(&path).unwrap().ends_with('\n'),
+        "the disk filled in mid-line"
+    );
     room.store(usize::MAX / 2, Ordering::Release);
     wait_for("the recovery", || log.healthy());
     log.close(LONG).unwrap();
     assert_eq!(lines(&fs::read_to_string(&path).unwrap()).len(), 100);
-    assert!(matches!(&lock(&changes)[..], [Change::Failed { .. }, Change::Recovered]));
+    assert!(matches!(
+        &lock(&changes)[..],
+        [Change::Failed { .. }, Change::Recovered]
+    ));
 }
 
 #[test]
@@ -345,8 +370,14 @@ fn one_writer_per_file() {
     let second = Log::open(Config::new(SinkConfig::File(path.clone()))).unwrap_err();
     assert!(matches!(second, OpenError::Locked { .. }));
     let words = second.to_string();
-    assert!(words.contains(path.to_str().unwrap()) && words.contains("file of its own"), "{words}");
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(
+        words.contains(path.to_str().unwrap()) && words.contains("file of its own"),
+        "{words}"
+    );
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     append(&log.handle(), 1, None).unwrap();
     log.close(LONG).unwrap();
     // The next one goes on behind it, and behind what a killed one left.
@@ -356,7 +387,10 @@ fn one_writer_per_file() {
     let log = file_log(&path);
     append(&log.handle(), 2, None).unwrap();
     log.close(LONG).unwrap();
-    let found: Vec<_> = BufReader::new(File::open(&path).unwrap()).lines().map(Result::unwrap).collect();
+    let found: Vec<_> = BufReader::new(File::open(&path).unwrap())
+        .lines()
+        .map(Result::unwrap)
+        .collect();
     assert_eq!(found.len(), 3);
     assert_eq!(found[1], "{\"half");
     assert!(found[2].contains("\"requestId\":\"2\""));
@@ -366,8 +400,13 @@ fn one_writer_per_file() {
 fn a_file_that_cannot_be_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing").join("audit.ndjson");
-    let words = Log::open(Config::new(SinkConfig::File(missing.clone()))).unwrap_err().to_string();
-    assert!(words.contains(missing.to_str().unwrap()) && words.contains("directory"), "{words}");
+    let words = Log::open(Config::new(SinkConfig::File(missing.clone())))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        words.contains(missing.to_str().unwrap()) && words.contains("directory"),
+        "{words}"
+    );
     for path in [directory.path(), Path::new("/dev/full")] {
         let error = Log::open(Config::new(SinkConfig::File(path.to_owned()))).unwrap_err();
         assert!(matches!(error, OpenError::NotAFile { .. }));

@@ -10,7 +10,7 @@ use crate::escape::{plain_prefix, push_escaped, push_shown, unsafe_to_show};
 pub(crate) enum Refused {
     /// Nested deeper than [`DEPTH_MAX`].
     Deep,
-    /// Not JSON.
+    /// Not JSON, or not UTF-8.
     Invalid,
 }
 
@@ -18,7 +18,7 @@ pub(crate) enum Refused {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch(Vec<u8>);
 
-/// Appends a redacted copy of `json`, which must be UTF-8.
+/// Appends a redacted copy of `json`.
 pub(crate) fn copy(json: &[u8], out: &mut Vec<u8>, scratch: &mut Scratch) -> Result<(), Refused> {
     let mut copier = Copier {
         json,
@@ -375,11 +375,16 @@ impl Copier<'_> {
             escaped: false,
             odd: false,
         };
+        let mut ascii = true;
         loop {
             self.at += plain_prefix(&self.json[self.at..]);
             match self.next()? {
                 b'"' => {
                     text.end = self.at - 1;
+                    // Nowhere else can JSON hold anything but ASCII.
+                    if !ascii && std::str::from_utf8(&self.json[text.start..text.end]).is_err() {
+                        return Err(Refused::Invalid);
+                    }
                     return Ok(text);
                 }
                 b'\\' => {
@@ -387,7 +392,10 @@ impl Copier<'_> {
                     self.escape()?;
                 }
                 0..=0x1f => return Err(Refused::Invalid),
-                _ => text.odd |= unsafe_to_show(&self.json[self.at - 1..]).is_some(),
+                byte => {
+                    ascii &= byte < 0x80;
+                    text.odd |= unsafe_to_show(&self.json[self.at - 1..]).is_some();
+                }
             }
         }
     }

@@ -72,23 +72,18 @@ pub(crate) struct Finding {
 
 pub(crate) fn json_into(json: &[u8], out: &mut Vec<u8>, scratch: &mut Scratch) {
     let start = out.len();
-    let text = match std::str::from_utf8(json) {
-        Ok(text) => match copy::copy(text.as_bytes(), out, scratch) {
-            Ok(()) => return,
-            Err(copy::Refused::Deep) => {
-                out.truncate(start);
-                return push_omitted(out, json);
-            }
-            Err(copy::Refused::Invalid) => {
-                out.truncate(start);
-                Cow::Borrowed(text)
-            }
-        },
-        Err(_) => String::from_utf8_lossy(head(json, INVALID_MAX)),
-    };
+    match copy::copy(json, out, scratch) {
+        Ok(()) => return,
+        Err(copy::Refused::Deep) => {
+            out.truncate(start);
+            return push_omitted(out, json);
+        }
+        Err(copy::Refused::Invalid) => out.truncate(start),
+    }
+    let text = String::from_utf8_lossy(head(json, INVALID_MAX + MARGIN));
     // The window is a little wider than what is shown, so that a secret across the edge is
     // still recognised by its shape.
-    let redacted = text_with(cut_bytes(&text, INVALID_MAX + MARGIN), Aim::All);
+    let redacted = text_with(&text, Aim::All);
     escape::push_string(out, cut_bytes(&redacted, INVALID_MAX));
 }
 

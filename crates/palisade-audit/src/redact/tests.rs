@@ -577,8 +577,7 @@ proptest! {
         // We call it JSON exactly when the independent parser does.
         let theirs = std::str::from_utf8(&input).is_ok_and(|text| serde_json::from_str::<Value>(text).is_ok());
         let mut copied = Vec::new();
-        let ours = std::str::from_utf8(&input).is_ok()
-            && copy::copy(&input, &mut copied, &mut Scratch::default()).is_ok();
+        let ours = copy::copy(&input, &mut copied, &mut Scratch::default()).is_ok();
         prop_assert!(ours || !theirs);
     }
 

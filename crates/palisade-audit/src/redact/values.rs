@@ -159,14 +159,31 @@ impl Scanner<'_> {
 /// Whether a scan could find anything: the one look that nearly every string gets.
 #[inline]
 fn may_hold(text: &[u8]) -> bool {
-    let marks = text
+    // Eight at a time, as long as none is among `-` to `_`, where all marks are. The sums cannot carry into the
+    // next byte, for each is of seven bits.
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    while let Some(chunk) = text[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let letters = word & !HIGH;
+        let from_hyphen = letters + LOW * (0x80 - 0x2d);
+        let past_underscore = letters + LOW * (0x7f - 0x5f);
+        if from_hyphen & !past_underscore & !word & HIGH != 0 {
+            break;
+        }
+        at += 8;
+    }
+    let marks = text[at..]
         .iter()
         .fold(0, |marks, byte| marks | MARKS[usize::from(*byte)]);
     if text.len() < SHORTEST_PLAIN {
         return marks & PAIRED != 0;
     }
     // Words of small letters and no sign that a token, number or address needs: only a scheme's name.
-    marks != 0 || memchr::memchr2_iter(b'b', b'B', text).any(|at| is_bearer(&text[at..]) || is_basic(&text[at..]))
+    marks != 0
+        || memchr::memchr2_iter(b'b', b'B', text)
+            .any(|at| is_bearer(&text[at..]) || is_basic(&text[at..]))
 }
 
 /// What is known by `@`, `=` or `:`; a mark of [`MARKS`].
@@ -197,7 +214,8 @@ fn is_bearer(text: &[u8]) -> bool {
 }
 
 fn is_basic(text: &[u8]) -> bool {
-    text.get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"basic "))
+    text.get(..6)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"basic "))
 }
 
 /// The secret part of a value under a secret's key: of `Bearer abc` only `abc`, so that the same token has
@@ -254,6 +272,15 @@ fn luhn(digits: &[u8]) -> bool {
 
 /// A card number, bare or in its printed groups, or a US social security number.
 fn number(text: &[u8], at: usize) -> Option<Finding> {
+    // Nearly every number ends here.
+    match (
+        run(text, at, DIGIT) - at,
+        text.get(at + 3),
+        text.get(at + 4),
+    ) {
+        (13..=19, _, _) | (3, Some(b'-'), _) | (4, _, Some(b' ' | b'-')) => {}
+        _ => return None,
+    }
     // Not inside another number, nor behind a decimal point or a sign of a longer id.
     if let [.., before, b'-' | b'.'] = text[..at]
         && before.is_ascii_digit()
@@ -401,6 +428,13 @@ fn assignment(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 
 /// `"key": "value"` of JSON in a text, also with its quotes escaped; `Authorization: …` and `Cookie: …`.
 fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    // Neither a time of day nor a port has a key before its colon.
+    if !matches!(
+        text[..at].last(),
+        Some(b'a'..=b'z' | b'A'..=b'Z' | b'"' | b'\'')
+    ) {
+        return None;
+    }
     let lowest = floor.max(at.saturating_sub(72));
     let mut key_end = at;
     let quote = match text[..at].last() {
@@ -529,8 +563,7 @@ fn scheme(text: &[u8], at: usize) -> Option<Finding> {
         .is_some_and(|word| word.eq_ignore_ascii_case(b"bearer "))
     {
         (7, false)
-    } else if is_basic(rest)
-    {
+    } else if is_basic(rest) {
         (6, true)
     } else {
         return None;
@@ -617,7 +650,8 @@ fn has_colon(base64: &[u8]) -> bool {
 /// A token by the prefix that its issuer gives it.
 fn token(text: &[u8], at: usize) -> Option<Finding> {
     let rest = &text[at..];
-    for shape in SHAPES.iter().filter(|shape| shape.prefix[0] == rest[0]) {
+    let (from, to) = BY_LETTER[usize::from(rest[0])];
+    for shape in &SHAPES[usize::from(from)..usize::from(to)] {
         if !rest.starts_with(shape.prefix) {
             continue;
         }
@@ -735,6 +769,25 @@ static SHAPES: &[Shape] = &[
     shape("xkeysib-", URL_SAFE, 20), // Brevo
     shape("ya29.", DOTTED, 20),      // Google access token
 ];
+
+/// By first letter: where its shapes stand in [`SHAPES`], in which they stand together.
+static BY_LETTER: [(u8, u8); 256] = {
+    let mut letters = [(0, 0); 256];
+    let mut at = 0;
+    while at < SHAPES.len() {
+        let letter = SHAPES[at].prefix[0] as usize;
+        if letters[letter].1 == 0 {
+            letters[letter].0 = at as u8;
+        }
+        assert!(
+            letters[letter].1 == 0 || letters[letter].1 as usize == at,
+            "shapes go by letter"
+        );
+        at += 1;
+        letters[letter].1 = at as u8;
+    }
+    letters
+};
 
 /// By first letter of a word: one bit for each second letter that anything we look for has.
 static SECONDS: [u128; 256] = {
