@@ -3,7 +3,7 @@
 use super::keys::{self, Rule};
 use super::values::{self, Scanner};
 use super::{Aim, Mask, push_mask};
-use crate::escape::{plain_prefix, push_escaped, push_shown, unsafe_to_show};
+use crate::escape::{push_escaped, push_shown, survey, unsafe_to_show};
 
 /// Why nothing was copied; what is in the output by then is to be cut off again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +61,8 @@ struct Text {
     escaped: bool,
     /// Holds a character that must not be shown raw.
     odd: bool,
+    /// Holds a sign of what a scan looks for, or what was not surveyed.
+    telling: bool,
 }
 
 impl Copier<'_> {
@@ -250,6 +252,9 @@ impl Copier<'_> {
             return;
         }
         let inside = &json[text.start..text.end];
+        if !text.telling && !text.odd && !values::names_scheme(inside) {
+            return;
+        }
         let mut from = 0;
         for finding in Scanner::new(inside, Aim::All) {
             self.flush(text.start + from);
@@ -374,10 +379,13 @@ impl Copier<'_> {
             end: 0,
             escaped: false,
             odd: false,
+            telling: false,
         };
         let mut ascii = true;
         loop {
-            self.at += plain_prefix(&self.json[self.at..]);
+            let (plain, telling) = survey(&self.json[self.at..]);
+            self.at += plain;
+            text.telling |= telling;
             match self.next()? {
                 b'"' => {
                     text.end = self.at - 1;

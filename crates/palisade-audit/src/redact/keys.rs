@@ -24,6 +24,14 @@ pub(crate) fn classify(key: &[u8]) -> Option<Rule> {
         qualified: false,
         counted: false,
     };
+    if key.iter().all(u8::is_ascii_lowercase) {
+        state.take(key);
+        return if state.qualified {
+            None
+        } else {
+            state.finish()
+        };
+    }
     let mut start = 0;
     let mut before = Kind::Other;
     for (at, &byte) in key.iter().enumerate() {
@@ -95,9 +103,10 @@ impl State {
             Quantity => self.counted = true,
             Part => {}
         }
-        if let Some((_, _, mask)) = PAIRS
-            .iter()
-            .find(|(first, second, _)| *first == previous && *second == word)
+        if previous != 0
+            && let Some((_, _, mask)) = PAIRS
+                .iter()
+                .find(|(first, second, _)| *first == previous && *second == word)
         {
             self.find(Rule::Whole(*mask));
             self.qualified = false;

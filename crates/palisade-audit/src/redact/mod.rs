@@ -113,6 +113,14 @@ pub(crate) fn text_with(text: &str, aim: Aim) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
+/// Whether `text` needs neither redaction nor escapes: most short names do not.
+#[inline]
+pub(crate) fn is_plain(text: &str) -> bool {
+    let text = text.as_bytes();
+    let (plain, telling) = escape::survey(text);
+    plain == text.len() && (!telling && !values::names_scheme(text) || !values::may_hold(text))
+}
+
 /// Appends what stands in the place of `secret`; never a quote, a backslash or a control.
 pub(crate) fn push_mask(out: &mut Vec<u8>, secret: &[u8], mask: Mask) {
     if mask == Mask::Fingerprint && secret.len() >= FINGERPRINT_MIN {

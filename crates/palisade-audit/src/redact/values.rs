@@ -158,31 +158,21 @@ impl Scanner<'_> {
 
 /// Whether a scan could find anything: the one look that nearly every string gets.
 #[inline]
-fn may_hold(text: &[u8]) -> bool {
-    // Eight at a time, as long as none is among `-` to `_`, where all marks are. The sums cannot carry into the
-    // next byte, for each is of seven bits.
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut at = 0;
-    while let Some(chunk) = text[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let letters = word & !HIGH;
-        let from_hyphen = letters + LOW * (0x80 - 0x2d);
-        let past_underscore = letters + LOW * (0x7f - 0x5f);
-        if from_hyphen & !past_underscore & !word & HIGH != 0 {
-            break;
-        }
-        at += 8;
-    }
-    let marks = text[at..]
+pub(crate) fn may_hold(text: &[u8]) -> bool {
+    let marks = text
         .iter()
         .fold(0, |marks, byte| marks | MARKS[usize::from(*byte)]);
     if text.len() < SHORTEST_PLAIN {
         return marks & PAIRED != 0;
     }
-    // Words of small letters and no sign that a token, number or address needs: only a scheme's name.
-    marks != 0
-        || memchr::memchr2_iter(b'b', b'B', text)
+    marks != 0 || names_scheme(text)
+}
+
+/// Words of small letters and none of [`MARKS`] can be a secret only behind `bearer` or `basic`.
+#[inline]
+pub(crate) fn names_scheme(text: &[u8]) -> bool {
+    text.len() >= SHORTEST_PLAIN
+        && memchr::memchr2_iter(b'b', b'B', text)
             .any(|at| is_bearer(&text[at..]) || is_basic(&text[at..]))
 }
 
