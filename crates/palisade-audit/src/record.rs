@@ -327,6 +327,12 @@ impl<'a> Record<'a> {
 
 /// A string that some peer chose: secrets out, then cut to `max` bytes.
 fn push_foreign(out: &mut Vec<u8>, text: &str, max: usize, aim: Aim) {
+    if text.len() <= max && redact::is_plain(text) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     let text = redact::text_with(cut_bytes(text, max + MARGIN), aim);
     push_string(out, cut_bytes(&text, max));
 }

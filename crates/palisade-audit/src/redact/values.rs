@@ -21,8 +21,7 @@ pub(crate) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Findings begin and end at ASCII bytes, so that valid UTF-8 stays so around them.
     pub(crate) fn new(text: &'a [u8], aim: Aim) -> Self {
-        // Nothing that is looked for is shorter: `k=v`.
-        let at = if text.len() < SHORTEST { text.len() } else { 0 };
+        let at = if may_hold(text) { 0 } else { text.len() };
         Self {
             text,
             at,
@@ -60,6 +59,19 @@ impl<'a> Scanner<'a> {
             b'=' => assignment(self.text, self.floor, self.at),
             b':' => userinfo(self.text, self.at).or_else(|| member(self.text, self.floor, self.at)),
             b'-' => private_key(self.text, self.at),
+            // GitHub's prefixes are telling enough to be seen inside a word.
+            b'_' => self
+                .at
+                .checked_sub(3)
+                .filter(|at| *at >= self.floor)
+                .and_then(|at| {
+                    let prefix = &self.text[at..self.at];
+                    if prefix.starts_with(b"gh") {
+                        token(self.text, at)
+                    } else {
+                        None
+                    }
+                }),
             _ => None,
         }
     }
@@ -102,34 +114,98 @@ impl Iterator for Scanner<'_> {
     type Item = Finding;
 
     fn next(&mut self) -> Option<Finding> {
-        while let Some(&byte) = self.text.get(self.at) {
+        let text = self.text;
+        let mut at = self.at;
+        while let Some(&byte) = text.get(at) {
             let class = CLASSES[usize::from(byte)];
+            if class & (STARTS | MARK) != 0 {
+                self.at = at;
+                let finding = if class & MARK != 0 {
+                    self.look_at_mark()
+                } else {
+                    self.look_at_word()
+                };
+                if let Some(finding) = finding {
+                    return Some(self.found(finding));
+                }
+            }
+            at += 1;
             if class & WORD != 0 {
-                if class & STARTS != 0
-                    && let Some(finding) = self.look_at_word()
+                while text
+                    .get(at)
+                    .is_some_and(|byte| CLASSES[usize::from(*byte)] & WORD != 0)
                 {
-                    return Some(self.found(finding));
+                    at += 1;
                 }
-                self.at = run(self.text, self.at + 1, WORD);
-            } else {
-                if class & MARK != 0
-                    && let Some(finding) = self.look_at_mark()
-                {
-                    return Some(self.found(finding));
-                }
-                self.at += 1;
             }
         }
+        self.at = at;
         None
     }
 }
 
 impl Scanner<'_> {
-    fn found(&mut self, finding: Finding) -> Finding {
+    fn found(&mut self, mut finding: Finding) -> Finding {
+        // Hyphens run on from a token into a private key behind it, which would then go unseen.
+        if self.text[finding.start..finding.end].ends_with(b"-----BEGIN") {
+            finding.end -= 10;
+        }
         self.at = finding.end.max(self.at + 1);
         self.floor = finding.end;
         finding
     }
+}
+
+/// Whether a scan could find anything: the one look that nearly every string gets.
+#[inline]
+pub(crate) fn may_hold(text: &[u8]) -> bool {
+    let marks = text
+        .iter()
+        .fold(0, |marks, byte| marks | MARKS[usize::from(*byte)]);
+    if text.len() < SHORTEST_PLAIN {
+        return marks & PAIRED != 0;
+    }
+    marks != 0 || names_scheme(text)
+}
+
+/// Words of small letters and none of [`MARKS`] can be a secret only behind `bearer` or `basic`.
+#[inline]
+pub(crate) fn names_scheme(text: &[u8]) -> bool {
+    text.len() >= SHORTEST_PLAIN
+        && memchr::memchr2_iter(b'b', b'B', text)
+            .any(|at| is_bearer(&text[at..]) || is_basic(&text[at..]))
+}
+
+/// What is known by `@`, `=` or `:`; a mark of [`MARKS`].
+const PAIRED: u8 = 1;
+/// What any other finding has at least one of.
+const TELLING: u8 = 2;
+
+static MARKS: [u8; 256] = {
+    let mut marks = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        marks[byte] = match byte as u8 {
+            b'@' | b'=' | b':' => PAIRED,
+            b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' => TELLING,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    marks
+};
+
+/// The shortest finding without one of [`PAIRED`]: `Basic YTpi`.
+const SHORTEST_PLAIN: usize = 10;
+
+fn is_bearer(text: &[u8]) -> bool {
+    text.get(..7)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"bearer "))
+}
+
+fn is_basic(text: &[u8]) -> bool {
+    text.get(..6)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"basic "))
 }
 
 /// The secret part of a value under a secret's key: of `Bearer abc` only `abc`, so that the same token has
@@ -186,6 +262,15 @@ fn luhn(digits: &[u8]) -> bool {
 
 /// A card number, bare or in its printed groups, or a US social security number.
 fn number(text: &[u8], at: usize) -> Option<Finding> {
+    // Nearly every number ends here.
+    match (
+        run(text, at, DIGIT) - at,
+        text.get(at + 3),
+        text.get(at + 4),
+    ) {
+        (13..=19, _, _) | (3, Some(b'-'), _) | (4, _, Some(b' ' | b'-')) => {}
+        _ => return None,
+    }
     // Not inside another number, nor behind a decimal point or a sign of a longer id.
     if let [.., before, b'-' | b'.'] = text[..at]
         && before.is_ascii_digit()
@@ -333,6 +418,13 @@ fn assignment(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 
 /// `"key": "value"` of JSON in a text, also with its quotes escaped; `Authorization: …` and `Cookie: …`.
 fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    // Neither a time of day nor a port has a key before its colon.
+    if !matches!(
+        text[..at].last(),
+        Some(b'a'..=b'z' | b'A'..=b'Z' | b'"' | b'\'')
+    ) {
+        return None;
+    }
     let lowest = floor.max(at.saturating_sub(72));
     let mut key_end = at;
     let quote = match text[..at].last() {
@@ -403,20 +495,31 @@ fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 }
 
 /// The finding for a sensitive key's value in a text, unless the value says nothing.
-fn value(text: &[u8], start: usize, end: usize, rule: Rule) -> Option<Finding> {
-    let value = text.get(start..end)?;
+fn value(text: &[u8], start: usize, mut end: usize, rule: Rule) -> Option<Finding> {
+    if let Some(block) = private_key(text, start) {
+        return Some(block);
+    }
+    let word = text.get(start..end)?;
     if matches!(
-        value,
+        word,
         b"" | b"null" | b"true" | b"false" | b"undefined" | b"None"
     ) {
         return None;
     }
     let mask = match rule {
-        Rule::Strings(_) if value.iter().all(u8::is_ascii_digit) => return None,
+        Rule::Strings(_) if word.iter().all(u8::is_ascii_digit) => return None,
         Rule::Whole(mask) | Rule::Strings(mask) => mask,
     };
-    let (secret, mask) = credential(value, mask);
-    Some(Finding {
+    // Of `authorization=Bearer abc` the space does not end the value.
+    if [b"bearer".as_slice(), b"basic"]
+        .iter()
+        .any(|scheme| word.eq_ignore_ascii_case(scheme))
+        && text.get(end) == Some(&b' ')
+    {
+        end = run(text, end + 1, VALUE);
+    }
+    let (secret, mask) = credential(&text[start..end], mask);
+    (!secret.is_empty()).then_some(Finding {
         start: end - secret.len(),
         end,
         mask,
@@ -425,7 +528,7 @@ fn value(text: &[u8], start: usize, end: usize, rule: Rule) -> Option<Finding> {
 
 /// A PEM block of a private key, RFC 7468, to its end or that of the text.
 fn private_key(text: &[u8], at: usize) -> Option<Finding> {
-    let label = text[at..].strip_prefix(b"-----BEGIN ")?;
+    let label = text.get(at..)?.strip_prefix(b"-----BEGIN ")?;
     let label = &label[..label.len().min(64)];
     let label = &label[..memchr::memmem::find(label, b"-----")?];
     if !label.ends_with(b"PRIVATE KEY") && !label.ends_with(b"PRIVATE KEY BLOCK") {
@@ -450,10 +553,7 @@ fn scheme(text: &[u8], at: usize) -> Option<Finding> {
         .is_some_and(|word| word.eq_ignore_ascii_case(b"bearer "))
     {
         (7, false)
-    } else if rest
-        .get(..6)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"basic "))
-    {
+    } else if is_basic(rest) {
         (6, true)
     } else {
         return None;
@@ -469,13 +569,16 @@ fn scheme(text: &[u8], at: usize) -> Option<Finding> {
             mask: Mask::Plain,
         });
     }
+    if secret.len() < 6 {
+        return None;
+    }
     // A challenge, RFC 9110, section 11.6.1: `Bearer realm="…"`.
     let challenge = secret.ends_with(b"=") && text.get(end) == Some(&b'"');
     let whole = start == 7 && end == text.len();
     let prose = secret.iter().all(u8::is_ascii_alphabetic)
         && (PROSE.iter().any(|word| secret.eq_ignore_ascii_case(word))
             || !whole && secret.len() < 20 && !secret[1..].iter().any(u8::is_ascii_uppercase));
-    if secret.len() < 6 || challenge || prose {
+    if challenge || prose {
         return None;
     }
     Some(Finding {
@@ -537,7 +640,8 @@ fn has_colon(base64: &[u8]) -> bool {
 /// A token by the prefix that its issuer gives it.
 fn token(text: &[u8], at: usize) -> Option<Finding> {
     let rest = &text[at..];
-    for shape in SHAPES.iter().filter(|shape| shape.prefix[0] == rest[0]) {
+    let (from, to) = BY_LETTER[usize::from(rest[0])];
+    for shape in &SHAPES[usize::from(from)..usize::from(to)] {
         if !rest.starts_with(shape.prefix) {
             continue;
         }
@@ -656,6 +760,25 @@ static SHAPES: &[Shape] = &[
     shape("ya29.", DOTTED, 20),      // Google access token
 ];
 
+/// By first letter: where its shapes stand in [`SHAPES`], in which they stand together.
+static BY_LETTER: [(u8, u8); 256] = {
+    let mut letters = [(0, 0); 256];
+    let mut at = 0;
+    while at < SHAPES.len() {
+        let letter = SHAPES[at].prefix[0] as usize;
+        if letters[letter].1 == 0 {
+            letters[letter].0 = at as u8;
+        }
+        assert!(
+            letters[letter].1 == 0 || letters[letter].1 as usize == at,
+            "shapes go by letter"
+        );
+        at += 1;
+        letters[letter].1 = at as u8;
+    }
+    letters
+};
+
 /// By first letter of a word: one bit for each second letter that anything we look for has.
 static SECONDS: [u128; 256] = {
     let mut seconds = [0; 256];
@@ -753,7 +876,7 @@ static CLASSES: [u16; 256] = {
         if matches!(b, b'%' | b'+' | b'\'') {
             class |= LOCAL;
         }
-        if matches!(b, b'@' | b'=' | b':') {
+        if matches!(b, b'@' | b'=' | b':' | b'_') {
             class |= MARK;
         }
         if !matches!(
@@ -790,5 +913,3 @@ static CLASSES: [u16; 256] = {
     classes[b'e' as usize] |= STARTS;
     classes
 };
-
-const SHORTEST: usize = 3;
