@@ -74,9 +74,14 @@ impl Document {
         let mut problems = Vec::new();
         for error in errors {
             let span = error.span().unwrap_or(0..0);
+            let remedy = if error.message().starts_with("duplicate") {
+                "keep one of them, with what belongs to both"
+            } else {
+                "see toml.io for the syntax"
+            };
             problems.push(
                 Problem::error(ProblemCode::Syntax, "", error.message())
-                    .remedy("see toml.io for the syntax")
+                    .remedy(remedy)
                     .at(Place::File(places.position(span))),
             );
         }

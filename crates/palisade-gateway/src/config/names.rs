@@ -53,6 +53,8 @@ pub enum OriginKind {
 pub struct OriginRegex {
     /// The expression without its own outer anchors; to be compiled as `^(?:text)$`.
     pub text: String,
+    /// Whether it ends in a domain letter by letter, so that no other domain can match.
+    pub pins_domain: bool,
 }
 
 /// What is wrong with a text.
@@ -85,7 +87,14 @@ impl HostEntry {
         if text.contains("://") {
             let meant = text.split_once("://").map_or("", |(_, rest)| rest);
             let meant = meant.split('/').next().unwrap_or_default();
-            return Err(Fault::meant("a host has no scheme", meant));
+            return Err(if Self::parse(meant).is_ok() {
+                Fault::meant("a host has no scheme", meant)
+            } else {
+                Fault::new(
+                    "a host has no scheme",
+                    "write the name alone, such as \"mcp.example.com\"",
+                )
+            });
         }
         if text == "*" {
             return Err(Fault::new(
@@ -129,13 +138,14 @@ impl HttpUrl {
     /// A [`Fault`]; it never repeats a user part or a query, which may hold secrets.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(if text.is_empty() || text.contains(['@', '?', ' ']) {
+            let meant = format!("http://{text}");
+            return Err(if Self::parse(&meant).is_ok() {
+                Fault::meant("it has no scheme", &meant)
+            } else {
                 Fault::new(
                     "it is not an absolute URL",
                     "write it as `http://host:port/path`",
                 )
-            } else {
-                Fault::meant("it has no scheme", &format!("http://{text}"))
             });
         };
         let https = match scheme.to_ascii_lowercase().as_str() {
@@ -243,10 +253,11 @@ impl OriginPattern {
             ));
         }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(if text.contains(['*', ' ', '/']) || text.is_empty() {
-                Fault::new("it has no scheme", "write it as `https://app.example.com`")
+            let meant = format!("https://{text}");
+            return Err(if Self::parse(&meant).is_ok() {
+                Fault::meant("it has no scheme", &meant)
             } else {
-                Fault::meant("it has no scheme", &format!("https://{text}"))
+                Fault::new("it has no scheme", "write it as `https://app.example.com`")
             });
         };
         let scheme = scheme.to_ascii_lowercase();
@@ -259,7 +270,12 @@ impl OriginPattern {
             } else {
                 "an origin has no path"
             };
-            return Err(Fault::meant(cause, &format!("{scheme}://{authority}")));
+            let meant = format!("{scheme}://{authority}");
+            return Err(if Self::parse(&meant).is_ok() {
+                Fault::meant(cause, &meant)
+            } else {
+                Fault::new(cause, "write it as `https://app.example.com`")
+            });
         }
         if rest.contains(['?', '#', '@']) {
             return Err(Fault::new(
@@ -357,12 +373,7 @@ impl OriginRegex {
                 "split it into several",
             ));
         }
-        if has_top_level_alternation(inner) {
-            return Err(Fault::new(
-                "an alternative outside parentheses would escape the demand for `https`",
-                "write each alternative as an entry of its own, or put parentheses round it",
-            ));
-        }
+        check_regex(inner)?;
         let Some((https, rest)) = inner
             .strip_prefix("https://")
             .map(|rest| (true, rest))
@@ -373,30 +384,15 @@ impl OriginRegex {
                 r"write it as `https://[a-z0-9-]+\.example\.com`",
             ));
         };
-        if !https && !begins_with_loopback(rest) {
+        if !https && !is_loopback_regex(rest) {
             return Err(Fault::new(
                 "a pattern off loopback must demand `https`",
                 "begin it with `https://`",
             ));
         }
-        let bytes = rest.as_bytes();
-        for (index, pair) in bytes.windows(2).enumerate() {
-            let escaped = ends_in_escape(&rest[..index]);
-            if !escaped && pair[0] == b'.' && matches!(pair[1], b'*' | b'+' | b'{') {
-                return Err(Fault::new(
-                    "`.` with a repetition matches anything, such as `evil-example.com`",
-                    r"write one label as `[a-z0-9-]+` and the dot after it as `\.`",
-                ));
-            }
-        }
-        if https && !rest.contains(r"\.") && !begins_with_loopback(rest) {
-            return Err(Fault::new(
-                "it names no domain: a dot of a host name is written `\\.`",
-                r"write it as `https://[a-z0-9-]+\.example\.com`",
-            ));
-        }
         Ok(Self {
             text: inner.to_owned(),
+            pins_domain: !https || pins_domain(rest),
         })
     }
 }
@@ -654,27 +650,55 @@ fn loopback_host(host: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(loopback)
 }
 
-/// Whether the expression pins a loopback host before anything that could widen it.
-fn begins_with_loopback(rest: &str) -> bool {
-    ["localhost", r"127\.0\.0\.1", r"\[::1\]"]
-        .iter()
-        .any(|host| {
-            rest.strip_prefix(host).is_some_and(|after| {
-                after.is_empty()
-                    || after.starts_with(':')
-                    || after.starts_with("(:")
-                    || after.starts_with("(?::")
-            })
-        })
+/// How a regular expression may say "any port".
+const PORT_REGEXES: [&str; 6] = [
+    "(:[0-9]+)?",
+    "(?::[0-9]+)?",
+    r"(:\d+)?",
+    r"(?::\d+)?",
+    ":[0-9]+",
+    r":\d+",
+];
+
+/// The expression without a port at its end.
+fn without_port_regex(text: &str) -> &str {
+    if let Some(host) = PORT_REGEXES.iter().find_map(|port| text.strip_suffix(port)) {
+        return host;
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => text,
+    }
 }
 
-fn ends_in_escape(text: &str) -> bool {
-    text.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1
+/// Whether the expression is a loopback host, letter by letter, with or without a port.
+fn is_loopback_regex(text: &str) -> bool {
+    ["localhost", r"127\.0\.0\.1", r"\[::1\]"].contains(&without_port_regex(text))
 }
 
-fn has_top_level_alternation(text: &str) -> bool {
-    let (mut depth, mut class, mut escaped) = (0_i32, false, false);
-    for byte in text.bytes() {
+/// Whether the expression ends in `\.` or nothing before two labels letter by letter.
+fn pins_domain(text: &str) -> bool {
+    if is_loopback_regex(text) {
+        return true;
+    }
+    let literal = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let mut labels = without_port_regex(text).rsplit(r"\.");
+    let last_two = labels.next().is_some_and(literal) && labels.next().is_some_and(literal);
+    // Whatever stands before ends at a dot of the host name, or there is nothing before.
+    last_two && !text.contains(r"\\")
+}
+
+/// Refuses what anchoring cannot mend: alternatives at the top, flags that change the meaning of
+/// the rest, and dots that match any character.
+fn check_regex(text: &str) -> Result<(), Fault> {
+    let (mut depth, mut class, mut escaped) = (0_u32, false, false);
+    let bytes = text.as_bytes();
+    for (index, byte) in bytes.iter().enumerate() {
         if escaped {
             escaped = false;
             continue;
@@ -683,11 +707,142 @@ fn has_top_level_alternation(text: &str) -> bool {
             b'\\' => escaped = true,
             b'[' => class = true,
             b']' => class = false,
-            b'(' if !class => depth += 1,
-            b')' if !class => depth -= 1,
-            b'|' if !class && depth <= 0 => return true,
+            b'(' if !class => {
+                depth += 1;
+                if bytes.get(index + 1) == Some(&b'?') && bytes.get(index + 2) != Some(&b':') {
+                    return Err(Fault::new(
+                        "flags and named groups have no place in an origin",
+                        "write a group as `(…)` or `(?:…)`",
+                    ));
+                }
+            }
+            b')' if !class => {
+                depth = depth.checked_sub(1).ok_or_else(unbalanced)?;
+            }
+            b'|' if !class && depth == 0 => {
+                return Err(Fault::new(
+                    "an alternative outside parentheses would escape the demand for `https`",
+                    "write each alternative as an entry of its own, or put parentheses round it",
+                ));
+            }
+            b'.' if !class => {
+                return Err(Fault::new(
+                    "a bare `.` matches any character, so that another domain can match",
+                    r"write the dot of a host name as `\.`, and a label as `[a-z0-9-]+`",
+                ));
+            }
             _ => {}
         }
     }
-    false
+    if depth == 0 && !class && !escaped {
+        Ok(())
+    } else {
+        Err(unbalanced())
+    }
+}
+
+fn unbalanced() -> Fault {
+    Fault::new(
+        "a bracket or parenthesis has no partner",
+        "close each one that is opened",
+    )
+}
+
+fn ends_in_escape(text: &str) -> bool {
+    text.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // REQ: C-2
+    #[test]
+    fn regexes_that_no_anchor_can_mend_are_refused() {
+        for (text, wanted) in [
+            (r"https://[a-z0-9-]+\.example\.com", Some(true)),
+            (r"^https://[a-z0-9-]+\.example\.com$", Some(true)),
+            (r"https://(a|b)\.example\.com(:[0-9]+)?", Some(true)),
+            (r"https://example\.com:8443", Some(true)),
+            (r"http://localhost:5173", Some(true)),
+            (r"http://127\.0\.0\.1(:\d+)?", Some(true)),
+            // Allowed with a warning: another domain can match.
+            (r"https://[a-z]+", Some(false)),
+            (r"https://[a-z.]+example\.com", Some(false)),
+            (r"https://app\.example\.(com|org)", Some(false)),
+            (r"https://a\\.example.com", None),
+            (r"https://a\.example|http://evil\.example", None),
+            (r"https://a\.example)|(http://evil\.example", None),
+            (r"https://a\.example)((|http://evil\.example)", None),
+            ("https://(?x)a\\.example# (\n|http://evil", None),
+            (r"https://app.example\.com", None),
+            (r"https://.*\.example\.com", None),
+            (r"http://localhost(:[0-9]+)?(evil)?", None),
+            (r"http://localhost.evil", None),
+            (r"http://[a-z]+\.example\.com", None),
+            (r"(https|http)://a\.example\.com", None),
+            (r"https://[a-z", None),
+            ("https://a\\", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                OriginRegex::parse(text).ok().map(|regex| regex.pins_domain),
+                wanted,
+                "{text}"
+            );
+        }
+    }
+
+    // REQ: H-1
+    #[test]
+    fn one_host_has_one_spelling() {
+        for (text, wanted) in [
+            ("Example.COM", Some("example.com")),
+            ("example.com.", Some("example.com")),
+            ("example.com:443", Some("example.com:443")),
+            ("[0:0:0:0:0:0:0:1]:80", Some("[::1]:80")),
+            ("::1", Some("[::1]")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("127.0.0.01", None),
+            ("0x7f000001", None),
+            ("2130706433", None),
+            ("1.2.3.4.5", None),
+            ("a..b", None),
+            ("..", None),
+            (".", None),
+            ("a:", None),
+            ("a:+1", None),
+            ("user@host", None),
+            ("host/path", None),
+            ("ho\u{0}st", None),
+            ("*", None),
+        ] {
+            let shown = HostEntry::parse(text).ok().map(|entry| entry.to_string());
+            assert_eq!(shown.as_deref(), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn urls_come_out_as_they_are_meant() {
+        for (text, wanted, is_loopback) in [
+            ("HTTP://LocalHost:80/Mcp", "http://localhost/Mcp", true),
+            ("https://example.com:443", "https://example.com/", false),
+            ("https://example.com:80/", "https://example.com:80/", false),
+            ("http://[::1]:3000/a%20b", "http://[::1]:3000/a%20b", true),
+            (
+                "http://[::ffff:127.0.0.1]:3000/",
+                "http://[::ffff:127.0.0.1]:3000/",
+                true,
+            ),
+            ("http://127.255.255.254/", "http://127.255.255.254/", true),
+            ("http://128.0.0.1/", "http://128.0.0.1/", false),
+            ("http://0.0.0.0/", "http://0.0.0.0/", false),
+            ("http://a.localhost/", "http://a.localhost/", true),
+            ("http://notlocalhost/", "http://notlocalhost/", false),
+        ] {
+            let url = HttpUrl::parse(text).unwrap();
+            assert_eq!(url.to_string(), wanted);
+            assert_eq!(url.is_loopback(), is_loopback, "{text}");
+        }
+    }
 }

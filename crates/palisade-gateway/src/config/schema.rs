@@ -8,6 +8,16 @@ use super::file::File;
 /// The schema as JSON Schema draft 7, which editors' TOML support understands best.
 #[must_use]
 pub fn schema() -> Json {
+    let mut schema = of_types();
+    // The types take them as optional, so that what lacks is reported with everything else.
+    if let Some(server) = schema.pointer_mut("/properties/server/items") {
+        server["required"] = serde_json::json!(["name", "upstream"]);
+    }
+    schema
+}
+
+/// The schema as the types have it.
+pub(super) fn of_types() -> Json {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings
         .into_generator()

@@ -1,0 +1,5 @@
+//! The configuration: golden files, and what golden files cannot show.
+
+mod golden;
+mod load;
+mod settings;
