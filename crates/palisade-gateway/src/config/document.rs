@@ -152,13 +152,11 @@ impl Document {
     }
 
     /// The typed form. The tree must have been checked before: then this cannot fail.
-    pub(super) fn typed<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub(super) fn typed<T: DeserializeOwned>(&self) -> Result<T, Box<Problem>> {
         T::deserialize(&self.root).map_err(|error: de::value::Error| {
-            Problem::error(
-                ProblemCode::BadValue,
-                "",
-                format!("the configuration cannot be read: {error}"),
-            )
+            let cause = format!("the configuration cannot be read: {error}");
+            let problem = Problem::error(ProblemCode::BadValue, "", cause);
+            Box::new(problem.remedy("compare it with `palisade config schema`"))
         })
     }
 }

@@ -11,7 +11,9 @@ mod document;
 mod environment;
 mod file;
 mod files;
+mod listener;
 mod names;
+mod overview;
 mod problem;
 mod resolve;
 mod schema;
@@ -25,6 +27,7 @@ use std::sync::LazyLock;
 
 pub use environment::Flags;
 pub use names::{Fault, HostEntry, HttpUrl, OriginKind, OriginPattern, OriginRegex, loopback};
+pub use overview::Overview;
 pub use problem::{Place, Problem, ProblemCode, Problems, Severity};
 pub use schema::schema;
 pub use settings::*;
@@ -53,7 +56,7 @@ pub fn load(
         Some((file, Ok(text))) => Some((file, text)),
         Some((file, Err(problem))) => {
             let mut problems = Problems::of(Some(file), "");
-            problems.push(problem);
+            problems.push(*problem);
             return Err(problems);
         }
     };
@@ -95,7 +98,7 @@ pub fn resolve(
     };
     SHAPE.check(&mut document.root, &document.places, &mut found);
     let said = document.typed().unwrap_or_else(|problem| {
-        found.push(problem);
+        found.push(*problem);
         file::File::default()
     });
     let settings = resolve::resolve(

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration: every mistake at once, each with its place, its cause and
 //! its remedy, as text in the manner of rustc or as JSON.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -361,6 +362,14 @@ impl Problems {
         )
     }
 }
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Problems {}
 
 /// An environment variable or a flag, shown as if it stood in a file.
 fn assignment<'a>(

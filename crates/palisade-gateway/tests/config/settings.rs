@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use palisade_gateway::config::{Flags, Settings, resolve, schema};
+use palisade_gateway::config::{Flags, Overview, Settings, resolve, schema};
 use serde_json::Value as Json;
 
 const SERVER: &str = "\n[[server]]\nname = \"files\"\nupstream = \"http://127.0.0.1:3000/mcp\"\n";
@@ -77,6 +77,46 @@ fn the_gateways_own_origins() {
             "https://other.example.com:9443",
         ]
     );
+}
+
+/// Behind a proxy that ends TLS a plain-HTTP page of the same name is a stranger.
+// REQ: H-3
+#[test]
+fn own_origins_behind_another_proxy() {
+    let fronted =
+        settings("hosts = [\"mcp.example.com\"]\npublic_url = \"https://mcp.example.com\"\n");
+    assert_eq!(
+        fronted.own_origins_on("127.0.0.1:8080".parse().unwrap()),
+        [
+            "https://mcp.example.com",
+            "http://localhost:8080",
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080",
+        ]
+    );
+}
+
+// REQ: U-4
+#[test]
+fn the_table_at_start() {
+    let sample = include_str!("cases/contract_sample.toml");
+    let (settings, _) = resolve(
+        Some((Path::new("palisade.toml"), sample)),
+        [],
+        &Flags::default(),
+    );
+    let url = Flags {
+        url: Some("http://127.0.0.1:3000/mcp".to_owned()),
+        dev: true,
+        ..Flags::default()
+    };
+    let (plain, _) = resolve(None, [], &url);
+    let bound = ["127.0.0.1:40123".parse().unwrap()];
+    insta::assert_snapshot!(format!(
+        "{}\n{}",
+        Overview::table(&settings.overview(&[])),
+        Overview::table(&plain.overview(&bound))
+    ));
 }
 
 /// The defaults stand in the schema for readers and in the code for machines: both must agree.
@@ -192,4 +232,57 @@ fn deep_nesting_is_refused() {
         &Flags::default(),
     );
     assert!(problems.has_errors());
+}
+
+/// A file of nothing but mistakes costs no more than one of a hundred.
+#[test]
+fn a_file_of_mistakes_is_read_quickly() {
+    let mut text = String::new();
+    for index in 0..40_000 {
+        text.push_str(&format!("{:a<64} = 1\n", format!("key{index}_")));
+    }
+    let started = std::time::Instant::now();
+    let (_, problems) = resolve(
+        Some((Path::new("palisade.toml"), &text)),
+        [],
+        &Flags::default(),
+    );
+    assert!(
+        problems.render(false).contains("and 39"),
+        "{}",
+        problems.iter().count()
+    );
+    assert!(started.elapsed() < std::time::Duration::from_secs(60));
+}
+
+// REQ: G-8
+#[test]
+fn a_long_list_is_refused() {
+    let hosts: Vec<_> = (0..1001)
+        .map(|index| format!("\"h{index}.example.com\""))
+        .collect();
+    let servers: String = (0..1001)
+        .map(|index| {
+            format!(
+                "[[server]]\nname = \"s{index}\"\nupstream = \"http://127.0.0.1:3000/{index}\"\n"
+            )
+        })
+        .collect();
+    let text = format!("hosts = [{}]\n{servers}", hosts.join(","));
+    let (_, problems) = resolve(
+        Some((Path::new("palisade.toml"), &text)),
+        [],
+        &Flags::default(),
+    );
+    let causes: Vec<_> = problems
+        .iter()
+        .map(|problem| problem.cause.as_str())
+        .collect();
+    assert_eq!(
+        causes,
+        [
+            "it has more than 1,000 entries",
+            "there are more than 1,000 servers"
+        ]
+    );
 }

@@ -126,11 +126,11 @@ impl Resolver<'_> {
             let added = said
                 .allow_headers
                 .as_ref()
-                .or(above.and_then(|cors| cors.allow_headers.as_ref()));
+                .or_else(|| above.and_then(|cors| cors.allow_headers.as_ref()));
             let replace = said
                 .replace_headers
                 .as_ref()
-                .or(above.and_then(|cors| cors.replace_headers.as_ref()));
+                .or_else(|| above.and_then(|cors| cors.replace_headers.as_ref()));
             let replace = replace.is_some_and(|replace| replace.value);
             let base: &[&'static str] = if replace { &[] } else { &MCP_REQUEST_HEADERS };
             self.headers_beside(&mut cors.allow_headers, base, added, "allow_headers");
