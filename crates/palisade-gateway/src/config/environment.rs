@@ -33,7 +33,8 @@ pub(super) const URL_SERVER: &str = "mcp";
 /// Names that begin like ours and are read elsewhere.
 const ELSEWHERE: [&str; 3] = ["PALISADE_CONFIG", "PALISADE_LOG", "PALISADE_NO_PROGRESS"];
 
-/// Lays the variables over the document. Yields `SERVER_VERSION`, which is no key of the file.
+/// Lays the variables over the document. A list is separated by commas, or written as TOML where an
+/// entry holds one: `["https://a{1,2}"]`. Yields `SERVER_VERSION`, which is no key of the file.
 pub(super) fn lay_environment(
     document: &mut Document,
     shape: &Shape,

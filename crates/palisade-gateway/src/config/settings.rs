@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::names::{HostEntry, HttpUrl, OriginPattern, OriginRegex};
+use super::names::{HostEntry, HttpUrl};
+use super::origins::{OriginPattern, OriginRegex};
 use super::units::RateLimit;
 
 /// Where a value came from.

@@ -6,7 +6,8 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::super::document;
 use super::super::file::{self, File, NumberOrText, OrFalse};
-use super::super::names::{Fault, OriginPattern, OriginRegex};
+use super::super::names::Fault;
+use super::super::origins::{OriginPattern, OriginRegex};
 use super::super::problem::ProblemCode;
 use super::super::settings::{
     Audit, Body, Cors, Headers, Hsts, List, MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Mode, Policy,

@@ -217,23 +217,36 @@ impl Rules<'_> {
         }
     }
 
+    /// Row C-5: credentials only for origins that were named.
     fn credentials(&mut self, cors: &Cors, prefix: &str) {
+        if !cors.credentials.value {
+            return;
+        }
+        let inherited = &self.settings.defaults.cors.credentials.source;
+        let key = own_key(
+            prefix,
+            "cors.credentials",
+            &cors.credentials.source,
+            inherited,
+        );
         let is_misspelt =
             self.problems.concern("cors.origins") || self.problems.concern("cors.origin_regexes");
-        let is_unnamed = cors.origins.is_empty() && cors.origin_regexes.is_empty();
-        if cors.credentials.value && is_unnamed && !is_misspelt {
-            let key = own_key(
-                prefix,
-                "cors.credentials",
-                &cors.credentials.source,
-                &self.settings.defaults.cors.credentials.source,
-            );
+        if cors.origins.is_empty() && cors.origin_regexes.is_empty() && !is_misspelt {
             self.error(
                 ProblemCode::Contradiction,
                 &key,
                 &cors.credentials.source,
                 "credentials are for named origins, and none is named".to_owned(),
                 "add `origins = [\"https://app.example.com\"]` beside it, or take `credentials` out",
+            );
+        }
+        if let Some(regex) = cors.origin_regexes.iter().find(|regex| !regex.pins_domain) {
+            self.error(
+                ProblemCode::Contradiction,
+                &key,
+                &cors.credentials.source,
+                format!("credentials are for named origins, and /{}/ may match others", regex.text),
+                r"end the expression in one domain, such as `\.example\.com`, or take `credentials` out",
             );
         }
     }
