@@ -277,7 +277,9 @@ impl<'a> Record<'a> {
             push_own(out, b",\"gatewayVersion\":", version);
         }
         if let Some(session) = self.session {
-            push_word(out, b",\"session\":\"", session.as_str());
+            out.extend_from_slice(b",\"session\":\"");
+            out.extend_from_slice(session.as_bytes());
+            out.push(b'"');
         }
         if let Some(server) = self.server {
             push_own(out, b",\"server\":", server);

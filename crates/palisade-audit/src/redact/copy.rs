@@ -381,28 +381,34 @@ impl Copier<'_> {
             odd: false,
             telling: false,
         };
+        let json = self.json;
+        let mut at = self.at;
         let mut ascii = true;
         loop {
-            let (plain, telling) = survey(&self.json[self.at..]);
-            self.at += plain;
+            let rest = json.get(at..).unwrap_or_default();
+            let (plain, telling) = survey(rest);
             text.telling |= telling;
-            match self.next()? {
+            at += plain + 1;
+            match *rest.get(plain).ok_or(Refused::Invalid)? {
                 b'"' => {
-                    text.end = self.at - 1;
+                    self.at = at;
+                    text.end = at - 1;
                     // Nowhere else can JSON hold anything but ASCII.
-                    if !ascii && std::str::from_utf8(&self.json[text.start..text.end]).is_err() {
+                    if !ascii && std::str::from_utf8(&json[text.start..text.end]).is_err() {
                         return Err(Refused::Invalid);
                     }
                     return Ok(text);
                 }
                 b'\\' => {
                     text.escaped = true;
+                    self.at = at;
                     self.escape()?;
+                    at = self.at;
                 }
                 0..=0x1f => return Err(Refused::Invalid),
                 byte => {
                     ascii &= byte < 0x80;
-                    text.odd |= unsafe_to_show(&self.json[self.at - 1..]).is_some();
+                    text.odd |= unsafe_to_show(&rest[plain..]).is_some();
                 }
             }
         }

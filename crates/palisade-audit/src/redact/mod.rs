@@ -98,9 +98,12 @@ pub(crate) fn push_omitted(out: &mut Vec<u8>, json: &[u8]) {
 
 pub(crate) fn text_with(text: &str, aim: Aim) -> Cow<'_, str> {
     let bytes = text.as_bytes();
+    if !values::may_hold(bytes) {
+        return Cow::Borrowed(text);
+    }
     let mut out = Vec::new();
     let mut from = 0;
-    for finding in values::Scanner::new(bytes, aim) {
+    for finding in values::Scanner::surveyed(bytes, 0, aim) {
         out.extend_from_slice(&bytes[from..finding.start]);
         push_mask(&mut out, &bytes[finding.start..finding.end], finding.mask);
         from = finding.end;
@@ -117,6 +120,9 @@ pub(crate) fn text_with(text: &str, aim: Aim) -> Cow<'_, str> {
 #[inline]
 pub(crate) fn is_plain(text: &str) -> bool {
     let text = text.as_bytes();
+    if text.iter().all(u8::is_ascii_alphanumeric) {
+        return !values::is_telling_word(text);
+    }
     let (plain, telling) = escape::survey(text);
     plain == text.len() && (!telling && !values::names_scheme(text) || !values::may_hold(text))
 }

@@ -22,6 +22,11 @@ impl<'a> Scanner<'a> {
     /// Findings begin and end at ASCII bytes, so that valid UTF-8 stays so around them.
     pub(crate) fn new(text: &'a [u8], aim: Aim) -> Self {
         let at = if may_hold(text) { 0 } else { text.len() };
+        Self::surveyed(text, at, aim)
+    }
+
+    /// From `at` on, without the look whether there could be anything.
+    pub(crate) fn surveyed(text: &'a [u8], at: usize, aim: Aim) -> Self {
         Self {
             text,
             at,
@@ -35,7 +40,7 @@ impl<'a> Scanner<'a> {
         let (text, at) = (self.text, self.at);
         let first = text[at];
         if first.is_ascii_digit() {
-            return if self.aim == Aim::All {
+            return if self.aim == Aim::All && may_be_number(&text[at..]) {
                 number(text, at)
             } else {
                 None
@@ -53,26 +58,34 @@ impl<'a> Scanner<'a> {
         .or_else(|| token(text, at))
     }
 
-    fn look_at_mark(&mut self) -> Option<Finding> {
-        match self.text[self.at] {
-            b'@' if self.aim == Aim::All => email(self.text, self.floor, self.at),
-            b'=' => assignment(self.text, self.floor, self.at),
-            b':' => userinfo(self.text, self.at).or_else(|| member(self.text, self.floor, self.at)),
-            b'-' => private_key(self.text, self.at),
+    /// The neighbours say first whether a mark is worth a look: hyphens in dates, colons in times are not.
+    #[inline]
+    fn look_at_mark(&mut self, mark: u8) -> Option<Finding> {
+        let (text, at) = (self.text, self.at);
+        let before = at.checked_sub(1).map_or(0, |at| text[at]);
+        let after = text.get(at + 1).copied().unwrap_or_default();
+        match mark {
+            b'@' if self.aim == Aim::All => email(text, self.floor, at),
+            b'=' => assignment(text, self.floor, at),
+            b':' if after == b'/' => userinfo(text, at),
+            // Neither a time of day nor a port has a key before its colon.
+            b':' if before.is_ascii_alphabetic() || matches!(before, b'"' | b'\'') => {
+                member(text, self.floor, at)
+            }
+            b'-' if after == b'-' => private_key(text, at),
             // GitHub's prefixes are telling enough to be seen inside a word.
-            b'_' => self
-                .at
-                .checked_sub(3)
-                .filter(|at| *at >= self.floor)
-                .and_then(|at| {
-                    let prefix = &self.text[at..self.at];
-                    if prefix.starts_with(b"gh") {
-                        token(self.text, at)
-                    } else {
-                        None
-                    }
-                }),
+            b'_' if matches!(before, b'o' | b'p' | b'r' | b's' | b'u') => self.github(),
             _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn github(&self) -> Option<Finding> {
+        let at = self.at.checked_sub(3).filter(|at| *at >= self.floor)?;
+        if self.text[at..].starts_with(b"gh") {
+            token(self.text, at)
+        } else {
+            None
         }
     }
 
@@ -121,7 +134,7 @@ impl Iterator for Scanner<'_> {
             if class & (STARTS | MARK) != 0 {
                 self.at = at;
                 let finding = if class & MARK != 0 {
-                    self.look_at_mark()
+                    self.look_at_mark(byte)
                 } else {
                     self.look_at_word()
                 };
@@ -166,6 +179,14 @@ pub(crate) fn may_hold(text: &[u8]) -> bool {
         return marks & PAIRED != 0;
     }
     marks != 0 || names_scheme(text)
+}
+
+/// Whether a text that is one word, of letters and digits only, gives something away.
+pub(crate) fn is_telling_word(word: &[u8]) -> bool {
+    !word.is_empty()
+        && Scanner::surveyed(word, 0, Aim::All)
+            .look_at_word()
+            .is_some()
 }
 
 /// Words of small letters and none of [`MARKS`] can be a secret only behind `bearer` or `basic`.
@@ -260,17 +281,24 @@ fn luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// A card number, bare or in its printed groups, or a US social security number.
-fn number(text: &[u8], at: usize) -> Option<Finding> {
-    // Nearly every number ends here.
-    match (
-        run(text, at, DIGIT) - at,
-        text.get(at + 3),
-        text.get(at + 4),
-    ) {
-        (13..=19, _, _) | (3, Some(b'-'), _) | (4, _, Some(b' ' | b'-')) => {}
-        _ => return None,
+/// Whether a card or social security number could begin here: nearly every number is neither.
+#[inline]
+fn may_be_number(text: &[u8]) -> bool {
+    let digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
+    match text.get(3) {
+        Some(b'-') => digit(4),
+        Some(b'0'..=b'9') => match text.get(4) {
+            Some(b' ' | b'-') => (5..9).all(digit),
+            Some(b'0'..=b'9') => digit(12),
+            _ => false,
+        },
+        _ => false,
     }
+}
+
+/// A card number, bare or in its printed groups, or a US social security number.
+#[inline(never)]
+fn number(text: &[u8], at: usize) -> Option<Finding> {
     // Not inside another number, nor behind a decimal point or a sign of a longer id.
     if let [.., before, b'-' | b'.'] = text[..at]
         && before.is_ascii_digit()
@@ -333,6 +361,7 @@ fn is_ssn(digits: &[u8]) -> bool {
 }
 
 /// `local@domain.tld`.
+#[inline(never)]
 fn email(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let lowest = floor.max(at.saturating_sub(64));
     let mut start = run_back(text, lowest, at, LOCAL);
@@ -374,6 +403,7 @@ fn email(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 }
 
 /// `user:password@` behind `://`, RFC 3986, section 3.2.1.
+#[inline(never)]
 fn userinfo(text: &[u8], at: usize) -> Option<Finding> {
     let rest = text[at..].strip_prefix(b"://")?;
     let length = rest
@@ -397,6 +427,7 @@ fn userinfo(text: &[u8], at: usize) -> Option<Finding> {
 }
 
 /// `key=value`: queries, forms, connection strings, cookies, command lines.
+#[inline(never)]
 fn assignment(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     if text.get(at + 1) == Some(&b'=') {
         return None;
@@ -417,14 +448,8 @@ fn assignment(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 }
 
 /// `"key": "value"` of JSON in a text, also with its quotes escaped; `Authorization: …` and `Cookie: …`.
+#[inline(never)]
 fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
-    // Neither a time of day nor a port has a key before its colon.
-    if !matches!(
-        text[..at].last(),
-        Some(b'a'..=b'z' | b'A'..=b'Z' | b'"' | b'\'')
-    ) {
-        return None;
-    }
     let lowest = floor.max(at.saturating_sub(72));
     let mut key_end = at;
     let quote = match text[..at].last() {
@@ -527,6 +552,7 @@ fn value(text: &[u8], start: usize, mut end: usize, rule: Rule) -> Option<Findin
 }
 
 /// A PEM block of a private key, RFC 7468, to its end or that of the text.
+#[inline(never)]
 fn private_key(text: &[u8], at: usize) -> Option<Finding> {
     let label = text.get(at..)?.strip_prefix(b"-----BEGIN ")?;
     let label = &label[..label.len().min(64)];
@@ -546,6 +572,7 @@ fn private_key(text: &[u8], at: usize) -> Option<Finding> {
 }
 
 /// `Bearer` (RFC 6750) or `Basic` (RFC 7617) with what follows.
+#[inline(never)]
 fn scheme(text: &[u8], at: usize) -> Option<Finding> {
     let rest = &text[at..];
     let (length, basic) = if rest
@@ -638,6 +665,7 @@ fn has_colon(base64: &[u8]) -> bool {
 }
 
 /// A token by the prefix that its issuer gives it.
+#[inline(never)]
 fn token(text: &[u8], at: usize) -> Option<Finding> {
     let rest = &text[at..];
     let (from, to) = BY_LETTER[usize::from(rest[0])];
