@@ -377,7 +377,8 @@ mod tests {
             assert_eq!(*error.problem(), problem, "{entry}");
             assert!(error.remedy().contains(remedy), "{entry}: {error}");
             let shown = error.to_string();
-            assert!(shown.contains(&problem.to_string()), "{shown}");
+            let cause = problem.to_string();
+            assert!(!cause.is_empty() && shown.contains(&cause), "{shown}");
             assert!(shown.ends_with(&error.remedy()), "{shown}");
         }
         for entry in [
@@ -420,6 +421,7 @@ mod tests {
         ] {
             let error = parse_regex(regex).unwrap_err();
             assert_eq!(*error.problem(), expected, "{regex}");
+            assert!(!expected.to_string().is_empty());
             assert!(error.remedy().contains(remedy), "{regex}: {error}");
         }
         for regex in [
