@@ -386,7 +386,7 @@ fn jsonish() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     /// Where no deliberate strictness stands between, serde_json and we agree on what is JSON.
     #[test]
