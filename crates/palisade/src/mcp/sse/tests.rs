@@ -11,19 +11,18 @@ fn peek(stream: &[u8]) -> (Vec<Event>, bool) {
     (events, peeker.between_events())
 }
 
-fn event(
-    id: Option<&str>,
-    name: Option<&str>,
-    data_bytes: u64,
-) -> (Option<String>, Option<String>, u64) {
+/// An event's id, name and size.
+type Seen = (Option<String>, Option<String>, u64);
+
+fn event(id: Option<&str>, name: Option<&str>, data_bytes: u64) -> Seen {
     (id.map(str::to_owned), name.map(str::to_owned), data_bytes)
 }
 
 /// Name, id and size of every event, whether its data was readable, and whether the end is between events.
 #[test]
 fn fields() {
-    let none: &[(Option<String>, Option<String>, u64)] = &[];
-    let table: &[(&str, &[(Option<String>, Option<String>, u64)], bool)] = &[
+    let none: &[Seen] = &[];
+    let table: &[(&str, &[Seen], bool)] = &[
         ("", none, true),
         (":", none, false),
         (": keep-alive\n", none, true),
