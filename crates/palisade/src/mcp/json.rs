@@ -690,3 +690,6 @@ fn hex(byte: u8) -> Option<u16> {
         .to_digit(16)
         .and_then(|digit| u16::try_from(digit).ok())
 }
+
+#[cfg(test)]
+mod tests;

@@ -790,3 +790,6 @@ impl Capture {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
