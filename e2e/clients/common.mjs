@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 60_000;
 
 export function options() {
   const { values, positionals } = parseArgs({
@@ -50,7 +50,7 @@ export function expect(condition, message) {
 }
 
 /** Waits until `probe` gives something true, and gives that back. */
-export async function until(what, probe, limit = 10_000) {
+export async function until(what, probe, limit = 20_000) {
   const end = Date.now() + limit;
   while (Date.now() < end) {
     const found = await probe();

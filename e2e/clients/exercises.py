@@ -20,7 +20,7 @@ import httpx2
 import mcp_types as types
 
 WATCHED = "test://watched-resource"
-LIMIT_S = 30
+LIMIT_S = 60
 VERSIONS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 
 
@@ -180,7 +180,7 @@ async def ready(value):
     return value
 
 
-async def until(what, probe, limit=10):
+async def until(what, probe, limit=20):
     end = time.monotonic() + limit
     while time.monotonic() < end:
         if await probe():
