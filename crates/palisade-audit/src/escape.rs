@@ -81,37 +81,52 @@ pub(crate) fn unsafe_to_show(text: &[u8]) -> Option<(u32, usize)> {
 }
 
 /// How many bytes from the start are printable ASCII other than quote and backslash.
-///
-/// Eight at a time: each term of `odd` has the high bit of a byte set exactly when the byte is
-/// what the comment says, or, for the lowest such byte's neighbours above only, a false alarm that
-/// the byte loop sorts out.
 #[inline]
 pub(crate) fn plain_prefix(text: &[u8]) -> usize {
+    survey(text).0
+}
+
+/// As [`plain_prefix`], and whether any of those bytes lies between `-` and `_`: all signs that a secret or
+/// an address is known by do (digits, capitals, `-`, `.`, `:`, `=`, `@`, `_`).
+///
+/// Eight bytes at a time. A term sets the high bit of a byte that is what its comment says; those of `odd` may
+/// set it in bytes above such a one, too, those of `telling` never, for they add without carry.
+#[inline]
+pub(crate) fn survey(text: &[u8]) -> (usize, bool) {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let mut at = 0;
+    let mut signs = 0;
     while let Some(chunk) = text[at..].first_chunk::<8>() {
         let word = u64::from_le_bytes(*chunk);
         let quote = word ^ (LOW * 0x22);
         let backslash = word ^ (LOW * 0x5c);
         let delete = word ^ (LOW * 0x7f);
-        let odd = word // not ASCII
+        let odd = (word // not ASCII
             | word.wrapping_sub(LOW * 0x20) // a control
             | quote.wrapping_sub(LOW)
             | backslash.wrapping_sub(LOW)
-            | delete.wrapping_sub(LOW);
-        if odd & HIGH != 0 {
-            break;
+            | delete.wrapping_sub(LOW))
+            & HIGH;
+        let seven = word & !HIGH;
+        let telling = (seven + LOW * (0x80 - 0x2d)) & !(seven + LOW * (0x7f - 0x5f)) & HIGH;
+        if odd != 0 {
+            // The lowest mark is never a false alarm; what lies below it is plain.
+            let below = odd & odd.wrapping_neg();
+            signs |= telling & (below - 1);
+            return (at + below.trailing_zeros() as usize / 8, signs != 0);
         }
+        signs |= telling;
         at += 8;
     }
     while let Some(&byte) = text.get(at) {
         if !matches!(byte, 0x20..=0x7e) || byte == b'"' || byte == b'\\' {
             break;
         }
+        signs |= u64::from(matches!(byte, b'-'..=b'_'));
         at += 1;
     }
-    at
+    (at, signs != 0)
 }
 
 fn push_code(out: &mut Vec<u8>, code: u32) {
@@ -163,12 +178,13 @@ mod tests {
         }
 
         #[test]
-        fn plain_prefix_is_what_it_says(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn plain_prefix_is_what_it_says(bytes in prop::collection::vec(prop_oneof![0x60..0x7f_u8, any::<u8>()], 0..40)) {
             let slow = bytes
                 .iter()
                 .position(|byte| !matches!(byte, 0x20..=0x7e) || matches!(byte, b'"' | b'\\'))
                 .unwrap_or(bytes.len());
-            prop_assert_eq!(plain_prefix(&bytes), slow);
+            let telling = bytes[..slow].iter().any(|byte| matches!(byte, b'-'..=b'_'));
+            prop_assert_eq!(survey(&bytes), (slow, telling));
         }
     }
 }

@@ -277,7 +277,9 @@ impl<'a> Record<'a> {
             push_own(out, b",\"gatewayVersion\":", version);
         }
         if let Some(session) = self.session {
-            push_word(out, b",\"session\":\"", session.as_str());
+            out.extend_from_slice(b",\"session\":\"");
+            out.extend_from_slice(session.as_bytes());
+            out.push(b'"');
         }
         if let Some(server) = self.server {
             push_own(out, b",\"server\":", server);
@@ -327,6 +329,12 @@ impl<'a> Record<'a> {
 
 /// A string that some peer chose: secrets out, then cut to `max` bytes.
 fn push_foreign(out: &mut Vec<u8>, text: &str, max: usize, aim: Aim) {
+    if text.len() <= max && redact::is_plain(text) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     let text = redact::text_with(cut_bytes(text, max + MARGIN), aim);
     push_string(out, cut_bytes(&text, max));
 }

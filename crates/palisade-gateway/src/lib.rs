@@ -7,5 +7,6 @@ pub mod listen;
 pub mod path;
 pub mod plan;
 pub mod redirect;
+pub mod request_body;
 pub mod serve;
 pub mod upstream;

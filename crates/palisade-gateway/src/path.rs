@@ -1,9 +1,11 @@
 //! The path of a connection, top to bottom: accept → caps → TLS → HTTP → the stack.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,12 +16,15 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use palisade::Connection;
+use pin_project_lite::pin_project;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 
 use crate::listen::limits::ConnectionPermit;
+
 use crate::listen::tls::{self, Alpn, TlsAcceptor};
+use crate::request_body::{AnswerBody, RequestBody, Unread};
 
 /// Turns connections into requests to a stack. One per worker and kind of listener.
 pub struct Path<S> {
@@ -48,7 +53,7 @@ pub struct HttpLimits {
 
 /// The stack of a gateway: takes hyper's requests, never fails.
 pub trait Stack:
-    Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
+    Service<Request<RequestBody>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
     + Sync
@@ -62,7 +67,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl<B, S> Stack for S
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync
@@ -178,14 +183,41 @@ struct ToStack<S> {
 }
 
 impl<S: Stack> hyper::service::Service<Request<Incoming>> for ToStack<S> {
-    type Response = Response<S::Body>;
+    type Response = Response<AnswerBody<S::Body>>;
     type Error = Infallible;
-    type Future = S::Future;
+    type Future = ToStackFuture<S::Future>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (mut request, unread) = RequestBody::of(request);
         request.extensions_mut().insert(self.connection.clone());
-        // Every layer is always ready; see `palisade::GuardService`.
-        self.stack.clone().call(request)
+        ToStackFuture {
+            // Every layer is always ready; see `palisade::GuardService`.
+            future: self.stack.clone().call(request),
+            unread,
+        }
+    }
+}
+
+pin_project! {
+    /// The answer on its way.
+    struct ToStackFuture<F> {
+        #[pin]
+        future: F,
+        unread: Option<Arc<Unread>>,
+    }
+}
+
+impl<F, B> Future for ToStackFuture<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+{
+    type Output = Result<Response<AnswerBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(answer) = ready!(this.future.poll(cx));
+        let unread = this.unread.take();
+        Poll::Ready(Ok(answer.map(|body| AnswerBody { body, unread })))
     }
 }
 

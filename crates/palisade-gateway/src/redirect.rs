@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tower_service::Service;
 
 use crate::listen::redirect::Redirect;
+use crate::request_body::RequestBody;
 
 /// Answers every request by a [`Redirect`]; reads no body.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl RedirectService {
     }
 }
 
-impl Service<Request<Incoming>> for RedirectService {
+impl Service<Request<RequestBody>> for RedirectService {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -36,7 +36,7 @@ impl Service<Request<Incoming>> for RedirectService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         ready(Ok(self.redirect.answer(&request).map(Full::new)))
     }
 }

@@ -3,6 +3,32 @@
 //! Stands outside everything that authenticates or limits, so that preflights, which carry no
 //! credentials, are answered, and so that browser code can read a 401 or a 429. It grants; the
 //! refusing of what is not allowed is [`OriginGuard`](crate::origin::OriginGuard)'s.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use axum::{Router, routing::post};
+//! use palisade::GuardLayer;
+//! use palisade::cors::{CorsLayer, CorsPolicy};
+//! use palisade::origin::OriginGuard;
+//! use palisade::origins::OriginSet;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let origins = Arc::new(OriginSet::parse([
+//!     "https://app.example.com",
+//!     "https://*.tenant.example.com",
+//! ])?);
+//! let cors = CorsPolicy::builder(Arc::clone(&origins))
+//!     .allow_headers(["Mcp-Param-Region"])
+//!     .build()?;
+//! // The last layer of a router is the outermost.
+//! let router: Router = Router::new()
+//!     .route("/mcp", post(|| async { "{}" }))
+//!     .layer(GuardLayer::new(OriginGuard::new(origins)))
+//!     .layer(CorsLayer::new(cors));
+//! # Ok(())
+//! # }
+//! ```
 
 mod policy;
 
@@ -131,9 +157,9 @@ where
             Finish::Untouched
         } else if is_preflight(request.method(), request.headers()) {
             let (mut head, _) = request.into_parts();
-            return CorsFuture::Preflight {
-                answer: Some(preflight(&self.policy, &*self.guard, &mut head)),
-            };
+            let answer = Some(preflight(&self.policy, &*self.guard, &mut head));
+            let state = State::Preflight { answer };
+            return CorsFuture { state };
         } else {
             match Sent::of(request.headers()) {
                 Sent::One(origin, value) if self.policy.origins.allows(&origin) => Finish::Grant {
@@ -143,22 +169,29 @@ where
                 _ => Finish::Plain,
             }
         };
-        CorsFuture::Inner {
-            future: self.inner.call(request),
-            finish: Some(finish),
-        }
+        let future = self.inner.call(request);
+        let finish = Some(finish);
+        let state = State::Inner { future, finish };
+        CorsFuture { state }
     }
 }
 
 pin_project! {
     /// The future of [`CorsService`].
-    #[project = CorsFutureProjection]
     #[derive(Debug)]
-    #[allow(missing_docs, reason = "pin_project fields of the two variants")]
-    pub enum CorsFuture<F> {
-        /// The inner service is at work.
+    pub struct CorsFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    #[derive(Debug)]
+    enum State<F> {
+        // The inner service is at work.
         Inner { #[pin] future: F, finish: Option<Finish> },
-        /// A preflight, which the inner service does not see.
+        // A preflight, which the inner service does not see.
         Preflight { answer: Option<Response<Bytes>> },
     }
 }
@@ -170,15 +203,15 @@ where
     type Output = Result<Response<Answer<R>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            CorsFutureProjection::Inner { future, finish } => {
+        match self.project().state.project() {
+            StateProjection::Inner { future, finish } => {
                 let Ok(mut answer) = ready!(future.poll(cx));
                 if let Some(finish) = finish.take() {
                     finish.apply(answer.headers_mut());
                 }
                 Poll::Ready(Ok(answer.map(Answer::inner)))
             }
-            CorsFutureProjection::Preflight { answer } => {
+            StateProjection::Preflight { answer } => {
                 let answer = answer.take().unwrap_or_default();
                 Poll::Ready(Ok(answer.map(Answer::own)))
             }
@@ -429,3 +462,6 @@ const ANY: &str = "*";
 
 /// Most header names that a preflight may ask for.
 const MAX_NAMES: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,20 @@
 //!
 //! This is what stops DNS rebinding: a page of `evil.example` that has its name point at
 //! 127.0.0.1 still sends `Host: evil.example`.
+//!
+//! ```
+//! use axum::{Router, routing::post};
+//! use palisade::GuardLayer;
+//! use palisade::host::{HostGuard, HostSet};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let hosts = HostSet::parse(["mcp.example.com", "192.0.2.7:8443"])?;
+//! let router: Router = Router::new()
+//!     .route("/mcp", post(|| async { "{}" }))
+//!     .layer(GuardLayer::new(HostGuard::new(hosts)));
+//! # Ok(())
+//! # }
+//! ```
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};

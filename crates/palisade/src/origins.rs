@@ -224,3 +224,140 @@ fn is_written_origin(scheme: &str, host: &str) -> bool {
 
 /// As long as a DNS name.
 const MAX_WRITTEN_HOST: usize = 253;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    // REQ: C-1
+    #[test]
+    fn reads_what_browsers_send_and_shows_it_in_one_form() {
+        for (text, shown) in [
+            ("https://app.example.com", "https://app.example.com"),
+            ("HTTPS://App.Example.COM", "https://app.example.com"),
+            ("https://app.example.com:443", "https://app.example.com"),
+            ("https://app.example.com:80", "https://app.example.com:80"),
+            ("http://app.example.com:80", "http://app.example.com"),
+            ("http://app.example.com:443", "http://app.example.com:443"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("http://127.0.0.1", "http://127.0.0.1"),
+            ("http://[::1]:5173", "http://[::1]:5173"),
+            ("https://[2001:DB8:0::1]", "https://[2001:db8::1]"),
+            (
+                "https://xn--bcher-kva.example",
+                "https://xn--bcher-kva.example",
+            ),
+            ("chrome-extension://abcdefgh", "chrome-extension://abcdefgh"),
+            ("chrome-extension://ABCdefgh", "chrome-extension://ABCdefgh"),
+            ("moz-extension://0a1b-2c3d", "moz-extension://0a1b-2c3d"),
+            ("vscode-webview://1ab.c_d~e", "vscode-webview://1ab.c_d~e"),
+            ("a+b.c-1://x", "a+b.c-1://x"),
+        ] {
+            let read = Origin::parse(text.as_bytes()).map(|origin| origin.to_string());
+            assert_eq!(read.as_deref(), Ok(shown), "{text}");
+        }
+    }
+
+    // REQ: C-1
+    #[test]
+    fn refuses_what_is_no_origin() {
+        use AuthorityError::{
+            Character, Empty, Ipv4, Label, NotAscii, PercentEncoding, Port, Userinfo, WhiteSpace,
+        };
+        use OriginError::{Authority, Malformed, NoScheme, Null, Path, TrailingDot};
+        let long = format!("chrome-extension://{}", "a".repeat(254));
+        for (text, why) in [
+            ("null", Null),
+            ("NULL", Null),
+            ("", NoScheme),
+            ("*", NoScheme),
+            ("app.example.com", NoScheme),
+            ("//app.example.com", NoScheme),
+            ("https:app.example.com", NoScheme),
+            ("https:/app.example.com", NoScheme),
+            ("https://", Authority(Empty)),
+            ("https://app.example.com/", Path),
+            ("https:///app.example.com", Path),
+            ("https://app.example.com/a", Path),
+            ("https://app.example.com?a", Path),
+            ("https://app.example.com#a", Path),
+            ("https://app.example.com.", TrailingDot),
+            ("https://app.example.com.:443", TrailingDot),
+            ("https://a@app.example.com", Authority(Userinfo)),
+            ("https://app.example.com@evil.test", Authority(Userinfo)),
+            ("https://app.example.com:", Authority(Port)),
+            ("https://app.example.com:0443", Authority(Port)),
+            ("https://app.example.com:x", Authority(Port)),
+            ("https://app.example.com:443:443", Authority(Port)),
+            ("https://app.example.com, https://b.example", Path),
+            ("https://app.example.com https://b.example", Path),
+            ("https://app.example.com,b.example", Authority(Character)),
+            ("https://app.example.com ", Authority(WhiteSpace)),
+            (" https://app.example.com", Malformed),
+            ("https ://app.example.com", Malformed),
+            ("https://app.example.com\t", Authority(WhiteSpace)),
+            ("https://app.example.com\\", Authority(Character)),
+            ("https://app%2eexample.com", Authority(PercentEncoding)),
+            ("https://bücher.example", Authority(NotAscii)),
+            ("https://a..example.com", Authority(Label)),
+            ("https://127.1", Authority(Ipv4)),
+            ("://app.example.com", Malformed),
+            ("ftp://app.example.com", Malformed),
+            ("file://x", Malformed),
+            ("file://", Malformed),
+            ("ws://app.example.com", Malformed),
+            ("wss://app.example.com", Malformed),
+            ("blob:https://app.example.com", Malformed),
+            ("Chrome-extension://abc", Malformed),
+            ("cHrome-extension://abc", Malformed),
+            ("1chrome://abc", Malformed),
+            ("chrome_extension://abc", Malformed),
+            ("chrome-extension://", Malformed),
+            ("chrome-extension://abc/", Malformed),
+            ("chrome-extension://abc:1", Malformed),
+            ("chrome-extension://a@b", Malformed),
+            ("chrome-extension://a*", Malformed),
+            (&long, Malformed),
+        ] {
+            assert_eq!(Origin::parse(text.as_bytes()), Err(why), "{text}");
+        }
+        assert_eq!(Origin::parse(b"https://\xff"), Err(Malformed));
+        assert!(Origin::parse(&long.as_bytes()[..long.len() - 1]).is_ok());
+    }
+
+    #[test]
+    fn origins_are_their_parts() {
+        let same = |a: &str, b: &str| {
+            Origin::parse(a.as_bytes()).unwrap() == Origin::parse(b.as_bytes()).unwrap()
+        };
+        assert!(same("https://a.example", "HTTPS://A.EXAMPLE:443"));
+        assert!(same("http://[::1]", "http://[0:0::1]:80"));
+        for other in [
+            "http://a.example",
+            "https://a.example:444",
+            "https://b.example",
+        ] {
+            assert!(!same("https://a.example", other), "{other}");
+        }
+        assert!(!same("chrome-extension://a", "chrome-extension://A"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_shown_form_is_a_fixed_point(text in "(https?|HTTP|a-b)://[\\[\\]a-zA-Z0-9.:@-]{0,16}") {
+            if let Ok(origin) = Origin::parse(text.as_bytes()) {
+                let shown = origin.to_string();
+                let again = Origin::parse(shown.as_bytes());
+                prop_assert_eq!(again, Ok(origin));
+                prop_assert_eq!(again.map(|again| again.to_string()), Ok(shown));
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Origin::parse(&bytes);
+            let _ = Origin::parse(&[b"https://", &bytes[..]].concat());
+        }
+    }
+}

@@ -6,9 +6,9 @@
 //! What cannot occur is not looked for: `http`'s types hold no field name that is not a token
 //! and no value with CR, LF or NUL (a test shows it).
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
+use http::header::UPGRADE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 use crate::guard::{Admit, Guard};
 use crate::path;
@@ -63,41 +63,88 @@ impl Sanity {
         self
     }
 
-    fn size(&self, head: &Parts) -> Result<(), Rejection> {
-        let too_large = |what: &str, found: usize, setting: &str, limit: usize| {
-            Rejection::new(Reason::RequestHeaderTooLarge)
-                .with_detail(format_args!("{found} {what}"))
-                .with_remedy(format_args!("raise `{setting}` above {limit}"))
-                .closing()
-        };
-        let fields = head.headers.len();
-        if fields > self.max_fields {
-            let limit = self.max_fields;
-            return Err(too_large("fields", fields, "limits.header_fields", limit));
-        }
-        let sizes = head
-            .headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 4);
-        let bytes = target_length(head) + sizes.sum::<usize>();
-        if bytes > self.max_bytes {
-            let limit = self.max_bytes;
-            return Err(too_large("bytes", bytes, "limits.header_bytes", limit));
-        }
-        Ok(())
+    fn too_large(what: &str, found: usize, setting: &str, limit: usize) -> Rejection {
+        Rejection::new(Reason::RequestHeaderTooLarge)
+            .with_detail(format_args!("{found} {what}"))
+            .with_remedy(format_args!("raise `{setting}` above {limit}"))
+            .closing()
     }
 }
 
 impl Guard for Sanity {
     fn admit(&self, head: &mut Parts) -> Result<Admit, Rejection> {
-        self.size(head)?;
+        let (fields, limit) = (head.headers.len(), self.max_fields);
+        if fields > limit {
+            return Err(Self::too_large(
+                "fields",
+                fields,
+                "limits.header_fields",
+                limit,
+            ));
+        }
+        let survey = Survey::of(head)?;
+        let limit = self.max_bytes;
+        if survey.bytes > limit {
+            return Err(Self::too_large(
+                "bytes",
+                survey.bytes,
+                "limits.header_bytes",
+                limit,
+            ));
+        }
         version(head)?;
-        method(head)?;
-        framing(head)?;
-        doubles(&head.headers)?;
-        names(&head.headers)?;
+        method(&head.method)?;
+        if survey.upgrades {
+            upgrade(&head.headers)?;
+        }
+        framing(head.version, survey.length, survey.coding)?;
         target(head)?;
         Ok(Admit::pass())
+    }
+}
+
+/// What one pass over the fields has found.
+#[derive(Debug, Default)]
+struct Survey<'a> {
+    bytes: usize,
+    length: Option<&'a HeaderValue>,
+    coding: Option<&'a HeaderValue>,
+    content_type: bool,
+    authorization: bool,
+    upgrades: bool,
+}
+
+impl<'a> Survey<'a> {
+    fn of(head: &'a Parts) -> Result<Self, Rejection> {
+        let mut survey = Self {
+            bytes: target_length(head),
+            ..Self::default()
+        };
+        for (name, value) in &head.headers {
+            let name = name.as_str();
+            survey.bytes += name.len() + value.len() + 4;
+            let twice = match name {
+                "content-length" => survey.length.replace(value).is_some(),
+                "transfer-encoding" => survey.coding.replace(value).is_some(),
+                "content-type" => std::mem::replace(&mut survey.content_type, true),
+                "authorization" => std::mem::replace(&mut survey.authorization, true),
+                "upgrade" => {
+                    survey.upgrades = true;
+                    false
+                }
+                _ if name.bytes().any(|byte| byte == b'_') && is_confusable(name) => {
+                    return Err(malformed(format_args!(
+                        "`{name}` is another header to CGI-like servers"
+                    ))
+                    .closing());
+                }
+                _ => false,
+            };
+            if twice {
+                return Err(malformed(format_args!("more than one {name}")).closing());
+            }
+        }
+        Ok(survey)
     }
 }
 
@@ -118,24 +165,21 @@ fn version(head: &Parts) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn method(head: &Parts) -> Result<(), Rejection> {
-    let refused = |detail: &dyn std::fmt::Display| {
-        // A client that waits for a tunnel may already send what belongs in it.
-        Rejection::new(Reason::RequestMethod)
-            .with_detail(detail)
-            .closing()
-    };
-    match head.method {
+fn method(method: &Method) -> Result<(), Rejection> {
+    match *method {
         Method::DELETE
         | Method::GET
         | Method::HEAD
         | Method::OPTIONS
         | Method::PATCH
         | Method::POST
-        | Method::PUT => {}
-        ref other => return Err(refused(other)),
+        | Method::PUT => Ok(()),
+        _ => Err(not_carried(method)),
     }
-    let websocket = head.headers.get_all(UPGRADE).iter().any(|offer| {
+}
+
+fn upgrade(headers: &HeaderMap) -> Result<(), Rejection> {
+    let websocket = headers.get_all(UPGRADE).iter().any(|offer| {
         let mut protocols = offer.as_bytes().split(|byte| *byte == b',');
         protocols.any(|protocol| {
             let name = protocol.split(|byte| *byte == b'/').next();
@@ -143,20 +187,29 @@ fn method(head: &Parts) -> Result<(), Rejection> {
         })
     });
     if websocket {
-        return Err(refused(&"upgrade to websocket"));
+        return Err(not_carried("upgrade to websocket"));
     }
     Ok(())
 }
 
-fn framing(head: &Parts) -> Result<(), Rejection> {
-    let length = only(&head.headers, &CONTENT_LENGTH).map_err(Rejection::closing)?;
-    let coding = only(&head.headers, &TRANSFER_ENCODING).map_err(Rejection::closing)?;
+/// A client that waits for a tunnel may already send what belongs in it: so it closes.
+fn not_carried(detail: impl std::fmt::Display) -> Rejection {
+    Rejection::new(Reason::RequestMethod)
+        .with_detail(detail)
+        .closing()
+}
+
+fn framing(
+    version: Version,
+    length: Option<&HeaderValue>,
+    coding: Option<&HeaderValue>,
+) -> Result<(), Rejection> {
     let fault = match (length, coding) {
         (None, None) => return Ok(()),
         (Some(_), Some(_)) => "Content-Length beside Transfer-Encoding",
         (Some(length), None) if is_length(length) => return Ok(()),
         (Some(_), None) => "Content-Length is not a number",
-        (None, Some(_)) if head.version != Version::HTTP_11 => "Transfer-Encoding outside HTTP/1.1",
+        (None, Some(_)) if version != Version::HTTP_11 => "Transfer-Encoding outside HTTP/1.1",
         (None, Some(coding)) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
             return Ok(());
         }
@@ -169,40 +222,6 @@ fn framing(head: &Parts) -> Result<(), Rejection> {
 fn is_length(value: &HeaderValue) -> bool {
     let digits = value.as_bytes();
     (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
-}
-
-fn doubles(headers: &HeaderMap) -> Result<(), Rejection> {
-    // Nearly always there are no doubles at all.
-    if headers.len() != headers.keys_len() {
-        for name in [CONTENT_TYPE, AUTHORIZATION] {
-            only(headers, &name)?;
-        }
-    }
-    Ok(())
-}
-
-fn only<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> Result<Option<&'a HeaderValue>, Rejection> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next();
-    if values.next().is_some() {
-        return Err(malformed(format_args!("more than one {name}")));
-    }
-    Ok(first)
-}
-
-fn names(headers: &HeaderMap) -> Result<(), Rejection> {
-    for name in headers.keys() {
-        let name = name.as_str();
-        if memchr::memchr(b'_', name.as_bytes()).is_some() && is_confusable(name) {
-            return Err(malformed(format_args!(
-                "`{name}` is another header to CGI-like servers"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Whether `name`, with `-` for `_`, is one that decides something here or upstream.
@@ -248,7 +267,8 @@ fn target(head: &Parts) -> Result<(), Rejection> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Request;
+    use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+    use http::{HeaderName, Request};
 
     fn judge(head: http::request::Builder) -> Option<Rejection> {
         let (mut head, ()) = head.body(()).unwrap().into_parts();

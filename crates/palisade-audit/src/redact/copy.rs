@@ -3,14 +3,14 @@
 use super::keys::{self, Rule};
 use super::values::{self, Scanner};
 use super::{Aim, Mask, push_mask};
-use crate::escape::{plain_prefix, push_escaped, push_shown, unsafe_to_show};
+use crate::escape::{push_escaped, push_shown, survey, unsafe_to_show};
 
 /// Why nothing was copied; what is in the output by then is to be cut off again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refused {
     /// Nested deeper than [`DEPTH_MAX`].
     Deep,
-    /// Not JSON.
+    /// Not JSON, or not UTF-8.
     Invalid,
 }
 
@@ -18,7 +18,7 @@ pub(crate) enum Refused {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch(Vec<u8>);
 
-/// Appends a redacted copy of `json`, which must be UTF-8.
+/// Appends a redacted copy of `json`.
 pub(crate) fn copy(json: &[u8], out: &mut Vec<u8>, scratch: &mut Scratch) -> Result<(), Refused> {
     let mut copier = Copier {
         json,
@@ -61,6 +61,8 @@ struct Text {
     escaped: bool,
     /// Holds a character that must not be shown raw.
     odd: bool,
+    /// Holds a sign of what a scan looks for, or what was not surveyed.
+    telling: bool,
 }
 
 impl Copier<'_> {
@@ -250,6 +252,9 @@ impl Copier<'_> {
             return;
         }
         let inside = &json[text.start..text.end];
+        if !text.telling && !text.odd && !values::names_scheme(inside) {
+            return;
+        }
         let mut from = 0;
         for finding in Scanner::new(inside, Aim::All) {
             self.flush(text.start + from);
@@ -374,20 +379,37 @@ impl Copier<'_> {
             end: 0,
             escaped: false,
             odd: false,
+            telling: false,
         };
+        let json = self.json;
+        let mut at = self.at;
+        let mut ascii = true;
         loop {
-            self.at += plain_prefix(&self.json[self.at..]);
-            match self.next()? {
+            let rest = json.get(at..).unwrap_or_default();
+            let (plain, telling) = survey(rest);
+            text.telling |= telling;
+            at += plain + 1;
+            match *rest.get(plain).ok_or(Refused::Invalid)? {
                 b'"' => {
-                    text.end = self.at - 1;
+                    self.at = at;
+                    text.end = at - 1;
+                    // Nowhere else can JSON hold anything but ASCII.
+                    if !ascii && std::str::from_utf8(&json[text.start..text.end]).is_err() {
+                        return Err(Refused::Invalid);
+                    }
                     return Ok(text);
                 }
                 b'\\' => {
                     text.escaped = true;
+                    self.at = at;
                     self.escape()?;
+                    at = self.at;
                 }
                 0..=0x1f => return Err(Refused::Invalid),
-                _ => text.odd |= unsafe_to_show(&self.json[self.at - 1..]).is_some(),
+                byte => {
+                    ascii &= byte < 0x80;
+                    text.odd |= unsafe_to_show(&rest[plain..]).is_some();
+                }
             }
         }
     }

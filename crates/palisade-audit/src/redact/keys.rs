@@ -24,65 +24,38 @@ pub(crate) fn classify(key: &[u8]) -> Option<Rule> {
         qualified: false,
         counted: false,
     };
-    let mut segment = Segment::default();
+    if key.iter().all(u8::is_ascii_lowercase) {
+        state.take(key);
+        return if state.qualified {
+            None
+        } else {
+            state.finish()
+        };
+    }
+    let mut start = 0;
     let mut before = Kind::Other;
     for (at, &byte) in key.iter().enumerate() {
         let kind = KINDS[usize::from(byte)];
-        match kind {
-            Kind::Other => segment.end(&mut state),
-            Kind::Lower => segment.push(byte),
-            Kind::Upper => {
-                let starts = match before {
-                    Kind::Lower => true,
-                    // The last capital of `JWTToken` begins the next word.
-                    Kind::Upper => key
-                        .get(at + 1)
-                        .is_some_and(|&next| KINDS[usize::from(next)] == Kind::Lower),
-                    Kind::Other => false,
-                };
-                if starts {
-                    segment.end(&mut state);
-                }
-                segment.push(byte | 0x20);
-            }
+        let starts = match (before, kind) {
+            (_, Kind::Other) | (Kind::Other | Kind::Lower, Kind::Upper) => true,
+            // The last capital of `JWTToken` begins the next word.
+            (Kind::Upper, Kind::Upper) => key
+                .get(at + 1)
+                .is_some_and(|&next| KINDS[usize::from(next)] == Kind::Lower),
+            (Kind::Other, Kind::Lower) => true,
+            (Kind::Lower | Kind::Upper, Kind::Lower) => false,
+        };
+        if starts {
+            state.take(&key[start..at]);
+            start = at + usize::from(kind == Kind::Other);
         }
         before = kind;
     }
-    segment.end(&mut state);
+    state.take(&key[start..]);
     if state.qualified {
         None
     } else {
         state.finish()
-    }
-}
-
-#[derive(Default)]
-struct Segment {
-    /// The letters, lower case, the last in the lowest byte.
-    word: u128,
-    length: u32,
-    first: u8,
-}
-
-impl Segment {
-    #[inline]
-    fn push(&mut self, letter: u8) {
-        if self.length == 0 {
-            self.first = letter;
-        }
-        self.word = self.word << 8 | u128::from(letter);
-        self.length += 1;
-    }
-
-    #[inline]
-    fn end(&mut self, state: &mut State) {
-        if self.length == 0 {
-            return;
-        }
-        let known =
-            self.length <= 16 && LENGTHS[usize::from(self.first & 31)] & 1 << self.length != 0;
-        state.take(if known { self.word } else { 0 });
-        *self = Self::default();
     }
 }
 
@@ -97,30 +70,43 @@ struct State {
 
 impl State {
     #[inline]
-    fn take(&mut self, word: u128) {
+    fn take(&mut self, segment: &[u8]) {
+        let Some(first) = segment.first() else { return };
         self.qualified = false;
-        if word != 0 {
-            self.look_up(word);
+        let group = &GROUPS[usize::from(first & 31)];
+        // Nearly every segment ends here.
+        if segment.len() <= WORD_MAX && group.lengths & 1 << segment.len() != 0 {
+            self.look_up(segment, group);
+        } else {
+            self.previous = 0;
         }
-        self.previous = word;
     }
 
-    fn look_up(&mut self, word: u128) {
-        let Some(&(_, meaning)) = WORDS.iter().find(|(name, _)| *name == word) else {
+    fn look_up(&mut self, segment: &[u8], group: &Group) {
+        let word = segment
+            .iter()
+            .fold(0, |word, byte| word << 8 | u128::from(byte | 0x20));
+        let previous = std::mem::take(&mut self.previous);
+        let Some(&(_, meaning)) = WORDS[group.start..group.end]
+            .iter()
+            .find(|(name, _)| *name == word)
+        else {
             return;
         };
+        self.previous = word;
         match meaning {
             Personal => self.find(Rule::Whole(Mask::Plain)),
-            Secret if PAGING.contains(&self.previous) => {}
+            Secret if PAGING.contains(&previous) => {}
             Secret => self.find(Rule::Whole(Mask::Fingerprint)),
             Plural => self.find(Rule::Strings(Mask::Fingerprint)),
             Qualifier => self.qualified = true,
             Quantity => self.counted = true,
             Part => {}
         }
-        if let Some((_, _, mask)) = PAIRS
-            .iter()
-            .find(|(first, second, _)| *first == self.previous && *second == word)
+        if previous != 0
+            && let Some((_, _, mask)) = PAIRS
+                .iter()
+                .find(|(first, second, _)| *first == previous && *second == word)
         {
             self.find(Rule::Whole(*mask));
             self.qualified = false;
@@ -179,26 +165,57 @@ enum Meaning {
 
 use Meaning::{Part, Personal, Plural, Qualifier, Quantity, Secret};
 
+/// Sorted by first letter.
 static WORDS: [(u128, Meaning); NAMES.len()] = {
     let mut words = [(0, Part); NAMES.len()];
-    let mut at = 0;
-    while at < NAMES.len() {
-        words[at] = (word(NAMES[at].0), NAMES[at].1);
-        at += 1;
+    let mut next = 0;
+    let mut letter = 0;
+    while letter < 32 {
+        let mut at = 0;
+        while at < NAMES.len() {
+            if NAMES[at].0.as_bytes()[0] & 31 == letter {
+                words[next] = (word(NAMES[at].0), NAMES[at].1);
+                next += 1;
+            }
+            at += 1;
+        }
+        letter += 1;
     }
     words
 };
 
-/// By first letter: one bit for each length that a word of ours has.
-static LENGTHS: [u32; 32] = {
-    let mut lengths = [0; 32];
-    let mut at = 0;
-    while at < NAMES.len() {
-        let name = NAMES[at].0.as_bytes();
-        lengths[(name[0] & 31) as usize] |= 1 << name.len();
-        at += 1;
+/// The words with one first letter.
+#[derive(Clone, Copy)]
+struct Group {
+    start: usize,
+    end: usize,
+    /// One bit for each length.
+    lengths: u32,
+}
+
+static GROUPS: [Group; 32] = {
+    let mut groups = [Group {
+        start: 0,
+        end: 0,
+        lengths: 0,
+    }; 32];
+    let mut next = 0;
+    let mut letter = 0;
+    while letter < 32 {
+        groups[letter].start = next;
+        let mut at = 0;
+        while at < NAMES.len() {
+            let name = NAMES[at].0.as_bytes();
+            if (name[0] & 31) as usize == letter {
+                groups[letter].lengths |= 1 << name.len();
+                next += 1;
+            }
+            at += 1;
+        }
+        groups[letter].end = next;
+        letter += 1;
     }
-    lengths
+    groups
 };
 
 const NAMES: &[(&str, Meaning)] = &[
@@ -424,10 +441,13 @@ static PAIRS: &[(u128, u128, Mask)] = &[
     (word("e"), word("mail"), Mask::Plain),
 ];
 
-/// The letters of a name of at most 16 bytes, packed.
+/// What a `u128` holds.
+const WORD_MAX: usize = 16;
+
+/// The letters of a name, packed.
 const fn word(name: &str) -> u128 {
     let bytes = name.as_bytes();
-    assert!(bytes.len() <= 16, "a word must fit 16 bytes");
+    assert!(bytes.len() <= WORD_MAX, "a word must fit 16 bytes");
     let mut word = 0;
     let mut at = 0;
     while at < bytes.len() {

@@ -72,23 +72,18 @@ pub(crate) struct Finding {
 
 pub(crate) fn json_into(json: &[u8], out: &mut Vec<u8>, scratch: &mut Scratch) {
     let start = out.len();
-    let text = match std::str::from_utf8(json) {
-        Ok(text) => match copy::copy(text.as_bytes(), out, scratch) {
-            Ok(()) => return,
-            Err(copy::Refused::Deep) => {
-                out.truncate(start);
-                return push_omitted(out, json);
-            }
-            Err(copy::Refused::Invalid) => {
-                out.truncate(start);
-                Cow::Borrowed(text)
-            }
-        },
-        Err(_) => String::from_utf8_lossy(head(json, INVALID_MAX)),
-    };
+    match copy::copy(json, out, scratch) {
+        Ok(()) => return,
+        Err(copy::Refused::Deep) => {
+            out.truncate(start);
+            return push_omitted(out, json);
+        }
+        Err(copy::Refused::Invalid) => out.truncate(start),
+    }
+    let text = String::from_utf8_lossy(head(json, INVALID_MAX + MARGIN));
     // The window is a little wider than what is shown, so that a secret across the edge is
     // still recognised by its shape.
-    let redacted = text_with(cut_bytes(&text, INVALID_MAX + MARGIN), Aim::All);
+    let redacted = text_with(&text, Aim::All);
     escape::push_string(out, cut_bytes(&redacted, INVALID_MAX));
 }
 
@@ -103,9 +98,12 @@ pub(crate) fn push_omitted(out: &mut Vec<u8>, json: &[u8]) {
 
 pub(crate) fn text_with(text: &str, aim: Aim) -> Cow<'_, str> {
     let bytes = text.as_bytes();
+    if !values::may_hold(bytes) {
+        return Cow::Borrowed(text);
+    }
     let mut out = Vec::new();
     let mut from = 0;
-    for finding in values::Scanner::new(bytes, aim) {
+    for finding in values::Scanner::surveyed(bytes, 0, aim) {
         out.extend_from_slice(&bytes[from..finding.start]);
         push_mask(&mut out, &bytes[finding.start..finding.end], finding.mask);
         from = finding.end;
@@ -116,6 +114,17 @@ pub(crate) fn text_with(text: &str, aim: Aim) -> Cow<'_, str> {
     out.extend_from_slice(&bytes[from..]);
     // Findings begin and end at ASCII bytes, so this never replaces anything.
     Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// Whether `text` needs neither redaction nor escapes: most short names do not.
+#[inline]
+pub(crate) fn is_plain(text: &str) -> bool {
+    let text = text.as_bytes();
+    if text.iter().all(u8::is_ascii_alphanumeric) {
+        return !values::is_telling_word(text);
+    }
+    let (plain, telling) = escape::survey(text);
+    plain == text.len() && (!telling && !values::names_scheme(text) || !values::may_hold(text))
 }
 
 /// Appends what stands in the place of `secret`; never a quote, a backslash or a control.

@@ -21,8 +21,12 @@ pub(crate) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Findings begin and end at ASCII bytes, so that valid UTF-8 stays so around them.
     pub(crate) fn new(text: &'a [u8], aim: Aim) -> Self {
-        // Nothing that is looked for is shorter: `k=v`.
-        let at = if text.len() < SHORTEST { text.len() } else { 0 };
+        let at = if may_hold(text) { 0 } else { text.len() };
+        Self::surveyed(text, at, aim)
+    }
+
+    /// From `at` on, without the look whether there could be anything.
+    pub(crate) fn surveyed(text: &'a [u8], at: usize, aim: Aim) -> Self {
         Self {
             text,
             at,
@@ -36,7 +40,7 @@ impl<'a> Scanner<'a> {
         let (text, at) = (self.text, self.at);
         let first = text[at];
         if first.is_ascii_digit() {
-            return if self.aim == Aim::All {
+            return if self.aim == Aim::All && may_be_number(&text[at..]) {
                 number(text, at)
             } else {
                 None
@@ -54,13 +58,34 @@ impl<'a> Scanner<'a> {
         .or_else(|| token(text, at))
     }
 
-    fn look_at_mark(&mut self) -> Option<Finding> {
-        match self.text[self.at] {
-            b'@' if self.aim == Aim::All => email(self.text, self.floor, self.at),
-            b'=' => assignment(self.text, self.floor, self.at),
-            b':' => userinfo(self.text, self.at).or_else(|| member(self.text, self.floor, self.at)),
-            b'-' => private_key(self.text, self.at),
+    /// The neighbours say first whether a mark is worth a look: hyphens in dates, colons in times are not.
+    #[inline]
+    fn look_at_mark(&mut self, mark: u8) -> Option<Finding> {
+        let (text, at) = (self.text, self.at);
+        let before = at.checked_sub(1).map_or(0, |at| text[at]);
+        let after = text.get(at + 1).copied().unwrap_or_default();
+        match mark {
+            b'@' if self.aim == Aim::All => email(text, self.floor, at),
+            b'=' => assignment(text, self.floor, at),
+            b':' if after == b'/' => userinfo(text, at),
+            // Neither a time of day nor a port has a key before its colon.
+            b':' if before.is_ascii_alphabetic() || matches!(before, b'"' | b'\'') => {
+                member(text, self.floor, at)
+            }
+            b'-' if after == b'-' => private_key(text, at),
+            // GitHub's prefixes are telling enough to be seen inside a word.
+            b'_' if matches!(before, b'o' | b'p' | b'r' | b's' | b'u') => self.github(),
             _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn github(&self) -> Option<Finding> {
+        let at = self.at.checked_sub(3).filter(|at| *at >= self.floor)?;
+        if self.text[at..].starts_with(b"gh") {
+            token(self.text, at)
+        } else {
+            None
         }
     }
 
@@ -102,34 +127,106 @@ impl Iterator for Scanner<'_> {
     type Item = Finding;
 
     fn next(&mut self) -> Option<Finding> {
-        while let Some(&byte) = self.text.get(self.at) {
+        let text = self.text;
+        let mut at = self.at;
+        while let Some(&byte) = text.get(at) {
             let class = CLASSES[usize::from(byte)];
+            if class & (STARTS | MARK) != 0 {
+                self.at = at;
+                let finding = if class & MARK != 0 {
+                    self.look_at_mark(byte)
+                } else {
+                    self.look_at_word()
+                };
+                if let Some(finding) = finding {
+                    return Some(self.found(finding));
+                }
+            }
+            at += 1;
             if class & WORD != 0 {
-                if class & STARTS != 0
-                    && let Some(finding) = self.look_at_word()
+                while text
+                    .get(at)
+                    .is_some_and(|byte| CLASSES[usize::from(*byte)] & WORD != 0)
                 {
-                    return Some(self.found(finding));
+                    at += 1;
                 }
-                self.at = run(self.text, self.at + 1, WORD);
-            } else {
-                if class & MARK != 0
-                    && let Some(finding) = self.look_at_mark()
-                {
-                    return Some(self.found(finding));
-                }
-                self.at += 1;
             }
         }
+        self.at = at;
         None
     }
 }
 
 impl Scanner<'_> {
-    fn found(&mut self, finding: Finding) -> Finding {
+    fn found(&mut self, mut finding: Finding) -> Finding {
+        // Hyphens run on from a token into a private key behind it, which would then go unseen.
+        if self.text[finding.start..finding.end].ends_with(b"-----BEGIN") {
+            finding.end -= 10;
+        }
         self.at = finding.end.max(self.at + 1);
         self.floor = finding.end;
         finding
     }
+}
+
+/// Whether a scan could find anything: the one look that nearly every string gets.
+#[inline]
+pub(crate) fn may_hold(text: &[u8]) -> bool {
+    let marks = text
+        .iter()
+        .fold(0, |marks, byte| marks | MARKS[usize::from(*byte)]);
+    if text.len() < SHORTEST_PLAIN {
+        return marks & PAIRED != 0;
+    }
+    marks != 0 || names_scheme(text)
+}
+
+/// Whether a text that is one word, of letters and digits only, gives something away.
+pub(crate) fn is_telling_word(word: &[u8]) -> bool {
+    !word.is_empty()
+        && Scanner::surveyed(word, 0, Aim::All)
+            .look_at_word()
+            .is_some()
+}
+
+/// Words of small letters and none of [`MARKS`] can be a secret only behind `bearer` or `basic`.
+#[inline]
+pub(crate) fn names_scheme(text: &[u8]) -> bool {
+    text.len() >= SHORTEST_PLAIN
+        && memchr::memchr2_iter(b'b', b'B', text)
+            .any(|at| is_bearer(&text[at..]) || is_basic(&text[at..]))
+}
+
+/// What is known by `@`, `=` or `:`; a mark of [`MARKS`].
+const PAIRED: u8 = 1;
+/// What any other finding has at least one of.
+const TELLING: u8 = 2;
+
+static MARKS: [u8; 256] = {
+    let mut marks = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        marks[byte] = match byte as u8 {
+            b'@' | b'=' | b':' => PAIRED,
+            b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' => TELLING,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    marks
+};
+
+/// The shortest finding without one of [`PAIRED`]: `Basic YTpi`.
+const SHORTEST_PLAIN: usize = 10;
+
+fn is_bearer(text: &[u8]) -> bool {
+    text.get(..7)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"bearer "))
+}
+
+fn is_basic(text: &[u8]) -> bool {
+    text.get(..6)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"basic "))
 }
 
 /// The secret part of a value under a secret's key: of `Bearer abc` only `abc`, so that the same token has
@@ -184,7 +281,23 @@ fn luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10)
 }
 
+/// Whether a card or social security number could begin here: nearly every number is neither.
+#[inline]
+fn may_be_number(text: &[u8]) -> bool {
+    let digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
+    match text.get(3) {
+        Some(b'-') => digit(4),
+        Some(b'0'..=b'9') => match text.get(4) {
+            Some(b' ' | b'-') => (5..9).all(digit),
+            Some(b'0'..=b'9') => digit(12),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// A card number, bare or in its printed groups, or a US social security number.
+#[inline(never)]
 fn number(text: &[u8], at: usize) -> Option<Finding> {
     // Not inside another number, nor behind a decimal point or a sign of a longer id.
     if let [.., before, b'-' | b'.'] = text[..at]
@@ -248,6 +361,7 @@ fn is_ssn(digits: &[u8]) -> bool {
 }
 
 /// `local@domain.tld`.
+#[inline(never)]
 fn email(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let lowest = floor.max(at.saturating_sub(64));
     let mut start = run_back(text, lowest, at, LOCAL);
@@ -289,6 +403,7 @@ fn email(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 }
 
 /// `user:password@` behind `://`, RFC 3986, section 3.2.1.
+#[inline(never)]
 fn userinfo(text: &[u8], at: usize) -> Option<Finding> {
     let rest = text[at..].strip_prefix(b"://")?;
     let length = rest
@@ -312,6 +427,7 @@ fn userinfo(text: &[u8], at: usize) -> Option<Finding> {
 }
 
 /// `key=value`: queries, forms, connection strings, cookies, command lines.
+#[inline(never)]
 fn assignment(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     if text.get(at + 1) == Some(&b'=') {
         return None;
@@ -332,6 +448,7 @@ fn assignment(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 }
 
 /// `"key": "value"` of JSON in a text, also with its quotes escaped; `Authorization: …` and `Cookie: …`.
+#[inline(never)]
 fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let lowest = floor.max(at.saturating_sub(72));
     let mut key_end = at;
@@ -403,20 +520,31 @@ fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 }
 
 /// The finding for a sensitive key's value in a text, unless the value says nothing.
-fn value(text: &[u8], start: usize, end: usize, rule: Rule) -> Option<Finding> {
-    let value = text.get(start..end)?;
+fn value(text: &[u8], start: usize, mut end: usize, rule: Rule) -> Option<Finding> {
+    if let Some(block) = private_key(text, start) {
+        return Some(block);
+    }
+    let word = text.get(start..end)?;
     if matches!(
-        value,
+        word,
         b"" | b"null" | b"true" | b"false" | b"undefined" | b"None"
     ) {
         return None;
     }
     let mask = match rule {
-        Rule::Strings(_) if value.iter().all(u8::is_ascii_digit) => return None,
+        Rule::Strings(_) if word.iter().all(u8::is_ascii_digit) => return None,
         Rule::Whole(mask) | Rule::Strings(mask) => mask,
     };
-    let (secret, mask) = credential(value, mask);
-    Some(Finding {
+    // Of `authorization=Bearer abc` the space does not end the value.
+    if [b"bearer".as_slice(), b"basic"]
+        .iter()
+        .any(|scheme| word.eq_ignore_ascii_case(scheme))
+        && text.get(end) == Some(&b' ')
+    {
+        end = run(text, end + 1, VALUE);
+    }
+    let (secret, mask) = credential(&text[start..end], mask);
+    (!secret.is_empty()).then_some(Finding {
         start: end - secret.len(),
         end,
         mask,
@@ -424,8 +552,9 @@ fn value(text: &[u8], start: usize, end: usize, rule: Rule) -> Option<Finding> {
 }
 
 /// A PEM block of a private key, RFC 7468, to its end or that of the text.
+#[inline(never)]
 fn private_key(text: &[u8], at: usize) -> Option<Finding> {
-    let label = text[at..].strip_prefix(b"-----BEGIN ")?;
+    let label = text.get(at..)?.strip_prefix(b"-----BEGIN ")?;
     let label = &label[..label.len().min(64)];
     let label = &label[..memchr::memmem::find(label, b"-----")?];
     if !label.ends_with(b"PRIVATE KEY") && !label.ends_with(b"PRIVATE KEY BLOCK") {
@@ -443,6 +572,7 @@ fn private_key(text: &[u8], at: usize) -> Option<Finding> {
 }
 
 /// `Bearer` (RFC 6750) or `Basic` (RFC 7617) with what follows.
+#[inline(never)]
 fn scheme(text: &[u8], at: usize) -> Option<Finding> {
     let rest = &text[at..];
     let (length, basic) = if rest
@@ -450,10 +580,7 @@ fn scheme(text: &[u8], at: usize) -> Option<Finding> {
         .is_some_and(|word| word.eq_ignore_ascii_case(b"bearer "))
     {
         (7, false)
-    } else if rest
-        .get(..6)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"basic "))
-    {
+    } else if is_basic(rest) {
         (6, true)
     } else {
         return None;
@@ -469,13 +596,16 @@ fn scheme(text: &[u8], at: usize) -> Option<Finding> {
             mask: Mask::Plain,
         });
     }
+    if secret.len() < 6 {
+        return None;
+    }
     // A challenge, RFC 9110, section 11.6.1: `Bearer realm="…"`.
     let challenge = secret.ends_with(b"=") && text.get(end) == Some(&b'"');
     let whole = start == 7 && end == text.len();
     let prose = secret.iter().all(u8::is_ascii_alphabetic)
         && (PROSE.iter().any(|word| secret.eq_ignore_ascii_case(word))
             || !whole && secret.len() < 20 && !secret[1..].iter().any(u8::is_ascii_uppercase));
-    if secret.len() < 6 || challenge || prose {
+    if challenge || prose {
         return None;
     }
     Some(Finding {
@@ -535,9 +665,11 @@ fn has_colon(base64: &[u8]) -> bool {
 }
 
 /// A token by the prefix that its issuer gives it.
+#[inline(never)]
 fn token(text: &[u8], at: usize) -> Option<Finding> {
     let rest = &text[at..];
-    for shape in SHAPES.iter().filter(|shape| shape.prefix[0] == rest[0]) {
+    let (from, to) = BY_LETTER[usize::from(rest[0])];
+    for shape in &SHAPES[usize::from(from)..usize::from(to)] {
         if !rest.starts_with(shape.prefix) {
             continue;
         }
@@ -656,6 +788,25 @@ static SHAPES: &[Shape] = &[
     shape("ya29.", DOTTED, 20),      // Google access token
 ];
 
+/// By first letter: where its shapes stand in [`SHAPES`], in which they stand together.
+static BY_LETTER: [(u8, u8); 256] = {
+    let mut letters = [(0, 0); 256];
+    let mut at = 0;
+    while at < SHAPES.len() {
+        let letter = SHAPES[at].prefix[0] as usize;
+        if letters[letter].1 == 0 {
+            letters[letter].0 = at as u8;
+        }
+        assert!(
+            letters[letter].1 == 0 || letters[letter].1 as usize == at,
+            "shapes go by letter"
+        );
+        at += 1;
+        letters[letter].1 = at as u8;
+    }
+    letters
+};
+
 /// By first letter of a word: one bit for each second letter that anything we look for has.
 static SECONDS: [u128; 256] = {
     let mut seconds = [0; 256];
@@ -753,7 +904,7 @@ static CLASSES: [u16; 256] = {
         if matches!(b, b'%' | b'+' | b'\'') {
             class |= LOCAL;
         }
-        if matches!(b, b'@' | b'=' | b':') {
+        if matches!(b, b'@' | b'=' | b':' | b'_') {
             class |= MARK;
         }
         if !matches!(
@@ -790,5 +941,3 @@ static CLASSES: [u16; 256] = {
     classes[b'e' as usize] |= STARTS;
     classes
 };
-
-const SHORTEST: usize = 3;

@@ -67,9 +67,11 @@ pub(crate) trait Sink: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+pub(crate) use stdout::DescriptorSink;
+
 pub(crate) fn open(config: &SinkConfig) -> Result<Box<dyn Sink>, OpenError> {
     Ok(match config {
         SinkConfig::File(path) => Box::new(file::FileSink::open(path)?),
-        SinkConfig::Stdout => Box::new(stdout::StdoutSink::open()?),
+        SinkConfig::Stdout => Box::new(DescriptorSink::stdout()?),
     })
 }

@@ -6,20 +6,26 @@ use std::os::fd::AsFd;
 
 use super::{OpenError, Sink};
 
-/// A duplicate of descriptor 1: `std::io::Stdout` would buffer lines, and take a closed descriptor for success.
-pub(crate) struct StdoutSink(File);
+/// An open descriptor.
+pub(crate) struct DescriptorSink(File);
 
-impl StdoutSink {
-    pub(crate) fn open() -> Result<Self, OpenError> {
+impl DescriptorSink {
+    /// A duplicate of descriptor 1: `std::io::Stdout` would buffer lines, and take a closed descriptor for success.
+    pub(crate) fn stdout() -> Result<Self, OpenError> {
         let descriptor = io::stdout()
             .as_fd()
             .try_clone_to_owned()
             .map_err(|source| OpenError::Stdout { source })?;
         Ok(Self(File::from(descriptor)))
     }
+
+    #[cfg(test)]
+    pub(crate) fn over(file: File) -> Self {
+        Self(file)
+    }
 }
 
-impl Sink for StdoutSink {
+impl Sink for DescriptorSink {
     fn write(&mut self, lines: &[IoSlice<'_>]) -> io::Result<usize> {
         self.0.write_vectored(lines)
     }

@@ -11,28 +11,28 @@
 //! names and the new; [`LocalCa::is_new`] says so, since trust stores must take it up. Gateways that
 //! run on are not disturbed: what they issued is good under the new certificate.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    NameConstraints, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, DnsName, PrivateKeyDer};
-use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use self::scope::{Host, Scope};
+use self::store::{Stored, lock, make_directory, write_atomically};
 use super::ServedCertificate;
+
+mod scope;
+mod store;
 
 /// How long a leaf certificate is valid: 90 days, Mozilla's limit for its modern profile.
 pub const LEAF_LIFETIME: Duration = Duration::from_secs(90 * DAY);
@@ -281,387 +281,6 @@ const BACKDATE: Duration = Duration::from_secs(60 * 60);
 /// An authority with less life than two leaves is replaced.
 const CA_RENEWAL: Duration = Duration::from_secs(180 * DAY);
 
-const CERTIFICATE_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-
-/// A name or address for a certificate, in canonical form.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Host {
-    Name(String),
-    Address(IpAddr),
-}
-
-impl Host {
-    /// Parses hosts and adds the loopback ones, which come first. No host is twice in the result.
-    fn parse_all(hosts: &[String]) -> Result<Vec<Self>, CaError> {
-        let mut all = vec![
-            Self::Name("localhost".to_owned()),
-            Self::Address(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            Self::Address(IpAddr::V6(Ipv6Addr::LOCALHOST)),
-        ];
-        for host in hosts {
-            let host = Self::parse(host)?;
-            if !all.contains(&host) {
-                all.push(host);
-            }
-        }
-        Ok(all)
-    }
-
-    fn parse(text: &str) -> Result<Self, CaError> {
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(text);
-        if let Ok(address) = bare.parse() {
-            return Ok(Self::Address(address));
-        }
-        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        let checked = name.strip_prefix("*.").unwrap_or(&name);
-        // A last label of digits is no name but a mistyped address (WHATWG URL, "ends in a number").
-        let last = checked.rsplit('.').next().unwrap_or_default();
-        let numeric = last.bytes().all(|byte| byte.is_ascii_digit());
-        match DnsName::try_from(checked) {
-            Ok(_) if !numeric => Ok(Self::Name(name)),
-            _ => Err(CaError::Host {
-                host: text.chars().take(255).collect(),
-            }),
-        }
-    }
-
-    fn to_san(&self) -> Result<SanType, CaError> {
-        Ok(match self {
-            Self::Name(name) => SanType::DnsName(name.as_str().try_into()?),
-            Self::Address(address) => SanType::IpAddress(*address),
-        })
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Address(address) => address.fmt(f),
-        }
-    }
-}
-
-/// What an authority may vouch for, beside localhost and loopback addresses: DNS names with all below
-/// them, and single addresses.
-#[derive(Debug, Default)]
-struct Scope {
-    names: BTreeSet<String>,
-    addresses: BTreeSet<IpAddr>,
-}
-
-impl Scope {
-    /// Reads the permitted subtrees of a certificate that [`Stored::generate`] made.
-    fn of(certificate: &CertificateDer<'_>) -> Self {
-        let mut scope = Self::default();
-        let Ok((_rest, certificate)) = X509Certificate::from_der(certificate) else {
-            return scope;
-        };
-        let permitted = certificate
-            .name_constraints()
-            .ok()
-            .flatten()
-            .and_then(|extension| extension.value.permitted_subtrees.as_ref());
-        for subtree in permitted.into_iter().flatten() {
-            match &subtree.base {
-                GeneralName::DNSName(name) => {
-                    scope.names.insert((*name).to_owned());
-                }
-                GeneralName::IPAddress(bytes) => {
-                    scope.addresses.extend(single_address(bytes));
-                }
-                _ => {}
-            }
-        }
-        scope
-    }
-
-    fn covers(&self, hosts: &[Host]) -> bool {
-        hosts.iter().all(|host| self.covers_one(host))
-    }
-
-    fn covers_one(&self, host: &Host) -> bool {
-        match host {
-            Host::Name(name) => {
-                let base = name.strip_prefix("*.").unwrap_or(name);
-                std::iter::successors(Some(base), |name| Some(name.split_once('.')?.1))
-                    .any(|name| name == "localhost" || self.names.contains(name))
-            }
-            Host::Address(address) => address.is_loopback() || self.addresses.contains(address),
-        }
-    }
-
-    fn widened(mut self, hosts: &[Host]) -> Self {
-        for host in hosts {
-            if self.covers_one(host) {
-                continue;
-            }
-            match host {
-                Host::Name(name) => {
-                    let base = name.strip_prefix("*.").unwrap_or(name);
-                    self.names.insert(base.to_owned());
-                }
-                Host::Address(address) => {
-                    self.addresses.insert(*address);
-                }
-            }
-        }
-        self
-    }
-
-    fn to_constraints(&self) -> NameConstraints {
-        let mut permitted_subtrees = vec![
-            GeneralSubtree::DnsName("localhost".to_owned()),
-            GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([127, 0, 0, 0], 8)),
-            GeneralSubtree::IpAddress(CidrSubnet::from_v6_prefix(
-                Ipv6Addr::LOCALHOST.octets(),
-                128,
-            )),
-        ];
-        let names = self.names.iter().filter(|name| *name != "localhost");
-        permitted_subtrees.extend(names.cloned().map(GeneralSubtree::DnsName));
-        let addresses = self
-            .addresses
-            .iter()
-            .filter(|address| !address.is_loopback());
-        permitted_subtrees.extend(addresses.map(|&address| {
-            let bits = if address.is_ipv4() { 32 } else { 128 };
-            GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, bits))
-        }));
-        NameConstraints {
-            permitted_subtrees,
-            excluded_subtrees: Vec::new(),
-        }
-    }
-}
-
-/// The address of a name constraint whose mask is all ones: 8 or 32 bytes, address then mask.
-fn single_address(bytes: &[u8]) -> Option<IpAddr> {
-    let (address, mask) = bytes.split_at(bytes.len() / 2);
-    if mask.iter().any(|&byte| byte != 0xff) {
-        return None;
-    }
-    match address.len() {
-        4 => <[u8; 4]>::try_from(address).ok().map(IpAddr::from),
-        16 => <[u8; 16]>::try_from(address).ok().map(IpAddr::from),
-        _ => None,
-    }
-}
-
-/// What `ca-key.pem` holds.
-struct Stored {
-    key: KeyPair,
-    certificate: CertificateDer<'static>,
-    /// The certificate as it stands in the file.
-    pem: String,
-    not_after: SystemTime,
-}
-
-impl Stored {
-    fn generate(scope: &Scope) -> Result<Self, CaError> {
-        Self::certify(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?, scope)
-    }
-
-    /// Makes a certificate for `key`. Its subject follows from the key, so that all certificates of one
-    /// key are the same issuer to a verifier.
-    fn certify(key: KeyPair, scope: &Scope) -> Result<Self, CaError> {
-        let now = SystemTime::now();
-        let not_after = whole_seconds(now + CA_LIFETIME);
-        let mut params = CertificateParams::default();
-        let identifier = params.key_identifier(&key);
-        let short: String = identifier
-            .iter()
-            .take(4)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        params.distinguished_name = DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::OrganizationName, "Palisade");
-        // Its own name for each authority: verifiers pick issuers by name first.
-        params
-            .distinguished_name
-            .push(DnType::CommonName, format!("Palisade local CA {short}"));
-        // rcgen would derive it from the key, and NSS refuses two certificates of one issuer and serial.
-        let mut serial = [0; 16];
-        ::aws_lc_rs::rand::fill(&mut serial).map_err(|_| CaError::Crypto)?;
-        params.serial_number = Some(SerialNumber::from_slice(&serial));
-        set_validity(&mut params, now - BACKDATE, not_after);
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.name_constraints = Some(scope.to_constraints());
-        let certificate = params.self_signed(&key)?;
-        Ok(Self {
-            key,
-            pem: certificate.pem(),
-            certificate: certificate.der().clone(),
-            not_after,
-        })
-    }
-
-    /// Reads what [`to_pem`](Self::to_pem) wrote; `None` if there is no file.
-    fn read(path: &Path) -> Result<Option<Self>, CaError> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(CaError::Damaged { path: path.into() });
-            }
-            Err(source) => return Err(CaError::io("read", path, source)),
-        };
-        refuse_exposed(path)?;
-        let damaged = || CaError::Damaged { path: path.into() };
-        let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_error| damaged())?;
-        let key = KeyPair::from_der_and_sign_algo(&key, &PKCS_ECDSA_P256_SHA256)
-            .map_err(|_error| damaged())?;
-        let begin = text.find(CERTIFICATE_BEGIN).ok_or_else(damaged)?;
-        let pem = text.get(begin..).unwrap_or_default().to_owned();
-        let certificate =
-            CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_error| damaged())?;
-        let not_after = {
-            let (_rest, parsed) =
-                X509Certificate::from_der(&certificate).map_err(|_error| damaged())?;
-            if parsed.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
-                return Err(damaged());
-            }
-            let seconds = u64::try_from(parsed.validity().not_after.timestamp());
-            SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.map_err(|_error| damaged())?)
-        };
-        Ok(Some(Self {
-            key,
-            certificate,
-            pem,
-            not_after,
-        }))
-    }
-
-    fn remaining(&self) -> Duration {
-        self.not_after
-            .duration_since(SystemTime::now())
-            .unwrap_or_default()
-    }
-
-    fn to_pem(&self) -> String {
-        self.key.serialize_pem() + &self.pem
-    }
-}
-
-impl CaError {
-    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.into(),
-            source,
-        }
-    }
-}
-
-/// Takes an exclusive lock that ends with the returned file.
-fn lock(path: &Path) -> Result<File, CaError> {
-    let file = private_options()
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|source| CaError::io("open", path, source))?;
-    let begun = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Err(TryLockError::WouldBlock) => return Err(CaError::Locked { path: path.into() }),
-            Err(TryLockError::Error(source)) => return Err(CaError::io("lock", path, source)),
-        }
-    }
-}
-
-/// Writes beside `path` and renames, so that readers see the old file or the new. The lock is held.
-fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<(), CaError> {
-    let failed = |source| CaError::io("write", path, source);
-    let temporary = path.with_extension("tmp");
-    // What a crash left may have other permissions.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let mut file = private_options()
-        .create_new(true)
-        .open(&temporary)
-        .map_err(failed)?;
-    file.write_all(content).map_err(failed)?;
-    set_mode(&temporary, mode).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    fs::rename(&temporary, path).map_err(failed)?;
-    if let Some(directory) = path.parent().and_then(|parent| File::open(parent).ok()) {
-        // Some file systems cannot; the rename has happened all the same.
-        let _ = directory.sync_all();
-    }
-    Ok(())
-}
-
-fn make_directory(directory: &Path) -> Result<(), CaError> {
-    let failed = |source| CaError::io("make the directory", directory, source);
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.create(directory).map_err(failed)?;
-    // It may have been there, more open.
-    set_mode(directory, 0o700).map_err(failed)
-}
-
-fn private_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options
-}
-
-#[cfg(unix)]
-fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn set_mode(_path: &Path, _mode: u32) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn refuse_exposed(path: &Path) -> Result<(), CaError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let metadata = fs::metadata(path).map_err(|source| CaError::io("read", path, source))?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
-        Ok(())
-    } else {
-        Err(CaError::Exposed {
-            path: path.into(),
-            mode,
-        })
-    }
-}
-
-#[cfg(not(unix))]
-fn refuse_exposed(_path: &Path) -> Result<(), CaError> {
-    Ok(())
-}
-
 /// Certificates hold whole seconds.
 fn whole_seconds(time: SystemTime) -> SystemTime {
     let since = time
@@ -683,11 +302,13 @@ fn set_validity(params: &mut CertificateParams, from: SystemTime, to: SystemTime
 
 #[cfg(test)]
 mod tests {
+    use super::store::{CERTIFICATE_BEGIN, set_mode};
     use super::*;
     use rustls::client::WebPkiServerVerifier;
     use rustls::client::danger::ServerCertVerifier as _;
     use rustls::pki_types::{ServerName, UnixTime};
     use std::os::unix::fs::PermissionsExt as _;
+    use x509_parser::prelude::{FromDer as _, X509Certificate};
 
     fn hosts(hosts: &[&str]) -> Vec<String> {
         hosts.iter().map(|&host| host.to_owned()).collect()

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 
 use super::settings::{
     Answers, Audit, Body, Cors, FixedHeader, Headers, Hsts, Limits, List, MCP_EXPOSED_HEADERS,
-    MCP_REQUEST_HEADERS, Policy, Rate, RateHeaders, Sink, Timeouts, Value,
+    MCP_REQUEST_HEADERS, Rate, RateHeaders, Sink, Timeouts, Value,
 };
 use super::units::RateLimit;
 
@@ -36,20 +36,6 @@ const FIXED: [(&str, HeaderName, Answers, &str); 13] = [
     ("csp", header::CONTENT_SECURITY_POLICY, Answers::Html, "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; font-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; upgrade-insecure-requests"),
     ("csp_other", header::CONTENT_SECURITY_POLICY, Answers::Other, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
 ];
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            mode: Value::default(),
-            origin_mode: Value::default(),
-            cors: Cors::default(),
-            headers: Headers::default(),
-            rate: Rate::default(),
-            body: Body::default(),
-            audit: Audit::default(),
-        }
-    }
-}
 
 impl Default for Cors {
     fn default() -> Self {

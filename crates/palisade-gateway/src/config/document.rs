@@ -74,9 +74,14 @@ impl Document {
         let mut problems = Vec::new();
         for error in errors {
             let span = error.span().unwrap_or(0..0);
+            let remedy = if error.message().starts_with("duplicate") {
+                "keep one of them, with what belongs to both"
+            } else {
+                "see toml.io for the syntax"
+            };
             problems.push(
                 Problem::error(ProblemCode::Syntax, "", error.message())
-                    .remedy("see toml.io for the syntax")
+                    .remedy(remedy)
                     .at(Place::File(places.position(span))),
             );
         }
@@ -147,13 +152,11 @@ impl Document {
     }
 
     /// The typed form. The tree must have been checked before: then this cannot fail.
-    pub(super) fn typed<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub(super) fn typed<T: DeserializeOwned>(&self) -> Result<T, Box<Problem>> {
         T::deserialize(&self.root).map_err(|error: de::value::Error| {
-            Problem::error(
-                ProblemCode::BadValue,
-                "",
-                format!("the configuration cannot be read: {error}"),
-            )
+            let cause = format!("the configuration cannot be read: {error}");
+            let problem = Problem::error(ProblemCode::BadValue, "", cause);
+            Box::new(problem.remedy("compare it with `palisade config schema`"))
         })
     }
 }

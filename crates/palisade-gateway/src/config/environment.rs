@@ -33,7 +33,8 @@ pub(super) const URL_SERVER: &str = "mcp";
 /// Names that begin like ours and are read elsewhere.
 const ELSEWHERE: [&str; 3] = ["PALISADE_CONFIG", "PALISADE_LOG", "PALISADE_NO_PROGRESS"];
 
-/// Lays the variables over the document. Yields `SERVER_VERSION`, which is no key of the file.
+/// Lays the variables over the document. A list is separated by commas, or written as TOML where an
+/// entry holds one: `["https://a{1,2}"]`. Yields `SERVER_VERSION`, which is no key of the file.
 pub(super) fn lay_environment(
     document: &mut Document,
     shape: &Shape,
@@ -89,7 +90,8 @@ pub(super) fn lay_environment(
                 )
                 .warning()
                 .remedy(remedy)
-                .at(document.places.place_of(&source)),
+                // What it holds may be someone's secret.
+                .at_source(&source),
             ),
         }
     }
@@ -97,7 +99,7 @@ pub(super) fn lay_environment(
 }
 
 /// Lays the flags over the document.
-pub(super) fn lay_flags(document: &mut Document, flags: &Flags, problems: &mut Problems) {
+pub(super) fn lay_flags(document: &mut Document, flags: &Flags) {
     let mut set = |path: &[&str], flag: &str, given: &str, kind: Kind| {
         document.places.remember(flag, given);
         let steps: Vec<_> = path
@@ -131,21 +133,39 @@ pub(super) fn lay_flags(document: &mut Document, flags: &Flags, problems: &mut P
             Kind::Integer(workers),
         );
     }
+    // The environment may have said more of the server, but not what the command line says.
+    if let Some(url) = &flags.url {
+        set_url(document, url);
+    }
+}
+
+/// Makes the server of `serve URL`, so that the environment can say more of it.
+pub(super) fn lay_url(document: &mut Document, flags: &Flags, problems: &mut Problems) {
     let Some(url) = &flags.url else { return };
     document.places.remember("URL", url);
-    let source = Source::Flag(Arc::from("URL"));
     if server_names(document).next().is_some() {
         problems.push(
             Problem::error(
                 ProblemCode::Contradiction,
                 "server",
-                "a URL was given, and the configuration names servers as well",
+                "a URL was given, and the file names servers as well",
             )
-            .remedy("leave the URL away, or take the servers out of the configuration")
-            .at(document.places.place_of(&source)),
+            .remedy("leave the URL away, or take the servers out of the file")
+            .at(document.places.place_of(&Source::Flag(Arc::from("URL")))),
         );
         return;
     }
+    set_url(document, url);
+}
+
+fn set_url(document: &mut Document, url: &str) {
+    if server_names(document)
+        .next()
+        .is_some_and(|name| name != URL_SERVER)
+    {
+        return;
+    }
+    let source = Source::Flag(Arc::from("URL"));
     for (key, value) in [("name", URL_SERVER), ("upstream", url)] {
         let steps = [
             Step::Key("server".to_owned()),
@@ -201,7 +221,11 @@ fn find<'a>(
         let Some(inner) = keys.known.get(segment) else {
             return Err(closest(segment, keys.known.keys().map(String::as_str)).map_or_else(
                 || "unset it; a name is PALISADE_KEY or PALISADE_SECTION__KEY, with two underscores".to_owned(),
-                |meant| format!("did you mean `{}`?", meant.to_ascii_uppercase()),
+                |meant| {
+                    let before = path.iter().take_while(|earlier| !std::ptr::eq(*earlier, segment));
+                    let name: Vec<_> = before.map(String::as_str).chain([meant]).collect();
+                    format!("did you mean PALISADE_{}?", name.join("__").to_ascii_uppercase())
+                },
             ));
         };
         steps.push(Step::Key(segment.clone()));

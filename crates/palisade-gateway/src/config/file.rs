@@ -4,22 +4,21 @@
 //! variables all come from these types. Text with a meaning (durations, sizes, URLs) is still
 //! text here; what it means is [`super::resolve`]'s part.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize as DeriveDeserialize;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::document::Said;
+use super::forms::OneOrMany;
+pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
 use super::settings::{Fail, Kind, Mode, RateHeaders, TlsProfile, UpstreamHost};
 
 type Text = Said<String>;
 type Texts = Said<Vec<Text>>;
 
 /// Palisade's configuration.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "Palisade")]
 pub(super) struct File {
@@ -63,7 +62,7 @@ pub(super) struct File {
 }
 
 /// Explicit overrides of what Palisade otherwise refuses at start. Each is repeated as a warning.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct IAccept {
     /// A listener off loopback may speak plain HTTP.
@@ -75,7 +74,7 @@ pub(super) struct IAccept {
 }
 
 /// A guard whose list stands elsewhere.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Guard {
     /// Of this guard alone.
@@ -83,7 +82,7 @@ pub(super) struct Guard {
 }
 
 /// TLS on every listener.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Tls {
     /// The certificate chain, leaf first: a PEM file, relative to this file's directory.
@@ -101,7 +100,7 @@ pub(super) struct Tls {
 }
 
 /// Security headers: a string sets one, `false` removes it.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Headers {
     /// Of the security headers alone.
@@ -152,7 +151,7 @@ pub(super) struct Headers {
 }
 
 /// Strict-Transport-Security (RFC 6797).
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Hsts {
     /// Seconds, or a duration such as "730d".
@@ -167,7 +166,7 @@ pub(super) struct Hsts {
 }
 
 /// Which web sites may call, and what they may read.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Cors {
     /// Of CORS refusals alone. Report mode never grants an unmatched origin.
@@ -202,7 +201,7 @@ pub(super) struct Cors {
 }
 
 /// Requests per window of time, such as "100/min": N/s, N/min, N/h.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Rate {
     /// Of the rates alone.
@@ -222,7 +221,7 @@ pub(super) struct Rate {
 }
 
 /// Sizes, counts and times. `MB` and `MiB` mean the same: 1,048,576 bytes.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Limits {
     /// Of `body` alone; what protects a parser has no mode.
@@ -256,7 +255,7 @@ pub(super) struct Limits {
 }
 
 /// How long each step may take: a number and ms, s, m, h or d.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Timeouts {
     /// The TLS handshake.
@@ -280,7 +279,7 @@ pub(super) struct Timeouts {
 }
 
 /// Where the audit records go.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Audit {
     /// "stdout", { file = "audit.ndjson" }, or an array for several.
@@ -292,7 +291,7 @@ pub(super) struct Audit {
 }
 
 /// What happens on SIGTERM.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Drain {
     /// How long requests in flight may take to finish.
@@ -301,7 +300,7 @@ pub(super) struct Drain {
 }
 
 /// An MCP server behind Palisade. A section repeated here wins over the same one above.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Server {
     /// Its name in the audit log and in environment variables. Required.
@@ -346,7 +345,7 @@ pub(super) struct Server {
 }
 
 /// What of the limits belongs to one server.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ServerLimits {
     /// Of `body` alone.
@@ -359,7 +358,7 @@ pub(super) struct ServerLimits {
 }
 
 /// Bounds of one tool.
-#[derive(Debug, Default, DeriveDeserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Tool {
     /// The time of one call.
@@ -370,217 +369,3 @@ pub(super) struct Tool {
     /// Calls per caller, such as "10/min".
     pub(super) rate: Option<Text>,
 }
-
-/// A value, or `false` for none.
-#[derive(Debug)]
-pub(super) enum OrFalse<T> {
-    False,
-    Set(T),
-}
-
-/// A number of the key's own unit, or text with a unit.
-#[derive(Clone, Debug)]
-pub(super) enum NumberOrText {
-    Number(u64),
-    Text(String),
-}
-
-/// `"stdout"` or `{ file = "…" }`.
-#[derive(Debug)]
-pub(super) enum Sink {
-    Stdout,
-    File(Text),
-}
-
-/// One value or an array of them: only its schema is used.
-pub(super) struct OneOrMany<T>(std::marker::PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrFalse<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OrFalseVisitor<T>(std::marker::PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for OrFalseVisitor<T> {
-            type Value = OrFalse<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value or false")
-            }
-
-            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
-                Ok(OrFalse::False)
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                T::deserialize(de::value::StrDeserializer::new(text)).map(OrFalse::Set)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(de::value::MapAccessDeserializer::new(map)).map(OrFalse::Set)
-            }
-        }
-
-        deserializer.deserialize_any(OrFalseVisitor(std::marker::PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for NumberOrText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NumberOrTextVisitor;
-
-        impl Visitor<'_> for NumberOrTextVisitor {
-            type Value = NumberOrText;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number or text")
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
-                u64::try_from(number)
-                    .map(NumberOrText::Number)
-                    .map_err(E::custom)
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(NumberOrText::Text(text.to_owned()))
-            }
-        }
-
-        deserializer.deserialize_any(NumberOrTextVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Sink {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SinkVisitor;
-
-        impl<'de> Visitor<'de> for SinkVisitor {
-            type Value = Sink;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"stdout\" or { file = \"…\" }")
-            }
-
-            fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
-                Ok(Sink::Stdout)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                FileSink::deserialize(de::value::MapAccessDeserializer::new(map))
-                    .map(|sink| Sink::File(sink.file))
-            }
-        }
-
-        deserializer.deserialize_any(SinkVisitor)
-    }
-}
-
-/// A file to append to.
-#[derive(DeriveDeserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct FileSink {
-    /// Relative to this file's directory.
-    file: Text,
-}
-
-impl<T: JsonSchema> JsonSchema for Said<T> {
-    fn inline_schema() -> bool {
-        T::inline_schema()
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for OrFalse<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("{}OrFalse", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [generator.subschema_for::<T>(), { "type": "boolean", "enum": [false] }] })
-    }
-}
-
-impl JsonSchema for NumberOrText {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "NumberOrText".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }] })
-    }
-}
-
-impl JsonSchema for Sink {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Sink".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "string", "enum": ["stdout"] }, generator.subschema_for::<FileSink>()] })
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("OneOrMany{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = generator.subschema_for::<T>();
-        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
-    }
-}
-
-macro_rules! words {
-    ($($type:ident),+) => {$(
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let word = String::deserialize(deserializer)?;
-                $type::ALL
-                    .iter()
-                    .copied()
-                    .find(|value| value.name() == word)
-                    .ok_or_else(|| de::Error::custom("not one of the words"))
-            }
-        }
-
-        impl JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                let words: Vec<&str> = $type::ALL.iter().map(|value| value.name()).collect();
-                json_schema!({ "type": "string", "enum": words })
-            }
-        }
-    )+};
-}
-
-words!(Fail, Kind, Mode, RateHeaders, TlsProfile, UpstreamHost);

@@ -14,21 +14,19 @@ use super::settings::{Identity, Settings, Sink, Value};
 const LARGEST: u64 = 1 << 20;
 
 /// The configuration file's text.
-pub(super) fn read_configuration(path: &Path) -> Result<String, Problem> {
-    let problem =
-        |cause: String, remedy: &str| Problem::error(ProblemCode::File, "", cause).remedy(remedy);
+pub(super) fn read_configuration(path: &Path) -> Result<String, Box<Problem>> {
+    let problem = |cause: String, remedy: &str| {
+        let cause = format!("{} {cause}", path.display());
+        Box::new(Problem::error(ProblemCode::File, "", cause).remedy(remedy))
+    };
     let bytes = read(path).map_err(|cause| {
         problem(
-            format!("{} cannot be read: {cause}", path.display()),
+            format!("cannot be read: {cause}"),
             "check the path given with --config, and that this user may read it",
         )
     })?;
-    String::from_utf8(bytes).map_err(|_| {
-        problem(
-            format!("{} is not UTF-8", path.display()),
-            "save it as UTF-8 text",
-        )
-    })
+    String::from_utf8(bytes)
+        .map_err(|_| problem("is not UTF-8".to_owned(), "save it as UTF-8 text"))
 }
 
 /// Reports every named file that cannot be used.

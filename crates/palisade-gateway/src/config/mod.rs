@@ -11,7 +11,11 @@ mod document;
 mod environment;
 mod file;
 mod files;
+mod forms;
+mod listener;
 mod names;
+mod origins;
+mod overview;
 mod problem;
 mod resolve;
 mod schema;
@@ -21,9 +25,12 @@ mod show;
 mod units;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 pub use environment::Flags;
-pub use names::{Fault, HostEntry, HttpUrl, OriginKind, OriginPattern, OriginRegex, loopback};
+pub use names::{Fault, HostEntry, HttpUrl, loopback};
+pub use origins::{OriginKind, OriginPattern, OriginRegex};
+pub use overview::Overview;
 pub use problem::{Place, Problem, ProblemCode, Problems, Severity};
 pub use schema::schema;
 pub use settings::*;
@@ -32,6 +39,9 @@ pub use units::{RateLimit, Window, show_duration, show_size};
 
 use document::Document;
 use shape::Shape;
+
+/// The keys of this version; they do not change while the program runs.
+static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(&schema::of_types()));
 
 /// Reads the file, if there is one, and checks the files that it names (certificate, key, the
 /// directory of an audit file).
@@ -49,7 +59,7 @@ pub fn load(
         Some((file, Ok(text))) => Some((file, text)),
         Some((file, Err(problem))) => {
             let mut problems = Problems::of(Some(file), "");
-            problems.push(problem);
+            problems.push(*problem);
             return Err(problems);
         }
     };
@@ -76,33 +86,50 @@ pub fn resolve(
 ) -> (Settings, Problems) {
     let (path, text) = file.map_or((None, ""), |(path, text)| (Some(path), text));
     let mut problems = Problems::of(path, text);
-    let shape = Shape::of(&schema());
     let (mut document, syntax) = Document::read(text);
-    let is_toml = syntax.is_empty();
+    let broken: Vec<Place> = syntax.iter().map(|problem| problem.place.clone()).collect();
     syntax
         .into_iter()
         .for_each(|problem| problems.push(problem));
-    let version = environment::lay_environment(&mut document, &shape, environment, &mut problems);
-    environment::lay_flags(&mut document, flags, &mut problems);
-    shape.check(&mut document.root, &document.places, &mut problems);
+    let mut found = Problems::of(path, "");
+    environment::lay_url(&mut document, flags, &mut found);
+    let version = environment::lay_environment(&mut document, &SHAPE, environment, &mut found);
+    environment::lay_flags(&mut document, flags);
+    let seen = resolve::Seen {
+        server: document.root.get("server").is_some(),
+        tls: document.root.get("tls").is_some(),
+    };
+    SHAPE.check(&mut document.root, &document.places, &mut found);
     let said = document.typed().unwrap_or_else(|problem| {
-        problems.push(problem);
+        found.push(*problem);
         file::File::default()
     });
-    // What a broken file seems to lack is most likely in the part that could not be read.
-    let mut of_values = Problems::of(path, text);
     let settings = resolve::resolve(
         &said,
         path,
         flags.dev,
+        seen,
         version,
         &document.places,
-        &mut of_values,
+        &mut found,
     );
-    for problem in of_values.iter() {
-        if is_toml || problem.place != Place::Nowhere {
-            problems.push(problem.clone());
-        }
-    }
+    problems.absorb(found, |problem| is_news(problem, &broken, text));
     (settings, problems)
+}
+
+/// Whether a problem is worth telling beside those of the syntax: what a broken line seems to say,
+/// or a broken file seems to lack, is not.
+fn is_news(problem: &Problem, broken: &[Place], text: &str) -> bool {
+    match problem.place {
+        _ if broken.is_empty() => true,
+        Place::File(position) => {
+            let inside = text.get(position.start..position.end).unwrap_or_default();
+            let lines = u32::try_from(inside.matches('\n').count()).unwrap_or(u32::MAX);
+            let lines = position.line..=position.line.saturating_add(lines);
+            let is_broken = |place: &Place| matches!(place, Place::File(position) if lines.contains(&position.line));
+            !inside.is_empty() && !broken.iter().any(is_broken)
+        }
+        Place::Nowhere => false,
+        Place::Environment { .. } | Place::Flag { .. } => true,
+    }
 }

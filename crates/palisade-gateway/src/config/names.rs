@@ -1,4 +1,4 @@
-//! Hosts, URLs, origins and paths as they are written in the configuration, checked for shape.
+//! Hosts, URLs and paths as they are written in the configuration, checked for shape.
 //!
 //! Reading is strict and pure. What is wrong comes back as a [`Fault`]: the cause and, where one
 //! is known, the text that was probably meant.
@@ -28,33 +28,6 @@ pub struct HttpUrl {
     pub path: String,
 }
 
-/// An entry of `origins`: lower case, of the right shape, not compiled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OriginPattern {
-    /// The origin or pattern.
-    pub text: String,
-    /// What it is.
-    pub kind: OriginKind,
-}
-
-/// What an entry of `origins` is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OriginKind {
-    /// `https://app.example.com`: compared by scheme, host and port.
-    Exact,
-    /// `chrome-extension://…` and the like: compared as written.
-    Opaque,
-    /// `https://*.app.example.com`: the star is one label of `[a-z0-9-]`.
-    Tenant,
-}
-
-/// An entry of `origin_regexes`, checked for shape, not compiled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OriginRegex {
-    /// The expression without its own outer anchors; to be compiled as `^(?:text)$`.
-    pub text: String,
-}
-
 /// What is wrong with a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -63,18 +36,6 @@ pub struct Fault {
     /// What to do.
     pub remedy: Option<String>,
 }
-
-/// The schemes of browser extensions and of webviews, whose origins are compared as written.
-const OPAQUE_SCHEMES: [&str; 8] = [
-    "app",
-    "capacitor",
-    "chrome-extension",
-    "moz-extension",
-    "ms-browser-extension",
-    "safari-web-extension",
-    "tauri",
-    "vscode-webview",
-];
 
 impl HostEntry {
     /// Reads `name`, `name:port`, `address`, `address:port`, `[address]` or `[address]:port`.
@@ -85,7 +46,14 @@ impl HostEntry {
         if text.contains("://") {
             let meant = text.split_once("://").map_or("", |(_, rest)| rest);
             let meant = meant.split('/').next().unwrap_or_default();
-            return Err(Fault::meant("a host has no scheme", meant));
+            return Err(if Self::parse(meant).is_ok() {
+                Fault::meant("a host has no scheme", meant)
+            } else {
+                Fault::new(
+                    "a host has no scheme",
+                    "write the name alone, such as \"mcp.example.com\"",
+                )
+            });
         }
         if text == "*" {
             return Err(Fault::new(
@@ -129,13 +97,14 @@ impl HttpUrl {
     /// A [`Fault`]; it never repeats a user part or a query, which may hold secrets.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(if text.is_empty() || text.contains(['@', '?', ' ']) {
+            let meant = format!("http://{text}");
+            return Err(if Self::parse(&meant).is_ok() {
+                Fault::meant("it has no scheme", &meant)
+            } else {
                 Fault::new(
                     "it is not an absolute URL",
                     "write it as `http://host:port/path`",
                 )
-            } else {
-                Fault::meant("it has no scheme", &format!("http://{text}"))
             });
         };
         let https = match scheme.to_ascii_lowercase().as_str() {
@@ -224,189 +193,6 @@ impl fmt::Display for HttpUrl {
     }
 }
 
-impl OriginPattern {
-    /// Reads an origin, a tenant pattern, or an extension's origin.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        if text == "*" {
-            return Err(Fault::new(
-                "`*` would let every web site in",
-                "name each origin, such as `https://app.example.com`",
-            ));
-        }
-        if text.eq_ignore_ascii_case("null") {
-            return Err(Fault::new(
-                "`null` is the origin of every sandboxed frame and local file",
-                "take it out",
-            ));
-        }
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(if text.contains(['*', ' ', '/']) || text.is_empty() {
-                Fault::new("it has no scheme", "write it as `https://app.example.com`")
-            } else {
-                Fault::meant("it has no scheme", &format!("https://{text}"))
-            });
-        };
-        let scheme = scheme.to_ascii_lowercase();
-        if scheme != "http" && scheme != "https" {
-            return Self::opaque(&scheme, rest);
-        }
-        if let Some((authority, path)) = rest.split_once('/') {
-            let cause = if path.is_empty() {
-                "an origin ends after the host, without a slash"
-            } else {
-                "an origin has no path"
-            };
-            return Err(Fault::meant(cause, &format!("{scheme}://{authority}")));
-        }
-        if rest.contains(['?', '#', '@']) {
-            return Err(Fault::new(
-                "an origin is a scheme, a host and a port, and nothing else",
-                "write it as `https://app.example.com`",
-            ));
-        }
-        let (host, port) = split_port(rest)?;
-        if port == Some("*") {
-            return Err(Fault::new(
-                "a port is a number, not a pattern",
-                "name the port, or use `--dev`, which lets every loopback port in",
-            ));
-        }
-        let port = port.map(port_number).transpose()?;
-        let default_port = if scheme == "https" { 443 } else { 80 };
-        let port = port
-            .filter(|port| *port != default_port)
-            .map(|port| format!(":{port}"))
-            .unwrap_or_default();
-        if !host.contains('*') {
-            let host = host_name(host)?;
-            return Ok(Self {
-                text: format!("{scheme}://{host}{port}"),
-                kind: OriginKind::Exact,
-            });
-        }
-        let base = tenant_base(host)?;
-        if scheme == "http" && !loopback_host(&base) {
-            return Err(Fault::meant(
-                "a pattern off loopback must demand `https`",
-                &format!("https://*.{base}{port}"),
-            ));
-        }
-        Ok(Self {
-            text: format!("{scheme}://*.{base}{port}"),
-            kind: OriginKind::Tenant,
-        })
-    }
-
-    /// Whether it is plain HTTP off loopback: allowed when exact, and worth a warning.
-    #[must_use]
-    pub fn is_plaintext_remote(&self) -> bool {
-        self.kind == OriginKind::Exact
-            && self
-                .text
-                .strip_prefix("http://")
-                .and_then(|authority| split_port(authority).ok())
-                .is_some_and(|(host, _)| !loopback_host(host))
-    }
-
-    fn opaque(scheme: &str, rest: &str) -> Result<Self, Fault> {
-        if !OPAQUE_SCHEMES.contains(&scheme) {
-            return Err(Fault::new(
-                "its scheme is neither `http`, `https` nor that of an extension or a webview",
-                &format!("use one of http, https, {}", OPAQUE_SCHEMES.join(", ")),
-            ));
-        }
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        if rest.is_empty() || !rest.bytes().all(plain) {
-            return Err(Fault::new(
-                "an extension's origin is its scheme and its id, and nothing else",
-                &format!("write it as `{scheme}://id`"),
-            ));
-        }
-        Ok(Self {
-            text: format!("{scheme}://{rest}"),
-            kind: OriginKind::Opaque,
-        })
-    }
-}
-
-impl fmt::Display for OriginPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl OriginRegex {
-    /// Reads an expression. It needs no anchors, since it is anchored by construction; what is
-    /// looked for here is what anchoring cannot mend.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        let inner = text.strip_prefix('^').unwrap_or(text);
-        let inner = match inner.strip_suffix('$') {
-            Some(stripped) if !ends_in_escape(stripped) => stripped,
-            _ => inner,
-        };
-        if inner.len() > 1024 {
-            return Err(Fault::new(
-                "it is longer than 1,024 bytes",
-                "split it into several",
-            ));
-        }
-        if has_top_level_alternation(inner) {
-            return Err(Fault::new(
-                "an alternative outside parentheses would escape the demand for `https`",
-                "write each alternative as an entry of its own, or put parentheses round it",
-            ));
-        }
-        let Some((https, rest)) = inner
-            .strip_prefix("https://")
-            .map(|rest| (true, rest))
-            .or_else(|| inner.strip_prefix("http://").map(|rest| (false, rest)))
-        else {
-            return Err(Fault::new(
-                "it must begin with `https://`, letter by letter",
-                r"write it as `https://[a-z0-9-]+\.example\.com`",
-            ));
-        };
-        if !https && !begins_with_loopback(rest) {
-            return Err(Fault::new(
-                "a pattern off loopback must demand `https`",
-                "begin it with `https://`",
-            ));
-        }
-        let bytes = rest.as_bytes();
-        for (index, pair) in bytes.windows(2).enumerate() {
-            let escaped = ends_in_escape(&rest[..index]);
-            if !escaped && pair[0] == b'.' && matches!(pair[1], b'*' | b'+' | b'{') {
-                return Err(Fault::new(
-                    "`.` with a repetition matches anything, such as `evil-example.com`",
-                    r"write one label as `[a-z0-9-]+` and the dot after it as `\.`",
-                ));
-            }
-        }
-        if https && !rest.contains(r"\.") && !begins_with_loopback(rest) {
-            return Err(Fault::new(
-                "it names no domain: a dot of a host name is written `\\.`",
-                r"write it as `https://[a-z0-9-]+\.example\.com`",
-            ));
-        }
-        Ok(Self {
-            text: inner.to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for OriginRegex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
 impl Fault {
     /// A fault with a remedy.
     pub(super) fn new(cause: &str, remedy: &str) -> Self {
@@ -416,7 +202,7 @@ impl Fault {
         }
     }
 
-    fn meant(cause: &str, text: &str) -> Self {
+    pub(super) fn meant(cause: &str, text: &str) -> Self {
         if text.is_empty() {
             return Self {
                 cause: cause.to_owned(),
@@ -512,7 +298,7 @@ fn request_path(path: &str) -> Result<(), Fault> {
 }
 
 /// Splits `host`, `host:port`, `[v6]` and `[v6]:port`.
-fn split_port(authority: &str) -> Result<(&str, Option<&str>), Fault> {
+pub(super) fn split_port(authority: &str) -> Result<(&str, Option<&str>), Fault> {
     if authority.starts_with('[') {
         let Some(end) = authority.find(']') else {
             return Err(Fault::new(
@@ -540,7 +326,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), Fault> {
     }
 }
 
-fn port_number(text: &str) -> Result<u16, Fault> {
+pub(super) fn port_number(text: &str) -> Result<u16, Fault> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Fault::new(
             "its port is not a number",
@@ -556,7 +342,7 @@ fn port_number(text: &str) -> Result<u16, Fault> {
 }
 
 /// A host in its one spelling, or what is wrong with it.
-fn host_name(host: &str) -> Result<String, Fault> {
+pub(super) fn host_name(host: &str) -> Result<String, Fault> {
     if let Some(inner) = host.strip_prefix('[') {
         let address = inner
             .strip_suffix(']')
@@ -614,37 +400,7 @@ fn host_name(host: &str) -> Result<String, Fault> {
     Ok(host)
 }
 
-/// The part after `*.`, if the star is the whole left-most label and the only one.
-fn tenant_base(host: &str) -> Result<String, Fault> {
-    let Some(base) = host.strip_prefix("*.") else {
-        return Err(Fault::new(
-            "the `*` must be the whole first label",
-            "write it as `https://*.app.example.com`",
-        ));
-    };
-    if base.contains('*') {
-        return Err(Fault::new(
-            "only one `*` is allowed",
-            "write it as `https://*.app.example.com`",
-        ));
-    }
-    let base = host_name(base)?;
-    if base.parse::<IpAddr>().is_ok() || base.starts_with('[') {
-        return Err(Fault::new(
-            "an address has no subdomains",
-            "name the address exactly",
-        ));
-    }
-    if !base.contains('.') && base != "localhost" {
-        return Err(Fault::new(
-            "the pattern would match every domain below a top-level domain",
-            "name the domain as well, such as `https://*.example.com`",
-        ));
-    }
-    Ok(base)
-}
-
-fn loopback_host(host: &str) -> bool {
+pub(super) fn loopback_host(host: &str) -> bool {
     let bare = host
         .strip_prefix('[')
         .and_then(|h| h.strip_suffix(']'))
@@ -654,40 +410,60 @@ fn loopback_host(host: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(loopback)
 }
 
-/// Whether the expression pins a loopback host before anything that could widen it.
-fn begins_with_loopback(rest: &str) -> bool {
-    ["localhost", r"127\.0\.0\.1", r"\[::1\]"]
-        .iter()
-        .any(|host| {
-            rest.strip_prefix(host).is_some_and(|after| {
-                after.is_empty()
-                    || after.starts_with(':')
-                    || after.starts_with("(:")
-                    || after.starts_with("(?::")
-            })
-        })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn ends_in_escape(text: &str) -> bool {
-    text.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1
-}
-
-fn has_top_level_alternation(text: &str) -> bool {
-    let (mut depth, mut class, mut escaped) = (0_i32, false, false);
-    for byte in text.bytes() {
-        if escaped {
-            escaped = false;
-            continue;
-        }
-        match byte {
-            b'\\' => escaped = true,
-            b'[' => class = true,
-            b']' => class = false,
-            b'(' if !class => depth += 1,
-            b')' if !class => depth -= 1,
-            b'|' if !class && depth <= 0 => return true,
-            _ => {}
+    // REQ: H-1
+    #[test]
+    fn one_host_has_one_spelling() {
+        for (text, wanted) in [
+            ("Example.COM", Some("example.com")),
+            ("example.com.", Some("example.com")),
+            ("example.com:443", Some("example.com:443")),
+            ("[0:0:0:0:0:0:0:1]:80", Some("[::1]:80")),
+            ("::1", Some("[::1]")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("127.0.0.01", None),
+            ("0x7f000001", None),
+            ("2130706433", None),
+            ("1.2.3.4.5", None),
+            ("a..b", None),
+            ("..", None),
+            (".", None),
+            ("a:", None),
+            ("a:+1", None),
+            ("user@host", None),
+            ("host/path", None),
+            ("ho\u{0}st", None),
+            ("*", None),
+        ] {
+            let shown = HostEntry::parse(text).ok().map(|entry| entry.to_string());
+            assert_eq!(shown.as_deref(), wanted, "{text:?}");
         }
     }
-    false
+
+    #[test]
+    fn urls_come_out_as_they_are_meant() {
+        for (text, wanted, is_loopback) in [
+            ("HTTP://LocalHost:80/Mcp", "http://localhost/Mcp", true),
+            ("https://example.com:443", "https://example.com/", false),
+            ("https://example.com:80/", "https://example.com:80/", false),
+            ("http://[::1]:3000/a%20b", "http://[::1]:3000/a%20b", true),
+            (
+                "http://[::ffff:127.0.0.1]:3000/",
+                "http://[::ffff:127.0.0.1]:3000/",
+                true,
+            ),
+            ("http://127.255.255.254/", "http://127.255.255.254/", true),
+            ("http://128.0.0.1/", "http://128.0.0.1/", false),
+            ("http://0.0.0.0/", "http://0.0.0.0/", false),
+            ("http://a.localhost/", "http://a.localhost/", true),
+            ("http://notlocalhost/", "http://notlocalhost/", false),
+        ] {
+            let url = HttpUrl::parse(text).unwrap();
+            assert_eq!(url.to_string(), wanted);
+            assert_eq!(url.is_loopback(), is_loopback, "{text}");
+        }
+    }
 }

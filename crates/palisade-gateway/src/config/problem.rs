@@ -1,6 +1,8 @@
 //! What is wrong with a configuration: every mistake at once, each with its place, its cause and
 //! its remedy, as text in the manner of rustc or as JSON.
 
+use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
@@ -93,7 +95,14 @@ pub struct Problems {
     file: Option<PathBuf>,
     text: String,
     list: Vec<Problem>,
+    /// How many came when the list was full, and whether an error was among them.
+    more: usize,
+    more_errors: bool,
 }
+
+/// More problems than this are counted, not kept: nobody reads on, and a file of nothing but
+/// mistakes costs no more than that.
+const MOST: usize = 100;
 
 impl ProblemCode {
     /// The stable code.
@@ -173,16 +182,43 @@ impl Problems {
     pub fn of(file: Option<&Path>, text: &str) -> Self {
         Self {
             file: file.map(Path::to_owned),
-            text: text.to_owned(),
-            list: Vec::new(),
+            text: masked(text),
+            ..Self::default()
         }
+    }
+
+    /// Whether further problems are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MOST
     }
 
     /// Adds a problem, unless the very same one is known.
     pub fn push(&mut self, problem: Problem) {
-        if !self.list.contains(&problem) {
+        if self.is_full() {
+            self.more += 1;
+            self.more_errors |= problem.severity == Severity::Error;
+        } else if !self.list.contains(&problem) {
             self.list.push(problem);
         }
+    }
+
+    /// Whether something is wrong with the key of this name, or of this name in some section.
+    pub(super) fn concern(&self, key: &str) -> bool {
+        let in_section = format!(".{key}");
+        self.list
+            .iter()
+            .any(|problem| problem.key == key || problem.key.ends_with(&in_section))
+    }
+
+    /// Takes over what another list holds, without what `keep` rejects.
+    pub(super) fn absorb(&mut self, other: Self, keep: impl Fn(&Problem) -> bool) {
+        for problem in other.list {
+            if keep(&problem) {
+                self.push(problem);
+            }
+        }
+        self.more += other.more;
+        self.more_errors |= other.more_errors;
     }
 
     /// The problems: errors first, each kind in the order of the file.
@@ -199,9 +235,11 @@ impl Problems {
     /// Whether one of them is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.list
-            .iter()
-            .any(|problem| problem.severity == Severity::Error)
+        self.more_errors
+            || self
+                .list
+                .iter()
+                .any(|problem| problem.severity == Severity::Error)
     }
 
     /// Text for people. Colour only where asked for; without it nothing is lost.
@@ -308,7 +346,8 @@ impl Problems {
             words(count(Severity::Error), "error"),
             words(count(Severity::Warning), "warning"),
         ];
-        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        let more = (self.more > 0).then(|| format!("and {} more", self.more));
+        let parts: Vec<_> = parts.into_iter().flatten().chain(more).collect();
         if parts.is_empty() {
             String::new()
         } else {
@@ -324,6 +363,14 @@ impl Problems {
     }
 }
 
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Problems {}
+
 /// An environment variable or a flag, shown as if it stood in a file.
 fn assignment<'a>(
     path: &'a str,
@@ -331,6 +378,7 @@ fn assignment<'a>(
     between: &str,
     value: &str,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let value = masked(value);
     let text = if value.is_empty() {
         name.to_owned()
     } else {
@@ -345,4 +393,125 @@ fn assignment<'a>(
     Snippet::source(text)
         .path(path)
         .annotation(AnnotationKind::Primary.span(span))
+}
+
+/// The text with everything that looks like a secret replaced, byte by byte, so that every place
+/// in it stays where it is: what stands before `@` and after `?` in a URL, and what is assigned to
+/// a key with a telling name.
+fn masked(text: &str) -> String {
+    const TELLING: [&str; 7] = [
+        "secret",
+        "token",
+        "passw",
+        "passphrase",
+        "hash",
+        "api_key",
+        "apikey",
+    ];
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let lower = line.to_ascii_lowercase();
+        let mut hidden: Vec<Range<usize>> = Vec::new();
+        for needle in TELLING {
+            for (start, _) in lower.match_indices(needle) {
+                let rest = &lower[start..];
+                let name = rest
+                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
+                    .unwrap_or(rest.len());
+                let after = rest[name..].trim_start_matches(['"', '\'', ' ', '\t']);
+                if after.starts_with('=') {
+                    hidden.push(line.len() - after.len() + 1..line.len());
+                }
+            }
+        }
+        for (at, _) in lower.match_indices("://") {
+            let start = at + 3;
+            let url = &line[start..];
+            let end = url
+                .find(['"', '\'', ' ', ',', ']', '}', '\t', '\r', '\n'])
+                .unwrap_or(url.len());
+            let url = &url[..end];
+            if let Some(user) = url.rfind('@') {
+                hidden.push(start..start + user);
+            }
+            if let Some(query) = url.find('?') {
+                hidden.push(start + query + 1..start + end);
+            }
+        }
+        for (index, c) in line.char_indices() {
+            let shown = matches!(
+                c,
+                '"' | '\'' | ' ' | '[' | ']' | '{' | '}' | ',' | '\t' | '\r' | '\n'
+            );
+            if !shown && hidden.iter().any(|range| range.contains(&index)) {
+                out.extend(std::iter::repeat_n('*', c.len_utf8()));
+            } else {
+                out.push(c);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // REQ: G-8
+    #[test]
+    fn secrets_are_masked_and_places_kept() {
+        for (text, wanted) in [
+            (
+                "upstream = \"http://user:hunter2@host/mcp\"\n",
+                "upstream = \"http://************@host/mcp\"\n",
+            ),
+            (
+                "url = \"https://host/mcp?key=hunter2\"",
+                "url = \"https://host/mcp?***********\"",
+            ),
+            (
+                "secret = \"hunter2\"\nlisten = \"a\"",
+                "secret = \"*******\"\nlisten = \"a\"",
+            ),
+            (
+                "x = { API_KEY = \"hünter2\", b = 1 }",
+                "x = { API_KEY = \"********\", * * * }",
+            ),
+            (
+                "\"client-token\" = [\"a\", \"b\"]",
+                "\"client-token\" = [\"*\", \"*\"]",
+            ),
+            (
+                "# a token is not an assignment",
+                "# a token is not an assignment",
+            ),
+            (
+                "redis = \"rediss://:p@ss@host\"",
+                "redis = \"rediss://*****@host\"",
+            ),
+            ("key = \"key.pem\"", "key = \"key.pem\""),
+            ("", ""),
+        ] {
+            let masked = masked(text);
+            assert_eq!(masked, wanted);
+            assert_eq!(masked.len(), text.len());
+        }
+    }
+
+    #[test]
+    fn problems_beyond_the_hundredth_are_counted() {
+        let mut problems = Problems::default();
+        for index in 0..MOST {
+            problems.push(Problem::error(ProblemCode::Risk, index.to_string(), "risky").warning());
+        }
+        assert!(!problems.has_errors());
+        problems.push(Problem::error(ProblemCode::BadValue, "last", "wrong"));
+        assert!(problems.has_errors());
+        assert_eq!(problems.iter().count(), MOST);
+        assert!(
+            problems
+                .render(false)
+                .ends_with("100 warnings, and 1 more\n")
+        );
+    }
 }

@@ -8,6 +8,20 @@ use super::file::File;
 /// The schema as JSON Schema draft 7, which editors' TOML support understands best.
 #[must_use]
 pub fn schema() -> Json {
+    let mut schema = of_types();
+    // The types take them as optional, so that what lacks is reported with everything else.
+    if let Some(server) = schema.pointer_mut("/properties/server/items") {
+        server["required"] = serde_json::json!(["name", "upstream"]);
+        // What a server does not say it inherits.
+        for section in ["origin", "headers", "cors", "rate", "limits", "audit"] {
+            without_default(&mut server["properties"][section]);
+        }
+    }
+    schema
+}
+
+/// The schema as the types have it.
+pub(super) fn of_types() -> Json {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings
         .into_generator()
@@ -15,6 +29,17 @@ pub fn schema() -> Json {
         .to_value();
     without_null(&mut schema);
     schema
+}
+
+fn without_default(schema: &mut Json) {
+    match schema {
+        Json::Array(list) => list.iter_mut().for_each(without_default),
+        Json::Object(object) => {
+            object.remove("default");
+            object.values_mut().for_each(without_default);
+        }
+        _ => {}
+    }
 }
 
 /// Optional keys come out as "or null"; TOML has no null.

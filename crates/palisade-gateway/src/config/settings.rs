@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::names::{HostEntry, HttpUrl, OriginPattern, OriginRegex, loopback};
+use super::names::{HostEntry, HttpUrl};
+use super::origins::{OriginPattern, OriginRegex};
 use super::units::RateLimit;
 
 /// Where a value came from.
@@ -147,7 +148,7 @@ pub enum Mode {
 }
 
 /// Everything that a server may set for itself; what it does not set it inherits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// `mode`, the default of the sections.
     pub mode: Value<Mode>,
@@ -430,70 +431,6 @@ pub struct Tool {
 
 /// What a listener on loopback also accepts as `Host` (row H-1).
 pub const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
-
-impl Settings {
-    /// Whether the listeners speak TLS.
-    #[must_use]
-    pub const fn is_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
-    /// The `Host` names that a listener bound to `address` accepts: those that were named and, on
-    /// a loopback address alone, the loopback names.
-    #[must_use]
-    pub fn hosts_on(&self, address: SocketAddr) -> Vec<Value<HostEntry>> {
-        let mut hosts = self.hosts.value.clone();
-        if loopback(address.ip()) {
-            for name in LOOPBACK_HOSTS {
-                let entry = HostEntry {
-                    host: name.to_owned(),
-                    port: None,
-                };
-                if !hosts.iter().any(|known| known.value == entry) {
-                    hosts.push(Value::from(entry));
-                }
-            }
-        }
-        hosts
-    }
-
-    /// The gateway's own public origins as seen through a listener bound to `address` (its real
-    /// port, when port 0 was asked for). Row H-3 allows them without their being listed.
-    #[must_use]
-    pub fn own_origins_on(&self, address: SocketAddr) -> Vec<String> {
-        let scheme = if self.is_tls() { "https" } else { "http" };
-        let default_port = if self.is_tls() { 443 } else { 80 };
-        let mut origins: Vec<String> = Vec::new();
-        let mut add = |origin: String| {
-            if !origins.contains(&origin) {
-                origins.push(origin);
-            }
-        };
-        if let Some(url) = &self.public_url {
-            add(url.origin());
-        }
-        for entry in self.hosts_on(address) {
-            // Without a port in the entry the Host guard ignores the port; the origin is then
-            // that of the listener itself or of a redirection of the default port to it.
-            let named = entry
-                .port
-                .map_or_else(|| vec![default_port, address.port()], |port| vec![port]);
-            let only_the_listener =
-                loopback(address.ip()) && LOOPBACK_HOSTS.contains(&entry.host.as_str());
-            for port in named {
-                if only_the_listener && entry.port.is_none() && port != address.port() {
-                    continue;
-                }
-                if port == default_port {
-                    add(format!("{scheme}://{}", entry.host));
-                } else {
-                    add(format!("{scheme}://{}:{port}", entry.host));
-                }
-            }
-        }
-        origins
-    }
-}
 
 impl<T> Value<T> {
     /// A value with its place.

@@ -28,6 +28,7 @@ pub(super) struct Keys {
     pub(super) known: BTreeMap<String, Shape>,
     /// The shape under keys of any other name, where such are allowed.
     pub(super) others: Option<Box<Shape>>,
+    required: Vec<String>,
 }
 
 impl Shape {
@@ -131,6 +132,15 @@ impl Keys {
                 .get("additionalProperties")
                 .filter(|others| others.is_object())
                 .map(|others| Box::new(Shape::of(others))),
+            required: schema
+                .get("required")
+                .and_then(Json::as_array)
+                .map(|list| {
+                    list.iter()
+                        .filter_map(|key| key.as_str().map(str::to_owned))
+                        .collect()
+                })
+                .unwrap_or_default(),
         }
     }
 }
@@ -210,6 +220,7 @@ impl Walk<'_> {
             }
             Kind::Table(entries) => {
                 if let Some(keys) = &shape.table {
+                    let before = entries.len();
                     entries.retain_mut(|entry| {
                         let path = join(path, &entry.key);
                         match keys.known.get(&entry.key).or(keys.others.as_deref()) {
@@ -229,42 +240,71 @@ impl Walk<'_> {
                             }
                         }
                     });
-                    return true;
+                    // What lacks because it was taken out has been reported already.
+                    let lacking = keys
+                        .required
+                        .iter()
+                        .find(|key| entries.iter().all(|e| e.key != **key));
+                    return match lacking {
+                        Some(key) if entries.len() == before => {
+                            self.problems.push(
+                                Problem::error(
+                                    ProblemCode::Missing,
+                                    join(path, key),
+                                    "it is missing here",
+                                )
+                                .remedy(format!("add `{key}`"))
+                                .at(self.places.place(at)),
+                            );
+                            false
+                        }
+                        lacking => lacking.is_none(),
+                    };
                 }
             }
         }
         let example = shape
             .default
             .as_ref()
+            .filter(|default| !default.is_boolean())
             .map(|default| format!(", such as `{default}`"));
+        let is_array_of_tables = shape
+            .array
+            .as_ref()
+            .is_some_and(|items| items.table.is_some() && items.strings.is_none());
+        let remedy = if is_array_of_tables {
+            format!("write `[[{path}]]`, in two brackets, and the keys below it")
+        } else if shape.table.is_some() && shape.strings.is_none() && shape.booleans.is_none() {
+            format!("write `[{path}]` and the keys below it")
+        } else {
+            format!("write {}{}", shape.expected(), example.unwrap_or_default())
+        };
         self.problems.push(
             Problem::error(
                 ProblemCode::WrongType,
                 path,
                 format!("it takes {}, not {}", shape.expected(), node.type_name()),
             )
-            .remedy(format!(
-                "write {}{}",
-                shape.expected(),
-                example.unwrap_or_default()
-            ))
+            .remedy(remedy)
             .at(self.places.place(at)),
         );
         false
     }
 
     fn remedy(&self, key: &str, keys: &Keys) -> String {
+        // The search takes longer than anything else here, and what comes now is not shown.
+        if self.problems.is_full() {
+            return String::new();
+        }
         if let Some(meant) = closest(key, keys.known.keys().map(String::as_str)) {
             return format!("did you mean `{meant}`?");
         }
         let mut elsewhere = Vec::new();
         sections_with(key, self.root, "", &mut elsewhere);
         match elsewhere.as_slice() {
-            [] => {
-                "take it out; `palisade config schema` shows every key of this version".to_owned()
-            }
             [only] => format!("it belongs to {only}"),
-            several => format!("it belongs to {}", several.join(" or ")),
+            [one, other] => format!("it belongs to {one} or {other}"),
+            _ => "take it out; `palisade config schema` shows every key of this version".to_owned(),
         }
     }
 }
@@ -340,7 +380,7 @@ fn element(path: &str, index: usize, node: &Node) -> String {
     }
     match node.get("name").map(|name| &name.kind) {
         Some(Kind::String(name)) if !name.is_empty() => join(path, name),
-        _ => format!("{path}[{}]", index + 1),
+        _ => format!("{path}.#{}", index + 1),
     }
 }
 

@@ -332,7 +332,6 @@ mod tests {
         assert_eq!(accepted, clients.len());
     }
 
-    // REQ: G-11
     #[test]
     fn a_port_in_use_is_an_error_with_a_remedy() {
         for (first_workers, second_workers) in [(1, 1), (1, 2), (2, 1), (2, 2)] {

@@ -339,3 +339,120 @@ const VARY_PREFLIGHT: &str =
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
 const VARY_PRIVATE_NETWORK: &str = "Origin, Access-Control-Request-Method, \
     Access-Control-Request-Headers, Access-Control-Request-Private-Network";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // REQ: C-3, C-5
+    #[test]
+    fn refuses_what_would_be_dangerous_or_meaningless() {
+        let none = || CorsPolicy::builder(OriginSet::new());
+        let wildcard = |key, name: &str| CorsPolicyError::Wildcard {
+            key,
+            name: name.into(),
+        };
+        let header = |key, name: &str| CorsPolicyError::Header {
+            key,
+            name: name.into(),
+        };
+        let method = |name: &str| CorsPolicyError::Method(name.into());
+        for (builder, error, key, remedy) in [
+            (
+                none().credentials(true),
+                CorsPolicyError::CredentialsForNobody,
+                "cors.credentials",
+                "`cors.origins`",
+            ),
+            (
+                none().max_age(86_401),
+                CorsPolicyError::MaxAge(86_401),
+                "cors.max_age",
+                "86400",
+            ),
+            (
+                none().methods([""; 0]),
+                CorsPolicyError::NoMethod,
+                "cors.methods",
+                "at least one",
+            ),
+            (
+                none().methods(["GET", "*"]),
+                wildcard("cors.methods", "*"),
+                "cors.methods",
+                "in full",
+            ),
+            (
+                none().methods(["GET", ""]),
+                method(""),
+                "cors.methods",
+                "as they are sent",
+            ),
+            (
+                none().methods(["GET,POST"]),
+                method("GET,POST"),
+                "cors.methods",
+                "as they are sent",
+            ),
+            (
+                none().methods(["Trace"]),
+                method("Trace"),
+                "cors.methods",
+                "never send",
+            ),
+            (
+                none().allow_headers(["X-Fine", "*"]),
+                wildcard("cors.allow_headers", "*"),
+                "cors.allow_headers",
+                "in full",
+            ),
+            (
+                none().allow_headers(["Mcp-Param-*"]),
+                wildcard("cors.allow_headers", "Mcp-Param-*"),
+                "cors.allow_headers",
+                "in full",
+            ),
+            (
+                none().allow_headers(["X-Foo: bar"]),
+                header("cors.allow_headers", "X-Foo: bar"),
+                "cors.allow_headers",
+                "name alone",
+            ),
+            (
+                none().expose_headers(["*"]),
+                wildcard("cors.expose_headers", "*"),
+                "cors.expose_headers",
+                "in full",
+            ),
+            (
+                none().expose_headers([""]),
+                header("cors.expose_headers", ""),
+                "cors.expose_headers",
+                "name alone",
+            ),
+        ] {
+            let found = builder.build().unwrap_err();
+            assert_eq!(found, error);
+            assert_eq!(found.key(), key);
+            assert!(found.remedy().contains(remedy), "{found}");
+            assert!(found.to_string().ends_with(found.remedy()));
+            assert!(found.to_string().len() > found.remedy().len() + 10);
+        }
+    }
+
+    // REQ: C-5
+    #[test]
+    fn takes_what_is_fine() {
+        let none = || CorsPolicy::builder(OriginSet::new());
+        assert!(none().build().is_ok());
+        assert!(none().max_age(86_400).methods(["PROPFIND"]).build().is_ok());
+        let some = OriginSet::parse(["https://app.example.com"]).unwrap();
+        let policy = CorsPolicy::builder(some).credentials(true);
+        let policy = policy
+            .allow_headers(["accept", "X-A", "x-a"])
+            .build()
+            .unwrap();
+        let names = policy.allow_headers.unwrap();
+        assert!(names.to_str().unwrap().ends_with("tracestate, X-A"));
+    }
+}

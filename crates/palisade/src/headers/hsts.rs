@@ -1,7 +1,6 @@
 //! `Strict-Transport-Security` (RFC 6797): its value, and where it may be sent.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use http::Request;
 use http::header::{HOST, HeaderValue};
@@ -109,22 +108,18 @@ pub(super) fn may_pin<B>(request: &Request<B>) -> bool {
 
 /// `host` or `host:port`.
 fn is_pinnable(authority: &[u8]) -> bool {
-    if authority.first() == Some(&b'[') {
-        return false;
-    }
-    let name = authority
-        .split(|byte| *byte == b':')
-        .next()
-        .unwrap_or_default();
-    let name = name.strip_suffix(b".").unwrap_or(name);
-    let mut labels = name.rsplit(|byte| *byte == b'.');
-    let Some(last) = labels.next().filter(|label| !label.is_empty()) else {
-        return false;
+    let name = match memchr::memchr(b':', authority) {
+        None => authority,
+        // Not one colon but more: an IPv6 address, in brackets or without.
+        Some(at) if memchr::memchr(b':', &authority[at + 1..]).is_some() => return false,
+        Some(at) => &authority[..at],
     };
-    !is_loopback_label(last)
-        && !is_number(last)
-        // An IPv6 address without its brackets is no name either.
-        && std::str::from_utf8(authority).is_ok_and(|text| text.parse::<Ipv6Addr>().is_err())
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    let last = match memchr::memrchr(b'.', name) {
+        Some(dot) => &name[dot + 1..],
+        None => name,
+    };
+    !last.is_empty() && !is_loopback_label(last) && !is_number(last)
 }
 
 /// `localhost` and what lies below it (RFC 6761 section 6.3), and the spellings that hosts
@@ -222,6 +217,7 @@ mod tests {
             ("[::1]:8443", false),
             ("[2001:db8::1]", false),
             ("2001:db8::a", false),
+            ("::1", false),
             ("", false),
             (".", false),
             ("..", false),

@@ -4,8 +4,9 @@ use std::fmt;
 
 use http::HeaderMap;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_DNS_PREFETCH_CONTROL, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, Entry, HeaderName, HeaderValue,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_DNS_PREFETCH_CONTROL,
+    X_FRAME_OPTIONS,
 };
 
 use super::fingerprint::is_fingerprint;
@@ -16,15 +17,24 @@ use crate::guard::Mode;
 #[derive(Clone, Debug)]
 pub struct HeaderPolicy {
     mode: Mode,
-    hsts: Option<Entry>,
+    hsts: Option<Rule>,
     /// Whether the upstream's own HSTS may pass where ours could stand.
     foreign_hsts: bool,
-    html: Vec<Entry>,
-    other: Vec<Entry>,
+    html: Vec<Rule>,
+    other: Vec<Rule>,
     /// Removed beside the fingerprints.
     strip: Vec<HeaderName>,
     /// Never removed as a fingerprint.
     keep: Vec<HeaderName>,
+    ready: Ready,
+}
+
+/// All that can be set on an answer, as header maps: a copy of one, into which the few headers
+/// of the upstream go, costs half of what it takes to put ours into the upstream's.
+#[derive(Clone, Debug, Default)]
+struct Ready {
+    html: [HeaderMap; 2],
+    other: [HeaderMap; 2],
 }
 
 /// Which answers a header is for.
@@ -37,7 +47,7 @@ pub enum Variant {
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct Rule {
     name: HeaderName,
     value: HeaderValue,
     /// Whether the upstream's own value wins.
@@ -46,7 +56,6 @@ struct Entry {
 
 impl HeaderPolicy {
     /// A policy that starts from the defaults.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -70,20 +79,38 @@ impl HeaderPolicy {
     }
 
     fn enforce(&self, answer: &mut HeaderMap, hsts: bool) {
-        let entries = self.entries(answer);
-        while let Some(name) = self.first_doomed(answer, hsts) {
-            answer.remove(name);
-        }
-        answer.reserve(entries.len() + 1);
-        for entry in entries.iter().chain(self.hsts.iter().filter(|_| hsts)) {
-            if !(entry.keep && answer.contains_key(&entry.name)) {
-                answer.insert(&entry.name, entry.value.clone());
+        let variant = Variant::of(answer);
+        let doubles = answer.len() != answer.keys_len();
+        let theirs = std::mem::replace(answer, self.ready.of(variant)[usize::from(hsts)].clone());
+        // The name that further values without a name belong to, where they pass.
+        let mut last = None;
+        for (name, value) in theirs {
+            let Some(name) = name else {
+                if let Some(name) = &last {
+                    // More fields than a map can hold are more than anyone wants.
+                    let _ = answer.try_append(name, value);
+                }
+                continue;
+            };
+            last = doubles.then(|| name.clone());
+            if self.is_doomed(&name, hsts) {
+                last = None;
+                continue;
+            }
+            match answer.try_entry(name) {
+                Ok(Entry::Vacant(vacant)) => {
+                    let _ = vacant.try_insert(value);
+                }
+                Ok(Entry::Occupied(mut ours)) if self.is_kept(variant, ours.key()) => {
+                    ours.insert(value);
+                }
+                Ok(Entry::Occupied(_)) | Err(_) => last = None,
             }
         }
     }
 
     fn report(&self, answer: &HeaderMap, hsts: bool) -> Reported {
-        let entries = self.entries(answer).iter();
+        let entries = self.entries(Variant::of(answer)).iter();
         Reported {
             set: entries
                 .chain(self.hsts.iter().filter(|_| hsts))
@@ -98,18 +125,33 @@ impl HeaderPolicy {
         }
     }
 
-    fn entries(&self, answer: &HeaderMap) -> &[Entry] {
-        match Variant::of(answer) {
+    fn entries(&self, variant: Variant) -> &[Rule] {
+        match variant {
             Variant::Html => &self.html,
             Variant::Other => &self.other,
         }
     }
 
-    fn first_doomed(&self, answer: &HeaderMap, hsts: bool) -> Option<HeaderName> {
-        answer
-            .keys()
-            .find(|name| self.is_doomed(name, hsts))
-            .cloned()
+    fn is_kept(&self, variant: Variant, name: &HeaderName) -> bool {
+        let rules = self.entries(variant).iter().chain(&self.hsts);
+        rules.into_iter().any(|rule| rule.keep && rule.name == name)
+    }
+
+    fn compiled(mut self) -> Self {
+        let map = |rules: &[Rule], hsts: Option<&Rule>| {
+            // Room for the upstream's own.
+            let mut map = HeaderMap::with_capacity(rules.len() + 16);
+            for rule in rules.iter().chain(hsts) {
+                map.insert(&rule.name, rule.value.clone());
+            }
+            map
+        };
+        let both = |rules: &[Rule]| [map(rules, None), map(rules, self.hsts.as_ref())];
+        self.ready = Ready {
+            html: both(&self.html),
+            other: both(&self.other),
+        };
+        self
     }
 
     fn is_doomed(&self, name: &HeaderName, hsts: bool) -> bool {
@@ -126,20 +168,31 @@ impl Default for HeaderPolicy {
     fn default() -> Self {
         Self {
             mode: Mode::Enforce,
-            hsts: Some(Entry::new(
+            hsts: Some(Rule::new(
                 STRICT_TRANSPORT_SECURITY,
                 HeaderValue::from_static("max-age=63072000; includeSubDomains"),
             )),
             foreign_hsts: false,
-            html: Entry::defaults(Variant::Html),
-            other: Entry::defaults(Variant::Other),
+            html: Rule::defaults(Variant::Html),
+            other: Rule::defaults(Variant::Other),
             strip: Vec::new(),
             keep: Vec::new(),
+            ready: Ready::default(),
+        }
+        .compiled()
+    }
+}
+
+impl Ready {
+    const fn of(&self, variant: Variant) -> &[HeaderMap; 2] {
+        match variant {
+            Variant::Html => &self.html,
+            Variant::Other => &self.other,
         }
     }
 }
 
-impl Entry {
+impl Rule {
     const fn new(name: HeaderName, value: HeaderValue) -> Self {
         Self {
             name,
@@ -274,7 +327,7 @@ impl Builder {
         let entries = self.policy.variant(variant);
         match entries.iter_mut().find(|entry| entry.name == name) {
             Some(entry) => entry.value = value,
-            None => entries.push(Entry::new(name, value)),
+            None => entries.push(Rule::new(name, value)),
         }
         self
     }
@@ -341,15 +394,15 @@ impl Builder {
         policy.foreign_hsts = self.keep_hsts || self.hsts.is_none();
         policy.hsts = match self.hsts {
             None => None,
-            Some(hsts) => Some(Entry {
+            Some(hsts) => Some(Rule {
                 keep: self.keep_hsts,
-                ..Entry::new(STRICT_TRANSPORT_SECURITY, hsts.value()?)
+                ..Rule::new(STRICT_TRANSPORT_SECURITY, hsts.value()?)
             }),
         };
-        Ok(policy)
+        Ok(policy.compiled())
     }
 
-    fn each_entry(&mut self, name: &HeaderName, mut change: impl FnMut(&mut Entry)) {
+    fn each_entry(&mut self, name: &HeaderName, mut change: impl FnMut(&mut Rule)) {
         for variant in [Variant::Html, Variant::Other] {
             self.policy
                 .variant(variant)
@@ -361,7 +414,7 @@ impl Builder {
 }
 
 impl HeaderPolicy {
-    fn variant(&mut self, variant: Variant) -> &mut Vec<Entry> {
+    fn variant(&mut self, variant: Variant) -> &mut Vec<Rule> {
         match variant {
             Variant::Html => &mut self.html,
             Variant::Other => &mut self.other,

@@ -234,3 +234,6 @@ fn sextet(byte: u8) -> Option<u32> {
     };
     Some(u32::from(value))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,9 @@
 //! whatever the input is.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 /// The deepest nesting any [`Reader`] allows, whatever limit it is given: reading recurses, and
@@ -45,7 +46,10 @@ pub struct Reader<'a> {
     depth: usize,
     max_depth: usize,
     /// The keys of all objects now open, innermost last.
-    keys: Vec<Cow<'a, str>>,
+    keys: Vec<Key<'a>>,
+    /// Room to sort the hashes of one object's keys.
+    hashes: Vec<(u64, usize)>,
+    hasher: Option<RandomState>,
 }
 
 /// A value's span in the text it was read from.
@@ -173,7 +177,9 @@ impl<'a> Reader<'a> {
             base: raw.start,
             depth: 0,
             max_depth: max_depth.min(MAX_DEPTH),
-            keys: Vec::new(),
+            keys: Vec::with_capacity(FEW_KEYS * 2),
+            hashes: Vec::new(),
+            hasher: None,
         }
     }
 
@@ -216,23 +222,23 @@ impl<'a> Reader<'a> {
         self.skip_whitespace();
         let start = self.at;
         self.open(b'{')?;
-        let mut keys = Keys {
-            base: self.keys.len(),
-            many: None,
-        };
+        let base = self.keys.len();
         self.skip_whitespace();
         if self.byte() == Some(b'}') {
             self.at += 1;
         } else {
             loop {
-                let key = self.key(&mut keys)?;
+                let key = self.key(base)?;
                 member(self, key)?;
                 if self.separator(b'}')? {
                     break;
                 }
             }
         }
-        self.keys.truncate(keys.base);
+        if self.keys.len() - base > FEW_KEYS {
+            self.compare_many(base)?;
+        }
+        self.keys.truncate(base);
         self.depth -= 1;
         Ok(self.since(start))
     }
@@ -294,23 +300,65 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn key(&mut self, keys: &mut Keys<'a>) -> Result<Cow<'a, str>, JsonError> {
+    /// Reads a key and its colon. `base` is where this object's keys begin on the stack.
+    fn key(&mut self, base: usize) -> Result<Cow<'a, str>, JsonError> {
         self.skip_whitespace();
         let start = self.at;
         if self.byte() != Some(b'"') {
             return Err(self.misplaced());
         }
-        let key = self.string()?;
-        if !keys.insert(&mut self.keys, key.clone()) {
+        let (content, escaped) = self.string()?;
+        let text = if escaped {
+            Cow::Owned(unescape(content))
+        } else {
+            Cow::Borrowed(content)
+        };
+        let key = Key {
+            prefix: prefix(&text),
+            text: text.clone(),
+            start,
+        };
+        let siblings = &self.keys[base..];
+        if siblings.len() < FEW_KEYS && siblings.contains(&key) {
             self.at = start;
             return Err(self.error(JsonErrorKind::DuplicateKey));
         }
+        self.keys.push(key);
         self.skip_whitespace();
         if self.byte() != Some(b':') {
             return Err(self.misplaced());
         }
         self.at += 1;
-        Ok(key)
+        Ok(text)
+    }
+
+    /// Looks for duplicates among the many keys of an object that is complete: equal keys have
+    /// equal hashes, which sorting brings side by side. The hash is keyed at random, so that no one
+    /// can choose keys that collide.
+    fn compare_many(&mut self, base: usize) -> Result<(), JsonError> {
+        let hasher = self.hasher.get_or_insert_default();
+        let hashed = self.keys.iter().enumerate().skip(base);
+        self.hashes.clear();
+        self.hashes
+            .extend(hashed.map(|(index, key)| (hasher.hash_one(&key.text), index)));
+        let keys = &self.keys;
+        self.hashes.sort_unstable_by(|(one, first), (two, second)| {
+            let texts = || keys[*first].text.cmp(&keys[*second].text);
+            one.cmp(two).then_with(texts).then(first.cmp(second))
+        });
+        for pair in self.hashes.windows(2) {
+            if let [(one, first), (two, second)] = pair
+                && one == two
+                && self.keys[*first] == self.keys[*second]
+            {
+                let offset = self.base + self.keys[*second].start;
+                return Err(JsonError {
+                    kind: JsonErrorKind::DuplicateKey,
+                    offset,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// True at the closing byte, false at a comma.
@@ -337,8 +385,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads a string; the opening quote is known to be there.
-    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
+    /// Reads a string, whose opening quote is known to be there: its content as written, and whether
+    /// there are escapes in it.
+    fn string(&mut self) -> Result<(&'a str, bool), JsonError> {
         let start = self.at + 1;
         let mut at = start;
         let mut escaped = false;
@@ -363,12 +412,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.at = at + 1;
-        let content = &self.text[start..at];
-        Ok(if escaped {
-            Cow::Owned(unescape(content))
-        } else {
-            Cow::Borrowed(content)
-        })
+        Ok((&self.text[start..at], escaped))
     }
 
     /// Checks the escape at the backslash under `self.at`; returns where the text goes on.
@@ -539,30 +583,32 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// The keys of one object: on the reader's stack while they are few, in a set beyond that, so
-/// that neither the usual message pays for hashing nor a hostile one for comparing.
-struct Keys<'a> {
-    base: usize,
-    many: Option<HashSet<Cow<'a, str>>>,
+/// A key of an object that is open.
+#[derive(Debug)]
+struct Key<'a> {
+    /// Its first bytes and its length, so that most comparisons end here.
+    prefix: u64,
+    text: Cow<'a, str>,
+    start: usize,
 }
 
+impl PartialEq for Key<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.prefix == other.prefix && self.text == other.text
+    }
+}
+
+/// Up to this many keys of an object are compared one by one, as they come; more are compared by
+/// hash once the object is complete, so that neither the usual message pays for hashing nor a
+/// hostile one for comparing.
 const FEW_KEYS: usize = 16;
 
-impl<'a> Keys<'a> {
-    /// False if the object has the key already.
-    fn insert(&mut self, stack: &mut Vec<Cow<'a, str>>, key: Cow<'a, str>) -> bool {
-        if let Some(set) = &mut self.many {
-            return set.insert(key);
-        }
-        if stack[self.base..].contains(&key) {
-            return false;
-        }
-        stack.push(key);
-        if stack.len() - self.base > FEW_KEYS {
-            self.many = Some(stack.drain(self.base..).collect());
-        }
-        true
+fn prefix(key: &str) -> u64 {
+    let mut prefix = [0; 8];
+    for (slot, byte) in prefix.iter_mut().zip(key.bytes()) {
+        *slot = byte;
     }
+    u64::from_le_bytes(prefix) ^ (key.len() as u64) << 56
 }
 
 /// The index of the first byte at or after `at` that ends a plain run inside a string: a quote,
@@ -644,3 +690,6 @@ fn hex(byte: u8) -> Option<u16> {
         .to_digit(16)
         .and_then(|digit| u16::try_from(digit).ok())
 }
+
+#[cfg(test)]
+mod tests;

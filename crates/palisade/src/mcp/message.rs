@@ -777,19 +777,4 @@ pub(super) fn integer(text: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_call() {
-        let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"a":1}}}"#;
-        let payload = read(body, &Limits::default()).unwrap();
-        let [message] = payload.messages() else {
-            panic!()
-        };
-        assert_eq!(message.kind, Kind::Request);
-        assert_eq!(message.id, Some(RequestId::Integer(1)));
-        assert_eq!(message.target.as_ref().unwrap().name, "echo");
-        assert_eq!(message.arguments.unwrap().text(), r#"{"a":1}"#);
-    }
-}
+mod tests;

@@ -10,6 +10,20 @@
 //! | [`headers`] | the headers that mirror a 2026-07-28 body | says how they disagree |
 //! | [`outcome`] | an answer's body, chunk by chunk | says it was unreadable |
 //! | [`sse`] | an event stream, chunk by chunk | passes on, as the WHATWG rules say |
+//!
+//! ```
+//! use palisade::mcp::{Limits, TargetKind, read};
+//!
+//! let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}"#;
+//! let payload = read(body, &Limits::default())?;
+//! let target = payload.messages()[0].target.as_ref().expect("the call names a tool");
+//! assert_eq!((target.kind, &*target.name), (TargetKind::Tool, "echo"));
+//!
+//! // Two readers would see two methods: no guard may guess which one the upstream takes.
+//! let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list","m\u0065thod":"tools/call"}"#;
+//! assert_eq!(read(body, &Limits::default()).unwrap_err().kind.name(), "duplicate_key");
+//! # Ok::<(), palisade::mcp::Fault>(())
+//! ```
 
 pub mod era;
 pub mod headers;
@@ -19,5 +33,7 @@ pub mod outcome;
 pub mod revision;
 pub mod sse;
 
-pub use message::{Fault, FaultKind, Kind, Limits, Message, Payload, RequestId, Target, read};
+pub use message::{
+    Fault, FaultKind, Kind, Limits, Message, Payload, RequestId, Target, TargetKind, read,
+};
 pub use revision::Revision;

@@ -278,8 +278,13 @@ impl Scanner {
         if let Some(used) = self.capture.escape(bytes) {
             return used;
         }
-        let end = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+        let mut end = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
         self.capture.extend(&bytes[..end]);
+        // What is not kept need not be unescaped: only the closing quote matters.
+        while self.capture.overflowed && bytes.get(end) == Some(&b'\\') && end + 1 < bytes.len() {
+            let next = end + 2;
+            end = memchr2(b'"', b'\\', &bytes[next..]).map_or(bytes.len(), |found| next + found);
+        }
         match bytes.get(end) {
             None => end,
             Some(b'\\') => {
@@ -334,7 +339,6 @@ impl Scanner {
             }
             Place::Content => message.error_text = None,
             Place::IsError => message.is_error = false,
-            Place::ServerInfo => message.server = Some(ServerInfo::default()),
             Place::Tools => {
                 message.tools.clear();
                 message.tools_truncated = false;
@@ -349,17 +353,15 @@ impl Scanner {
         self.begin();
         let Some(node) = self.place.container(bracket) else {
             self.state = State::Skip(Skip {
-                depth: 0,
+                depth: 1,
                 in_string: false,
                 escaped: false,
             });
-            if let State::Skip(skip) = &mut self.state {
-                skip.depth = 1;
-            }
             return;
         };
         match node {
             Node::Message => self.message = Outcome::default(),
+            Node::ServerInfo => self.message.server = Some(ServerInfo::default()),
             Node::Tool => self.tool = ToolHint::default(),
             _ => {}
         }
@@ -681,7 +683,7 @@ impl Capture {
         self.characters = characters;
         self.max_characters = characters;
         self.bytes = bytes;
-        self.overflowed = false;
+        self.overflowed = characters == 0;
         self.escape = Escape::None;
         self.surrogate = None;
     }
@@ -788,3 +790,6 @@ impl Capture {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -299,3 +299,6 @@ impl Bounded {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

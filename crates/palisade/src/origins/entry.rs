@@ -295,3 +295,164 @@ const STRANGERS: [&str; 5] = [
     "https://palisade-probe-0.com",
     "https://192.0.2.77",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority::AuthorityError;
+
+    // REQ: C-1, C-2
+    #[test]
+    fn refuses_entries_and_tells_what_to_write() {
+        use OriginProblem::{Everything, Origin as NotOrigin, Plaintext, Star, TooShort};
+        for (entry, problem, remedy) in [
+            ("*", Everything, "name each origin"),
+            ("https://*", Everything, "name each origin"),
+            ("http://*:*", Everything, "name each origin"),
+            ("https://:*", Everything, "name each origin"),
+            ("https://*:443", Star, "whole labels at the left"),
+            ("https://*.com", TooShort, "two labels"),
+            ("https://*.*.com", TooShort, "two labels"),
+            ("https://*.localhost", TooShort, "two labels"),
+            ("https://app-*.example.com", Star, "`origin_regexes`"),
+            ("https://*app.example.com", Star, "whole labels"),
+            ("https://a.*.example.com", Star, "whole labels"),
+            ("https://*.a.*.example.com", Star, "whole labels"),
+            ("https://app.example.*", Star, "whole labels"),
+            ("https://*.1.2.3.4", Star, "whole labels"),
+            ("https://*.[::1]", Star, "whole labels"),
+            ("https://app.example.com:*", Star, "whole labels"),
+            ("https://*.app.example.com:*", Star, "whole labels"),
+            ("http://192.168.0.1:*", Star, "whole labels"),
+            (
+                "http://*.app.example.com",
+                Plaintext,
+                "write \"https://*.app.example.com\"",
+            ),
+            (
+                "https://*.app.example.com/",
+                NotOrigin(OriginError::Path),
+                "write \"https://*.app.example.com\"",
+            ),
+            (
+                "https://app.example.com/",
+                NotOrigin(OriginError::Path),
+                "write \"https://app.example.com\"",
+            ),
+            (
+                "https://app.example.com?x#y/z",
+                NotOrigin(OriginError::Path),
+                "write \"https://app.example.com\"",
+            ),
+            (
+                "app.example.com",
+                NotOrigin(OriginError::NoScheme),
+                "write \"https://app.example.com\"",
+            ),
+            ("null", NotOrigin(OriginError::Null), "origin of its own"),
+            (
+                "https://*.bücher.example.com",
+                NotOrigin(OriginError::Authority(AuthorityError::NotAscii)),
+                "as browsers send it",
+            ),
+            (
+                "https://*.app..example.com",
+                NotOrigin(OriginError::Authority(AuthorityError::Label)),
+                "as browsers send it",
+            ),
+            (
+                "ftp://a.example.com",
+                NotOrigin(OriginError::Malformed),
+                "as browsers send it",
+            ),
+            (
+                "chrome-extension://*",
+                NotOrigin(OriginError::Malformed),
+                "as browsers send it",
+            ),
+        ] {
+            let Err(error) = parse(entry) else {
+                panic!("{entry} is taken");
+            };
+            assert_eq!(*error.problem(), problem, "{entry}");
+            assert!(error.remedy().contains(remedy), "{entry}: {error}");
+            let shown = error.to_string();
+            let cause = problem.to_string();
+            assert!(!cause.is_empty() && shown.contains(&cause), "{shown}");
+            assert!(shown.ends_with(&error.remedy()), "{shown}");
+        }
+        for entry in [
+            "http://localhost:*",
+            "HTTPS://LOCALHOST:*",
+            "http://[::1]:*",
+        ] {
+            assert!(parse(entry).is_ok(), "{entry}");
+        }
+    }
+
+    // REQ: C-2
+    #[test]
+    fn refuses_regexes_and_tells_what_to_write() {
+        use OriginProblem::{BareDot, Regex, RegexScheme, TooWide};
+        let long = format!("https://{}", "a".repeat(MAX_REGEX));
+        let large = r"https://(\w{100}){100}\.example\.com";
+        let deep = format!("https://{}{}", "(".repeat(40), ")".repeat(40));
+        for (regex, expected, remedy) in [
+            ("", RegexScheme, "begin it with"),
+            (r"example\.com", RegexScheme, "begin it with"),
+            (r".*", RegexScheme, "begin it with"),
+            (r"https?://app\.example\.com", RegexScheme, "begin it with"),
+            (r"http://app\.example\.com", RegexScheme, "begin it with"),
+            (r"http://127.0.0.1", RegexScheme, "begin it with"),
+            (r"/^https:\/\/a\.example$/", RegexScheme, "begin it with"),
+            (r"(?i)https://a\.example", RegexScheme, "begin it with"),
+            (r"https://app.example\.com", BareDot, r"write `\.`"),
+            (r"https://[a-z.]+.example\.com", BareDot, r"write `\.`"),
+            (r"https://app\.example.com", BareDot, r"write `\.`"),
+            (r"https://.*", TooWide, "the domain that is yours"),
+            (r"https://.+\.com", TooWide, "the domain that is yours"),
+            (r"https://[^/]+", TooWide, "the domain that is yours"),
+            (r"https://[a-z]+\.com", TooWide, "the domain that is yours"),
+            (r"https://[a-z0-9-]{15,}\.com", TooWide, "the domain"),
+            (r"https://[a-z.]+:8443", TooWide, "the domain"),
+            (r"https://\d+\.\d+\.\d+\.\d+", TooWide, "the domain"),
+            (r"https://app\.example\.com.*", TooWide, "the domain"),
+            (r"https://app\.example\.com.+", TooWide, "the domain"),
+        ] {
+            let error = parse_regex(regex).unwrap_err();
+            assert_eq!(*error.problem(), expected, "{regex}");
+            assert!(!expected.to_string().is_empty());
+            assert!(error.remedy().contains(remedy), "{regex}: {error}");
+        }
+        for regex in [
+            &long,
+            large,
+            &deep,
+            r"https://a\.example)|(?:https://b\.example",
+            r"https://a\.example)|(?:[^x]*",
+            r"https://(?x)a#",
+            r"https://a\.example\",
+            r"https://[a",
+        ] {
+            let error = parse_regex(regex).unwrap_err();
+            assert!(matches!(error.problem(), Regex(_)), "{regex}: {error}");
+            assert!(error.remedy().contains("name each origin"));
+        }
+        let exactly = format!("https://{}", "a".repeat(MAX_REGEX - 8));
+        for regex in [
+            &exactly,
+            r"https://.*\.example\.com",
+            r"https://.{3}\.example\.com",
+            r"https://x?.?\.example\.com",
+            r"https://[.a]\.example\.com",
+            r"https://a\.example\.com",
+            r"^https:\/\/[\w-]+\.app\.example\.com$",
+            r"https?://localhost:\d+",
+            r"http://127\.0\.0\.1:\d+",
+            r"http://\[::1\]:\d+",
+            r"https?://(localhost|127\.0\.0\.1)(:\d+)?",
+        ] {
+            assert!(parse_regex(regex).is_ok(), "{regex}");
+        }
+    }
+}

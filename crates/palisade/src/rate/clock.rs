@@ -2,10 +2,21 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use http::request::Parts;
+
+use crate::exchange::Exchange;
+
 /// Tells the time. Injected, so that tests turn the hands themselves.
 pub trait Clock: Send + Sync + 'static {
     /// Nanoseconds since a fixed moment; never goes back.
     fn now(&self) -> u64;
+
+    /// The moment in which the request's head had been read: what [`now`](Self::now) said then,
+    /// or says now.
+    fn of(&self, head: &Parts) -> u64 {
+        let _ = head;
+        self.now()
+    }
 
     /// Seconds since 1970, for the legacy `X-RateLimit-Reset`.
     fn unix(&self) -> u64 {
@@ -31,7 +42,20 @@ impl Default for Monotonic {
 
 impl Clock for Monotonic {
     fn now(&self) -> u64 {
+        self.since(Instant::now())
+    }
+
+    /// The exchange knows the moment: that saves reading the system's clock again.
+    fn of(&self, head: &Parts) -> u64 {
+        let exchange = head.extensions.get::<Exchange>();
+        exchange.map_or_else(|| self.now(), |exchange| self.since(exchange.started()))
+    }
+}
+
+impl Monotonic {
+    fn since(&self, moment: Instant) -> u64 {
         // 584 years fit.
-        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        let nanos = moment.saturating_duration_since(self.start).as_nanos();
+        u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 }

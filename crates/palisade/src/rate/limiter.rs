@@ -77,7 +77,11 @@ impl<C: Clock> Limiter<C> {
 
     /// Judges a request by `key` now and, where it is allowed, charges it.
     pub fn take<K: Hash + ?Sized>(&self, key: &K) -> Decision {
-        let now = self.clock.now();
+        self.take_at(key, self.clock.now())
+    }
+
+    /// As [`take`](Self::take), at a `now` of this limiter's [clock](Self::clock).
+    pub fn take_at<K: Hash + ?Sized>(&self, key: &K, now: u64) -> Decision {
         self.at(key, |set, key| {
             let slot = match set.iter().position(|slot| slot.key == key) {
                 Some(at) => &mut set[at],
@@ -116,7 +120,9 @@ impl<C: Clock> Limiter<C> {
         SHARDS * WAYS * sets
     }
 
-    pub(super) const fn clock(&self) -> &C {
+    /// The clock it goes by.
+    #[must_use]
+    pub const fn clock(&self) -> &C {
         &self.clock
     }
 

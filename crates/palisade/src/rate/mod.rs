@@ -69,7 +69,7 @@ impl<K: RateKey, C: Clock> Guard for RateGuard<K, C> {
         let Some(key) = self.key.of(head) else {
             return Ok(Admit::pass());
         };
-        let decision = self.limiter.take(&key);
+        let decision = self.limiter.take_at(&key, self.limiter.clock().of(head));
         let unix = || self.limiter.clock().unix();
         if decision.allowed {
             return Ok(self.fields.admit(&decision, unix));

@@ -23,11 +23,15 @@ use super::units;
 
 use policy::Said as SaidPolicy;
 
+/// No list has more, servers included: all of them are walked on the way of a request.
+const MOST_ENTRIES: usize = 1000;
+
 /// What is meant by `file`.
 pub(super) fn resolve(
     file: &File,
     path: Option<&Path>,
     dev: bool,
+    seen: Seen,
     version: Option<(String, Source)>,
     places: &Places,
     problems: &mut Problems,
@@ -42,8 +46,15 @@ pub(super) fn resolve(
     if dev {
         rules::develop(&mut settings);
     }
-    rules::check(&settings, file, places, problems);
+    rules::check(&settings, seen, places, problems);
     settings
+}
+
+/// What was said at all, rightly or not: nothing is missing that is only wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) server: bool,
+    pub(super) tls: bool,
 }
 
 /// Reads said values into resolved ones; what is wrong is reported under the current section.
@@ -300,6 +311,16 @@ impl Resolver<'_> {
         mut read: impl FnMut(&T) -> Result<U, Fault>,
     ) {
         let Some(said) = said else { return };
+        if said.value.len() > MOST_ENTRIES {
+            self.report(
+                ProblemCode::BadValue,
+                name,
+                said.at,
+                "it has more than 1,000 entries",
+                "shorten the list",
+            );
+            return;
+        }
         let mut values: Vec<Value<U>> = Vec::new();
         for entry in &said.value {
             match read(&entry.value) {

@@ -6,7 +6,8 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::super::document;
 use super::super::file::{self, File, NumberOrText, OrFalse};
-use super::super::names::{Fault, OriginPattern, OriginRegex};
+use super::super::names::Fault;
+use super::super::origins::{OriginPattern, OriginRegex};
 use super::super::problem::ProblemCode;
 use super::super::settings::{
     Audit, Body, Cors, Headers, Hsts, List, MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Mode, Policy,
@@ -126,11 +127,11 @@ impl Resolver<'_> {
             let added = said
                 .allow_headers
                 .as_ref()
-                .or(above.and_then(|cors| cors.allow_headers.as_ref()));
+                .or_else(|| above.and_then(|cors| cors.allow_headers.as_ref()));
             let replace = said
                 .replace_headers
                 .as_ref()
-                .or(above.and_then(|cors| cors.replace_headers.as_ref()));
+                .or_else(|| above.and_then(|cors| cors.replace_headers.as_ref()));
             let replace = replace.is_some_and(|replace| replace.value);
             let base: &[&'static str] = if replace { &[] } else { &MCP_REQUEST_HEADERS };
             self.headers_beside(&mut cors.allow_headers, base, added, "allow_headers");

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use super::super::defaults::DEV_MAX_AGE;
 use super::super::document::Places;
-use super::super::file::File;
 use super::super::names::loopback;
 use super::super::problem::{Place, Problem, ProblemCode, Problems};
 use super::super::settings::{Cors, Identity, Mode, Policy, Server, Settings, Source, Value};
+use super::Seen;
 
 /// `--dev`: on top of everything else.
 pub(super) fn develop(settings: &mut Settings) {
@@ -21,7 +21,7 @@ pub(super) fn develop(settings: &mut Settings) {
 }
 
 /// Reports everything that only shows when the values stand beside each other.
-pub(super) fn check(settings: &Settings, file: &File, places: &Places, problems: &mut Problems) {
+pub(super) fn check(settings: &Settings, seen: Seen, places: &Places, problems: &mut Problems) {
     let mut rules = Rules {
         settings,
         places,
@@ -32,11 +32,11 @@ pub(super) fn check(settings: &Settings, file: &File, places: &Places, problems:
         .iter()
         .filter(|listener| !loopback(listener.ip()))
     {
-        rules.exposed(listener, file.tls.is_some());
+        rules.exposed(listener, seen.tls);
     }
     rules.listeners();
     rules.policies();
-    rules.servers(!file.server.is_empty());
+    rules.servers(seen.server);
     rules.public_url();
     rules.tls();
 }
@@ -84,19 +84,33 @@ impl Rules<'_> {
                 "listen on 127.0.0.1, or add `no_authentication = true` under `[i_accept]`",
             );
         }
-        if self.settings.hosts.is_empty() && self.settings.host_mode.value != Mode::Off {
-            let problem = Problem::error(
-                ProblemCode::Missing,
-                "hosts",
-                format!("no public host is named, so every request to {address} is refused"),
-            )
-            .remedy("add `hosts = [\"mcp.example.com\"]` with the names that clients use");
-            let problem = match self.settings.host_mode.value {
-                Mode::Report => problem.warning(),
-                Mode::Enforce | Mode::Off => problem,
+        let host_mode = &self.settings.host_mode;
+        if host_mode.value == Mode::Off {
+            self.risk(
+                "host.mode",
+                &host_mode.source,
+                format!(
+                    "no `Host` is checked on {address}, so web pages may reach it by DNS rebinding"
+                ),
+                "take the mode out, or write \"report\" while you learn the names",
+            );
+        } else if self.settings.hosts.is_empty() && !self.problems.concern("hosts") {
+            let remedy = "add `hosts = [\"mcp.example.com\"]` with the names that clients use";
+            let problem = if host_mode.value == Mode::Report {
+                let cause =
+                    format!("no public host is named, so every request to {address} is reported");
+                Problem::error(ProblemCode::Missing, "hosts", cause).warning()
+            } else {
+                let cause = format!(
+                    "no public host is named, so every request to {address} would be refused"
+                );
+                Problem::error(ProblemCode::Missing, "hosts", cause)
             };
-            self.problems
-                .push(problem.at(self.places.place_of(&listener.source)));
+            self.problems.push(
+                problem
+                    .remedy(remedy)
+                    .at(self.places.place_of(&listener.source)),
+            );
         }
         if self.settings.dev.value {
             self.error(
@@ -111,7 +125,7 @@ impl Rules<'_> {
 
     fn listeners(&mut self) {
         let settings = self.settings;
-        if settings.listen.is_empty() {
+        if settings.listen.is_empty() && !self.problems.concern("listen") {
             self.error(
                 ProblemCode::BadValue,
                 "listen",
@@ -164,49 +178,75 @@ impl Rules<'_> {
                     "make `body` smaller or `inflight_bytes` larger",
                 );
             }
+            let inherited = &settings.defaults.cors;
             for origin in policy
                 .cors
                 .origins
                 .iter()
                 .filter(|origin| origin.is_plaintext_remote())
             {
-                let key = own_key(
-                    prefix,
-                    "cors.origins",
-                    &policy.cors.origins.source,
-                    &settings.defaults.cors.origins.source,
-                );
-                let problem = Problem::error(
-                    ProblemCode::Risk,
-                    key,
+                self.risk(
+                    &own_key(
+                        prefix,
+                        "cors.origins",
+                        &policy.cors.origins.source,
+                        &inherited.origins.source,
+                    ),
+                    &origin.source,
                     format!(
                         "{} is plain HTTP: whoever sits on the way can speak in its name",
                         origin.text
                     ),
+                    "serve that site by HTTPS and write `https://`",
                 );
-                let problem = problem
-                    .warning()
-                    .remedy("serve that site by HTTPS and write `https://`");
-                self.problems
-                    .push(problem.at(self.places.place_of(&origin.source)));
+            }
+            for regex in policy
+                .cors
+                .origin_regexes
+                .iter()
+                .filter(|regex| !regex.pins_domain)
+            {
+                let source = &policy.cors.origin_regexes.source;
+                self.risk(
+                    &own_key(prefix, "cors.origin_regexes", source, &inherited.origin_regexes.source),
+                    &regex.source,
+                    "it does not end in one domain, letter by letter, so that others may match".to_owned(),
+                    r"write each domain as an entry of its own, such as `https://[a-z0-9-]+\.example\.com`",
+                );
             }
         }
     }
 
+    /// Row C-5: credentials only for origins that were named.
     fn credentials(&mut self, cors: &Cors, prefix: &str) {
-        if cors.credentials.value && cors.origins.is_empty() && cors.origin_regexes.is_empty() {
-            let key = own_key(
-                prefix,
-                "cors.credentials",
-                &cors.credentials.source,
-                &self.settings.defaults.cors.credentials.source,
-            );
+        if !cors.credentials.value {
+            return;
+        }
+        let inherited = &self.settings.defaults.cors.credentials.source;
+        let key = own_key(
+            prefix,
+            "cors.credentials",
+            &cors.credentials.source,
+            inherited,
+        );
+        let is_misspelt =
+            self.problems.concern("cors.origins") || self.problems.concern("cors.origin_regexes");
+        if cors.origins.is_empty() && cors.origin_regexes.is_empty() && !is_misspelt {
             self.error(
                 ProblemCode::Contradiction,
                 &key,
                 &cors.credentials.source,
                 "credentials are for named origins, and none is named".to_owned(),
                 "add `origins = [\"https://app.example.com\"]` beside it, or take `credentials` out",
+            );
+        }
+        if let Some(regex) = cors.origin_regexes.iter().find(|regex| !regex.pins_domain) {
+            self.error(
+                ProblemCode::Contradiction,
+                &key,
+                &cors.credentials.source,
+                format!("credentials are for named origins, and /{}/ may match others", regex.text),
+                r"end the expression in one domain, such as `\.example\.com`, or take `credentials` out",
             );
         }
     }
@@ -251,7 +291,12 @@ impl Rules<'_> {
                         "{} is another machine, and plain HTTP would be readable on the way",
                         url.authority()
                     ),
-                    "write `https://`, or add `plaintext_upstream = true` to this server",
+                    match url.source {
+                        Source::Flag(_) => {
+                            "write `https://`, or set PALISADE_SERVER__MCP__PLAINTEXT_UPSTREAM=true"
+                        }
+                        _ => "write `https://`, or add `plaintext_upstream = true` to this server",
+                    },
                 );
             }
         }
@@ -330,6 +375,12 @@ impl Rules<'_> {
         );
         self.problems
             .push(problem.warning().at(self.places.place_of(source)));
+    }
+
+    fn risk(&mut self, key: &str, source: &Source, cause: String, remedy: &str) {
+        let problem = Problem::error(ProblemCode::Risk, key, cause).warning();
+        self.problems
+            .push(problem.remedy(remedy).at(self.places.place_of(source)));
     }
 
     fn error(

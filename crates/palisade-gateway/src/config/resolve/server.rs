@@ -11,7 +11,7 @@ use super::super::names::{Fault, HostEntry, HttpUrl, route_path};
 use super::super::problem::{Problem, ProblemCode};
 use super::super::settings::{Policy, Server, Tool, Value};
 use super::policy::Said as SaidPolicy;
-use super::{Resolver, above_nought, rate};
+use super::{MOST_ENTRIES, Resolver, above_nought, rate};
 
 impl Resolver<'_> {
     /// Every server that has a name and an upstream that can be read.
@@ -21,11 +21,21 @@ impl Resolver<'_> {
         base: &Policy,
         file: &File,
     ) -> Vec<Server> {
+        if said.len() > MOST_ENTRIES {
+            self.report(
+                ProblemCode::BadValue,
+                "server",
+                said[MOST_ENTRIES].at,
+                "there are more than 1,000 servers",
+                "spread them over several instances of Palisade",
+            );
+            return Vec::new();
+        }
         let mut servers = Vec::new();
         for (index, server) in said.iter().enumerate() {
             let shown = match &server.value.name {
-                Some(name) => name.value.clone(),
-                None => format!("#{}", index + 1),
+                Some(name) if !name.value.is_empty() => name.value.clone(),
+                _ => format!("#{}", index + 1),
             };
             servers.extend(self.server(server, &shown, base, file));
         }

@@ -1,0 +1,199 @@
+//! The table at start (row U-4): what is reachable where, what guards it, and why.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use super::settings::{Identity, List, Mode, Policy, Settings, Sink, Source, TlsProfile, Value};
+
+/// One line of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// What the line is about.
+    pub what: String,
+    /// What holds.
+    pub value: String,
+    /// Where that came from.
+    pub why: String,
+}
+
+impl Settings {
+    /// The table. `bound` are the addresses that the listeners got, in the order of `listen`; while
+    /// nothing is bound, what was asked for stands in their place.
+    #[must_use]
+    pub fn overview(&self, bound: &[SocketAddr]) -> Vec<Overview> {
+        let mut lines = Vec::new();
+        let mut add = |what: &str, value: String, why: String| {
+            lines.push(Overview {
+                what: what.to_owned(),
+                value,
+                why,
+            });
+        };
+        let scheme = if self.is_tls() { "https" } else { "http" };
+        for (index, listener) in self.listen.iter().enumerate() {
+            let address = bound.get(index).copied().unwrap_or(listener.value);
+            add(
+                "listen",
+                format!("{scheme}://{address}"),
+                listener.source.to_string(),
+            );
+            let hosts: Vec<_> = self
+                .hosts_on(address)
+                .iter()
+                .map(|host| host.to_string())
+                .collect();
+            let why = match (self.hosts.is_empty(), hosts.is_empty()) {
+                (true, true) => "nobody named one".to_owned(),
+                (true, false) => "default on loopback".to_owned(),
+                (false, _) => came_from(&self.hosts),
+            };
+            add("hosts", or_none(&hosts), why);
+        }
+        let (tls, why) = self.tls_line();
+        add("tls", tls, why);
+        let accepted = &self.accept.no_authentication;
+        let why = if accepted.value {
+            format!("accepted, {}", accepted.source)
+        } else {
+            "this version has none; loopback only".to_owned()
+        };
+        add("authentication", "none".to_owned(), why);
+        add(
+            "host guard",
+            self.host_mode.name().to_owned(),
+            self.host_mode.source.to_string(),
+        );
+        for server in &self.servers {
+            let host = server
+                .host
+                .as_ref()
+                .map_or_else(String::new, |host| host.to_string());
+            let route = format!("{host}{} -> {}", server.path.value, server.upstream.value);
+            add(
+                &format!("server {}", server.name.value),
+                route,
+                server.upstream.source.to_string(),
+            );
+            for (what, mode) in modes(&server.policy) {
+                add(
+                    &format!("  {what}"),
+                    mode.name().to_owned(),
+                    mode.source.to_string(),
+                );
+            }
+            let cors = &server.policy.cors;
+            let mut origins: Vec<_> = cors
+                .origins
+                .iter()
+                .map(|origin| origin.text.clone())
+                .collect();
+            origins.extend(
+                cors.origin_regexes
+                    .iter()
+                    .map(|regex| format!("/{}/", regex.text)),
+            );
+            if cors.loopback_origins.value {
+                origins.push("every loopback origin".to_owned());
+            }
+            let why = match (origins.is_empty(), cors.loopback_origins.value) {
+                (true, _) => "its own alone".to_owned(),
+                (false, true) => cors.loopback_origins.source.to_string(),
+                (false, false) if cors.origins.is_empty() => came_from(&cors.origin_regexes),
+                (false, false) => came_from(&cors.origins),
+            };
+            add("  origins", or_none(&origins), why);
+            let audit = &server.policy.audit;
+            let sinks: Vec<_> = audit
+                .sinks
+                .iter()
+                .map(|sink| match &sink.value {
+                    Sink::File(path) => path.display().to_string(),
+                    Sink::Stdout => "stdout".to_owned(),
+                })
+                .collect();
+            let value = format!("{}, fails {}", sinks.join(", "), audit.fail.name());
+            add("  audit", value, came_from(&audit.sinks));
+        }
+        lines
+    }
+
+    fn tls_line(&self) -> (String, String) {
+        let Some(tls) = &self.tls else {
+            return if self.accept.plaintext.value {
+                (
+                    "off".to_owned(),
+                    format!("accepted, {}", self.accept.plaintext.source),
+                )
+            } else {
+                ("off".to_owned(), "default on loopback".to_owned())
+            };
+        };
+        let versions = match tls.profile.value {
+            TlsProfile::Intermediate => "1.2 and 1.3",
+            TlsProfile::Modern => "1.3",
+        };
+        match &tls.identity {
+            Identity::Files { certificate, .. } => (
+                format!("{versions}, {}", certificate.display()),
+                certificate.source.to_string(),
+            ),
+            Identity::Local(local) => (
+                format!("{versions}, Palisade's own authority"),
+                local.source.to_string(),
+            ),
+        }
+    }
+}
+
+impl Overview {
+    /// The lines as text, in aligned columns.
+    #[must_use]
+    pub fn table(lines: &[Self]) -> String {
+        let width = |column: fn(&Self) -> &str, most: usize| {
+            lines
+                .iter()
+                .map(|line| column(line).chars().count().min(most))
+                .max()
+                .unwrap_or(0)
+        };
+        let (what, value) = (width(|line| &line.what, 24), width(|line| &line.value, 60));
+        let mut out = String::new();
+        for line in lines {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                out,
+                "{:<what$}  {:<value$}  ({})",
+                line.what, line.value, line.why
+            );
+        }
+        out
+    }
+}
+
+/// The layers of a server that have a mode.
+fn modes(policy: &Policy) -> [(&'static str, &Value<Mode>); 5] {
+    [
+        ("origin guard", &policy.origin_mode),
+        ("cors", &policy.cors.mode),
+        ("security headers", &policy.headers.mode),
+        ("rates", &policy.rate.mode),
+        ("body limit", &policy.body.mode),
+    ]
+}
+
+fn or_none(list: &[String]) -> String {
+    if list.is_empty() {
+        "none".to_owned()
+    } else {
+        list.join(", ")
+    }
+}
+
+/// A list that nobody said but that got entries from elsewhere came from there.
+fn came_from<T>(list: &List<T>) -> String {
+    let first = list.value.first().map(|first| &first.source);
+    match (&list.source, first) {
+        (Source::Default, Some(first)) => first.to_string(),
+        (source, _) => source.to_string(),
+    }
+}

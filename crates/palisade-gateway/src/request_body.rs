@@ -1,0 +1,105 @@
+//! The request's body, kept until its answer is over.
+//!
+//! A layer that refuses drops the body unread. In HTTP/2 that would reset the stream with CANCEL
+//! before the refusal is sent, and the client would never see it; RFC 9113 section 8.1 wants the
+//! answer first and NO_ERROR after it. So the unread rest goes to the answer's body and is
+//! dropped with that.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+
+/// A request body as the stack gets it.
+#[derive(Debug)]
+pub struct RequestBody {
+    incoming: Option<Incoming>,
+    unread: Option<Arc<Unread>>,
+}
+
+/// Where the rest of a body waits for the end of its answer.
+#[derive(Debug, Default)]
+pub(crate) struct Unread(Mutex<Option<Incoming>>);
+
+impl RequestBody {
+    /// The request with its body so kept, and the place for the rest of it.
+    pub(crate) fn of(request: Request<Incoming>) -> (Request<Self>, Option<Arc<Unread>>) {
+        let waits = request.version() == Version::HTTP_2 && !request.body().is_end_stream();
+        let unread = waits.then(Arc::<Unread>::default);
+        let body = |incoming| Self {
+            incoming: Some(incoming),
+            unread: unread.clone(),
+        };
+        (request.map(body), unread)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let (Some(incoming), Some(unread)) = (self.incoming.take(), self.unread.take())
+            && !incoming.is_end_stream()
+        {
+            *unread.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(incoming);
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.incoming {
+            Some(incoming) => Pin::new(incoming).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming
+            .as_ref()
+            .map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+pin_project! {
+    /// An answer's body, and with it what was not read of the request's.
+    #[derive(Debug)]
+    pub struct AnswerBody<B> {
+        #[pin]
+        pub(crate) body: B,
+        pub(crate) unread: Option<Arc<Unread>>,
+    }
+}
+
+impl<B: Body> Body for AnswerBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,6 @@
+//! The layers as a user of the library stacks them, in memory.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod policy;
+mod wire;

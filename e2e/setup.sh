@@ -1,0 +1,59 @@
+#!/bin/sh
+# Makes everything the end-to-end tests drive: npm packages (with Node 22) in e2e/node_modules, the Python environments
+# in TARGET/e2e/venv and venv-fastmcp, the rmcp server and client in TARGET/debug.
+#
+#   e2e/setup.sh            TARGET is $CARGO_TARGET_DIR, or target/ beside e2e/
+#
+# Needs npm, python3 with venv, cargo and openssl, and the package registries only for what is new. A part whose
+# lockfile is as it was is left alone; cargo decides for itself. Several calls at once wait for one another.
+set -eu
+
+e2e=$(cd "$(dirname "$0")" && pwd)
+target=${CARGO_TARGET_DIR:-$(dirname "$e2e")/target}
+mkdir -p "$target/e2e"
+target=$(cd "$target" && pwd)
+
+if [ "${PALISADE_E2E_LOCKED:-}" != "$target" ]; then
+    PALISADE_E2E_LOCKED=$target exec flock "$target/e2e/setup.lock" "$0" "$@"
+fi
+
+say() { echo "e2e/setup: $*" >&2; }
+
+for tool in npm python3 cargo openssl; do
+    command -v "$tool" >/dev/null || {
+        say "$tool is missing; on Debian: apt install npm python3-venv openssl, and rustup for cargo"
+        exit 1
+    }
+done
+
+# fresh STAMP FILE...: whether the stamp was made of these files, this directory and this machine's tools.
+fingerprint() { { echo "$e2e $(uname -m) $(python3 --version)"; cat "$@"; } | sha256sum | cut -d ' ' -f 1; }
+fresh() { [ -f "$1" ] && stamp=$1 && shift && [ "$(cat "$stamp")" = "$(fingerprint "$@")" ]; }
+
+npm_files="$e2e/package.json $e2e/package-lock.json $e2e/.npmrc"
+# shellcheck disable=SC2086  # the paths of this list are to be split
+if ! fresh "$e2e/node_modules/.palisade-stamp" $npm_files; then
+    say "installing the npm packages"
+    # --engine-strict=false: the packages want Node 22, which is one of them; the machine's own need not be.
+    npm ci --prefix "$e2e" --engine-strict=false --loglevel=error >&2
+    fingerprint $npm_files >"$e2e/node_modules/.palisade-stamp"
+fi
+
+python_environment() {
+    environment=$target/e2e/$1 pins=$e2e/$2
+    fresh "$environment/.palisade-stamp" "$pins" && return
+    say "installing $2 into $1"
+    rm -rf "$environment"
+    python3 -m venv "$environment" || { say "python3 -m venv failed; on Debian: apt install python3-venv"; exit 1; }
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --requirement "$pins" >&2
+    "$environment/bin/python" -m pip check --quiet --disable-pip-version-check >&2
+    fingerprint "$pins" >"$environment/.palisade-stamp"
+}
+python_environment venv requirements.txt
+python_environment venv-fastmcp requirements-fastmcp.txt
+
+CARGO_TARGET_DIR=$target cargo build --quiet --locked --manifest-path "$e2e/upstreams/rmcp/Cargo.toml"
+
+for node in "$e2e"/node_modules/node-linux-*/bin/node; do
+    [ -x "$node" ] || { say "no Node 22 for $(uname -m): only x86_64 and aarch64 Linux have one in package.json"; exit 1; }
+done
