@@ -1,1 +1,4 @@
-//! End-to-end tests: the real binary, real peers.
+//! End-to-end tests: the real binary, real peers. One module for each letter of the
+//! requirements; `e2e/src` holds the harness.
+
+mod harness;
