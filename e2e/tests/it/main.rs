@@ -1,4 +1,5 @@
 //! End-to-end tests: the real binary, real peers. One module for each letter of the
 //! requirements; `e2e/src` holds the harness.
 
+mod docs;
 mod harness;
