@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -109,9 +109,12 @@ fn every_key_is_documented_with_its_default() {
     keys_of(&schema, "", &mut keys);
     let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
     let mut documented = BTreeMap::new();
+    let mut keys_follow = false;
     for line in page.lines() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        if let ["", key, default, _, ..] = cells.as_slice()
+        keys_follow = line.starts_with('|') && (keys_follow || cells[1] == "key");
+        if keys_follow
+            && let ["", key, default, _, ..] = cells.as_slice()
             && let Some(key) = code(key)
         {
             documented.insert(key.to_owned(), (*default).to_owned());
@@ -158,7 +161,7 @@ fn reasons_named_exist_and_all_are_explained() {
                 continue;
             }
             assert!(
-                reasons.contains(name) || keys.contains_key(name) || FILES.contains(&name),
+                reasons.contains(name) || keys.contains_key(name) || FILES.contains(&rest),
                 "{}: `{name}` is neither a reason nor a key",
                 page.display()
             );
@@ -178,7 +181,11 @@ fn reasons_named_exist_and_all_are_explained() {
 fn links_lead_somewhere() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             if link.contains("://") {
                 continue;
             }
@@ -200,8 +207,8 @@ fn links_lead_somewhere() {
 /// Stands for the server of blocks that name none.
 const UPSTREAM: &str = "http://127.0.0.1:3000/mcp";
 
-/// Files that are named as a reason would be.
-const FILES: [&str; 3] = ["host.rs", "audit.ndjson", "origin.rs"];
+/// What a file's name ends in, which looks like a reason otherwise.
+const FILES: [&str; 4] = ["md", "ndjson", "rs", "toml"];
 
 /// One fenced block of a page.
 struct Block {
@@ -245,7 +252,9 @@ impl Place {
                 command.env_remove(name);
             }
         }
-        command.env("NO_COLOR", "1").output().unwrap()
+        // No terminal, so that help is as wide everywhere.
+        command.env("NO_COLOR", "1").env_remove("COLUMNS");
+        command.stdin(Stdio::null()).output().unwrap()
     }
 }
 
@@ -254,10 +263,8 @@ fn root() -> PathBuf {
 }
 
 fn binary() -> PathBuf {
-    std::env::var_os("PALISADE_BIN").map_or_else(
-        || root().join("target/debug/palisade"),
-        PathBuf::from,
-    )
+    std::env::var_os("PALISADE_BIN")
+        .map_or_else(|| root().join("target/debug/palisade"), PathBuf::from)
 }
 
 fn pages() -> Vec<PathBuf> {
@@ -333,16 +340,10 @@ fn alike(expected: &str, said: &str) -> bool {
             _ => false,
         }
     }
-    let lines = |text: &'_ str| -> Vec<String> {
-        let lines = text.trim_end().lines().map(|line| line.trim_end().to_owned());
-        lines.collect()
-    };
-    let (expected, said) = (lines(expected), lines(said));
-    let borrowed = |lines: &'_ [String]| lines.iter().map(String::len).sum::<usize>();
-    let _ = borrowed;
-    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-    let said: Vec<&str> = said.iter().map(String::as_str).collect();
-    from(&expected, &said)
+    fn lines(text: &str) -> Vec<&str> {
+        text.trim_end().lines().map(str::trim_end).collect()
+    }
+    from(&lines(expected), &lines(said))
 }
 
 /// Every key that takes a value, by its dotted name, with its default. Sections that a server
@@ -353,7 +354,9 @@ fn keys_of(schema: &Value, prefix: &str, keys: &mut BTreeMap<String, Option<Valu
     };
     for (name, inner) in properties {
         let key = format!("{prefix}{name}");
-        let repeated = ["origin", "headers", "cors", "rate", "limits", "audit", "mode"];
+        let repeated = [
+            "origin", "headers", "cors", "rate", "limits", "audit", "mode",
+        ];
         if prefix == "server." && repeated.contains(&name.as_str()) {
             continue;
         }
