@@ -176,6 +176,36 @@ fn reasons_named_exist_and_all_are_explained() {
     assert_eq!(explained, reasons, "headings of docs/troubleshooting.md");
 }
 
+/// A `rust` block is a piece of an example, which the build compiles.
+// REQ: U-4
+#[test]
+fn code_shown_is_compiled() {
+    let trimmed = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.trim().to_owned());
+        lines.filter(|line| !line.is_empty()).collect()
+    };
+    let examples: Vec<Vec<String>> = files(&root().join("crates/palisade/examples"), "rs")
+        .iter()
+        .map(|file| trimmed(&fs::read_to_string(file).unwrap()))
+        .collect();
+    let mut found = 0;
+    for page in pages() {
+        for block in blocks(&page) {
+            if block.language != "rust" {
+                continue;
+            }
+            let shown = trimmed(&block.text);
+            let compiled = examples
+                .iter()
+                .any(|lines| lines.windows(shown.len()).any(|piece| piece == shown));
+            let place = format!("{}:{}", page.display(), block.line);
+            assert!(compiled, "{place}: in no example of the library");
+            found += 1;
+        }
+    }
+    assert!(found > 0);
+}
+
 /// Links from page to page lead to files and headings that are there.
 #[test]
 fn links_lead_somewhere() {
