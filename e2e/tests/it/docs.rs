@@ -7,10 +7,13 @@
 //! examples, a certificate with its key, and the block before it as `palisade.toml`; a line `…`
 //! in it stands for any number of lines.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -176,6 +179,50 @@ fn reasons_named_exist_and_all_are_explained() {
     assert_eq!(explained, reasons, "headings of docs/troubleshooting.md");
 }
 
+// REQ: U-1, U-4
+#[test]
+fn the_demo_prints_what_the_readme_shows() {
+    let place = Place::new();
+    let mut command = place.command(&["demo", "--listen", ANY_PORT, "--listen-tls", ANY_PORT]);
+    command.env("XDG_DATA_HOME", place.0.path());
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut demo = Ended(command.spawn().unwrap());
+    let mut said = String::new();
+    for line in BufReader::new(demo.0.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        said += &format!("{line}\n");
+        // Nothing of interest follows.
+        if line.starts_with("Ctrl-C") {
+            break;
+        }
+    }
+    let readme = blocks(&root().join("README.md"));
+    let shown = readme
+        .iter()
+        .find(|block| block.text.starts_with("listen "))
+        .unwrap();
+    let (shown, said) = (without_ports(&shown.text), without_ports(&said));
+    assert!(alike(&shown, &said), "{said}\nis not\n{shown}");
+}
+
+#[test]
+fn json_shown_is_json() {
+    let mut found = 0;
+    for page in pages() {
+        for block in blocks(&page) {
+            if block.language != "json" {
+                continue;
+            }
+            for line in block.text.lines() {
+                let value: Result<Value, _> = serde_json::from_str(line);
+                assert!(value.is_ok(), "{}: {line}", page.display());
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 0);
+}
+
 /// A `rust` block is a piece of an example, which the build compiles.
 // REQ: U-4
 #[test]
@@ -237,6 +284,8 @@ fn links_lead_somewhere() {
 /// Stands for the server of blocks that name none.
 const UPSTREAM: &str = "http://127.0.0.1:3000/mcp";
 
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// What a file's name ends in, which looks like a reason otherwise.
 const FILES: [&str; 4] = ["md", "ndjson", "rs", "toml"];
 
@@ -270,8 +319,13 @@ impl Place {
         fs::write(self.0.path().join(name), text).unwrap();
     }
 
-    /// Runs the binary here, without this process's settings.
+    /// Runs the binary here to its end.
     fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The binary here, without this process's settings.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.args(arguments).current_dir(self.0.path());
         for (name, _) in std::env::vars_os() {
@@ -284,7 +338,18 @@ impl Place {
         }
         // No terminal, so that help is as wide everywhere.
         command.env("NO_COLOR", "1").env_remove("COLUMNS");
-        command.stdin(Stdio::null()).output().unwrap()
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+/// A program that ends when this is dropped.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -410,6 +475,24 @@ fn keys_of(schema: &Value, prefix: &str, keys: &mut BTreeMap<String, Option<Valu
 /// What stands between the first two backticks of a cell.
 fn code(cell: &str) -> Option<&str> {
     cell.split('`').nth(1)
+}
+
+/// `text` with one port for all and columns one space apart.
+fn without_ports(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let words: Vec<String> = line
+            .split_whitespace()
+            .map(|word| match word.rsplit_once(':') {
+                Some((before, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    format!("{before}:PORT")
+                }
+                _ => word.to_owned(),
+            })
+            .collect();
+        out += &format!("{}\n", words.join(" "));
+    }
+    out
 }
 
 fn without_spaces(text: &str) -> String {
