@@ -1,6 +1,6 @@
 //! The real binary in a process of its own.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,7 @@ impl Palisade {
             tls: Tls::Files(authority::NAMES.map(str::to_owned).into()),
             environment: Vec::new(),
             arguments: Vec::new(),
+            stdout: None,
         }
     }
 
@@ -264,6 +265,7 @@ pub struct Builder {
     tls: Tls,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
+    stdout: Option<PathBuf>,
 }
 
 impl Builder {
@@ -313,6 +315,12 @@ impl Builder {
         self
     }
 
+    /// Standard output goes into this file, such as `/dev/full`.
+    pub fn stdout(mut self, file: impl Into<PathBuf>) -> Self {
+        self.stdout = Some(file.into());
+        self
+    }
+
     /// Adds command line arguments behind `serve --config FILE`.
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments
@@ -330,7 +338,7 @@ impl Builder {
         let mut child = self.command(directory.path()).spawn().unwrap();
         let stderr = Lines::follow(child.stderr.take().unwrap());
         // Read, so that the process is never held up by a full pipe.
-        Lines::follow(child.stdout.take().unwrap());
+        let _ = child.stdout.take().map(Lines::follow);
         let found = |all: &str| is_whole(all).then(|| listeners(all));
         let Some(listeners) = stderr.wait(found) else {
             let _ = child.kill();
@@ -357,7 +365,7 @@ impl Builder {
         let directory = tempfile::tempdir().unwrap();
         let mut child = self.command(directory.path()).spawn().unwrap();
         let stderr = Lines::follow(child.stderr.take().unwrap());
-        let stdout = Lines::follow(child.stdout.take().unwrap());
+        let stdout = child.stdout.take().map(Lines::follow);
         let Some(code) = ended(&mut child, PATIENCE) else {
             let _ = child.kill();
             let _ = child.wait();
@@ -365,7 +373,7 @@ impl Builder {
         };
         Ended {
             code,
-            stdout: stdout.all(),
+            stdout: stdout.map(|lines| lines.all()).unwrap_or_default(),
             stderr: stderr.all(),
         }
     }
@@ -386,7 +394,10 @@ impl Builder {
             .env("XDG_DATA_HOME", directory.join("data"))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(match &self.stdout {
+                Some(file) => File::options().append(true).open(file).unwrap().into(),
+                None => Stdio::piped(),
+            })
             .stderr(Stdio::piped());
         command
     }

@@ -74,3 +74,37 @@ pub(crate) fn granted(answer: &Answer, origin: &str, row: &str) {
     assert_eq!(allowed, Some(origin), "{row}: {answer:?}");
     assert!(answer.lists("vary", "origin"), "{row}: {answer:?}");
 }
+
+/// The headers of row S-1 for answers that are not HTML.
+pub(crate) const SECURITY: [(&str, &str); 11] = [
+    ("x-frame-options", "DENY"),
+    ("x-content-type-options", "nosniff"),
+    (
+        "permissions-policy",
+        "camera=(), microphone=(), geolocation=(), payment=()",
+    ),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("origin-agent-cluster", "?1"),
+    ("x-permitted-cross-domain-policies", "none"),
+    ("x-dns-prefetch-control", "off"),
+    ("cache-control", "no-store"),
+    ("referrer-policy", "no-referrer"),
+    (
+        "content-security-policy",
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+];
+
+pub(crate) const HSTS: &str = "max-age=63072000; includeSubDomains";
+
+/// Every header of [`SECURITY`], each once, and no fingerprint.
+#[track_caller]
+pub(crate) fn secured(answer: &Answer, row: &str) {
+    for (name, value) in SECURITY {
+        assert_eq!(answer.all(name), [value], "{row}: {name}");
+    }
+    for name in ["server", "x-powered-by", "via"] {
+        assert_eq!(answer.all(name), [""; 0], "{row}: {name}");
+    }
+}
