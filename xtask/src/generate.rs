@@ -38,6 +38,13 @@ fn all() -> anyhow::Result<Vec<(String, String)>> {
     ])
 }
 
+/// The JSON schema of the configuration file, for editors.
+fn schema() -> anyhow::Result<String> {
+    let mut text = serde_json::to_string_pretty(&palisade_gateway::config::schema())?;
+    text.push('\n');
+    Ok(text)
+}
+
 /// Every refusal: what `palisade explain` and log readers look up.
 fn reasons() -> String {
     let mut out = String::from(

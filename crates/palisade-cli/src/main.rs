@@ -5,7 +5,6 @@ mod config;
 mod demo;
 mod serve;
 mod signals;
-mod start_table;
 
 use std::process::ExitCode;
 
@@ -38,7 +37,7 @@ const USAGE: u8 = 2;
 /// Words go to standard error; `PALISADE_LOG` says how many (`info` by default).
 fn log_to_stderr() {
     #[expect(clippy::disallowed_methods, reason = "before there are settings")]
-    let filter = std::env::var("PALISADE_LOG").unwrap_or_else(|_| "info".to_owned());
+    let filter = std::env::var("PALISADE_LOG").unwrap_or_else(|_| "info,rmcp=warn".to_owned());
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info")))
         .with_writer(anstream::stderr)

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use palisade_gateway::certs::local_ca;
-use palisade_gateway::config::{self, Problems, Settings};
+use palisade_gateway::config::{self, Overview, Problems, Settings};
 use palisade_gateway::serve::{Ended, Gateway};
 
 use crate::arguments::{Format, Serve, SettingsArguments};
-use crate::{USAGE, signals, start_table};
+use crate::{USAGE, signals};
 
 pub(crate) fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
     let Some(settings) = settings(serve.url.as_ref(), &serve.settings) else {
@@ -17,7 +17,7 @@ pub(crate) fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
     };
     let stop = signals::stop()?;
     let gateway = Gateway::prepare(&settings, data_directory())?;
-    anstream::eprint!("{}", start_table::render(&settings, &gateway));
+    say_where(&settings, &gateway);
     Ok(exit_code(gateway.run(stop)))
 }
 
@@ -58,6 +58,12 @@ pub(crate) fn data_directory() -> Option<PathBuf> {
         variable("HOME").as_deref(),
     )
     .ok()
+}
+
+/// What is in force, and why.
+pub(crate) fn say_where(settings: &Settings, gateway: &Gateway) {
+    let bound: Vec<_> = gateway.addresses().collect();
+    anstream::eprint!("{}", Overview::table(&settings.overview(&bound)));
 }
 
 pub(crate) fn exit_code(ended: Ended) -> ExitCode {

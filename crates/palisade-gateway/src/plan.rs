@@ -14,7 +14,7 @@ use palisade::cors::CorsPolicy;
 use palisade::headers::{HeaderPolicy, Hsts, Variant};
 use palisade::host::{HostGuard, HostSet};
 use palisade::inspect::Inspection;
-use palisade::mcp::era::Era;
+use palisade::mcp::shown::Shown;
 use palisade::origin::OriginGuard;
 use palisade::origins::OriginSet;
 use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard, Style};
@@ -69,7 +69,7 @@ struct ServerPlan {
     host: Option<HostSet>,
     path: String,
     fail: Fail,
-    era: Era,
+    shown: Shown,
     headers: Arc<HeaderPolicy>,
     cors: Arc<CorsPolicy>,
     preflights: Arc<palisade::Moded<RateGuard<Preflights>>>,
@@ -239,7 +239,7 @@ impl Plan {
                     Inner {
                         recorder: recorder.clone(),
                         fail: server.fail,
-                        era: server.era.clone(),
+                        shown: server.shown.clone(),
                         headers: Arc::clone(&server.headers),
                         cors: Arc::clone(&server.cors),
                         origin: Arc::clone(origin),
@@ -337,7 +337,7 @@ fn open_logs(settings: &Settings) -> Result<Vec<Log>, StartError> {
 
 fn listener_plan(settings: &Settings, address: SocketAddr) -> Result<ListenerPlan, StartError> {
     let hosts = settings.hosts_on(address);
-    let hosts = HostSet::parse(hosts.iter().map(|entry| shown(&entry.value)))
+    let hosts = HostSet::parse(hosts.iter().map(|entry| entry_text(&entry.value)))
         .map_err(|error| setting("hosts", error))?;
     let mut own = OriginSet::new();
     for origin in settings.own_origins_on(address) {
@@ -362,7 +362,7 @@ fn listener_plan(settings: &Settings, address: SocketAddr) -> Result<ListenerPla
     })
 }
 
-fn shown(entry: &crate::config::HostEntry) -> String {
+fn entry_text(entry: &crate::config::HostEntry) -> String {
     match entry.port {
         Some(port) => format!("{}:{port}", entry.host),
         None => entry.host.clone(),
@@ -457,11 +457,11 @@ fn server_plan(
     public: Option<&str>,
 ) -> Result<ServerPlan, StartError> {
     let policy = &server.policy;
-    let era = Era::default();
+    let shown = Shown::default();
     let key = |name: &str| format!("server.{}.{name}", server.name.value);
     let host = match &server.host {
         Some(host) => {
-            let host = HostSet::parse([shown(&host.value)]);
+            let host = HostSet::parse([entry_text(&host.value)]);
             Some(host.map_err(|error| setting(&key("host"), error))?)
         }
         None => None,
@@ -499,7 +499,7 @@ fn server_plan(
             FailSetting::Closed => Fail::Closed,
             FailSetting::Open => Fail::Open,
         },
-        era: era.clone(),
+        shown: shown.clone(),
         headers: Arc::new(header_policy(&policy.headers)?),
         cors: Arc::new(cors_policy(policy)?),
         peer: Arc::new(
@@ -518,7 +518,7 @@ fn server_plan(
             .with_mode(rates),
         ),
         body: Arc::new(DeclaredBody::new(body).with_mode(mode(policy.body.mode.value))),
-        inspect: Arc::new(inspection(server, settings, inflight, &era)),
+        inspect: Arc::new(inspection(server, settings, inflight, &shown)),
         limits: Arc::new(call_limits(server)),
         upstream: UpstreamPlan {
             target,
@@ -533,7 +533,7 @@ fn inspection(
     server: &Server,
     settings: &Settings,
     inflight: &Inflight,
-    era: &Era,
+    shown: &Shown,
 ) -> Inspection<TokioTimer> {
     let body = &server.policy.body;
     Inspection {
@@ -550,7 +550,7 @@ fn inspection(
             ..Default::default()
         },
         params: Default::default(),
-        era: era.clone(),
+        shown: shown.clone(),
         timer: TokioTimer,
     }
 }
@@ -571,7 +571,7 @@ fn call_limits(server: &Server) -> CallLimits {
     let slots = |most: Option<NonZeroU32>| most.map(|most| Slots::new(most.get()));
     CallLimits {
         server: CallLimit {
-            timeout: Some(server.timeout.value),
+            timeout: server.timeout.value,
             concurrency: slots(server.concurrency.value),
         },
         tools: server

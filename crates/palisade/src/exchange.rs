@@ -106,8 +106,8 @@ pub struct Facts {
     pub request_bytes: u64,
     /// The session that the request names, as its fingerprint.
     pub session: Option<palisade_audit::Fingerprint>,
-    /// The upstream's own version, where it has told one.
-    pub server_version: Option<Arc<str>>,
+    /// What the server has shown of itself.
+    pub shown: Option<crate::mcp::shown::Shown>,
 }
 
 /// One JSON-RPC message of the request, as the body says it.

@@ -21,9 +21,9 @@ use tower_service::Service;
 use crate::answer::Answer;
 use crate::body::{Inflight, collect};
 use crate::exchange::{Call, Exchange, Text};
-use crate::mcp::era::Era;
 use crate::mcp::headers::{Agreement, ParamHeaders, ParamLimits, agreement, params_within};
 use crate::mcp::message::{self, FaultKind, Kind, Message, Payload};
+use crate::mcp::shown::Shown;
 use crate::mcp::{Fault, Limits};
 use crate::rejection::{Reason, Rejection, is_json};
 
@@ -51,8 +51,8 @@ pub struct Inspection<T> {
     pub message: Limits,
     /// The bounds of `Mcp-Param-*` headers.
     pub params: ParamLimits,
-    /// What the server has shown of its era.
-    pub era: Era,
+    /// What the server has shown of its shown.
+    pub shown: Shown,
     /// For the deadline.
     pub timer: T,
 }
@@ -204,7 +204,7 @@ impl<T: Timer> Inspection<T> {
     fn agree(&self, head: &Parts, message: &Message<'_>) -> Result<(), Rejection> {
         match agreement(&head.headers, message) {
             Agreement::Agrees | Agreement::NotApplicable => Ok(()),
-            _ if !self.era.is_modern() => Ok(()),
+            _ if !self.shown.is_modern() => Ok(()),
             disagreement => {
                 let id = message
                     .raw_id

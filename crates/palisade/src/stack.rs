@@ -16,7 +16,7 @@ use crate::headers::{
 };
 use crate::host::HostGuard;
 use crate::inspect::{InspectLayer, InspectService, Inspection};
-use crate::mcp::era::Era;
+use crate::mcp::shown::Shown;
 use crate::origin::OriginGuard;
 use crate::rate::{Peer, Preflights, RateGuard};
 use crate::request_id::{RequestIdLayer, RequestIds};
@@ -43,8 +43,8 @@ pub struct Inner<T> {
     pub recorder: Recorder,
     /// What happens to calls while nothing can be recorded.
     pub fail: Fail,
-    /// What the server has shown of its era.
-    pub era: Era,
+    /// What the server has shown of its shown.
+    pub shown: Shown,
     /// The server's own security headers.
     pub headers: Arc<HeaderPolicy>,
     /// Which pages of other origins may call.
@@ -79,7 +79,7 @@ pub fn outer<S>(parts: Outer, route: Route<S>) -> OuterStack<S> {
 /// The layers of one server, round its upstream.
 pub fn inner<S, T>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
     // 16 Observer: sees what the server answers; refuses what could not be recorded.
-    let observer = ObserverLayer::new(parts.recorder, parts.fail, parts.era);
+    let observer = ObserverLayer::new(parts.recorder, parts.fail, parts.shown);
     let stack = observer.layer(upstream);
     // 14 Inspect: collects the body once it is wanted, reads the message once.
     let stack = InspectLayer::new(parts.inspect).layer(stack);

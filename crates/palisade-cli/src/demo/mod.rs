@@ -15,8 +15,8 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 
 use crate::arguments::Demo;
-use crate::serve::{data_directory, exit_code};
-use crate::{USAGE, signals, start_table};
+use crate::serve::{data_directory, exit_code, say_where};
+use crate::{USAGE, signals};
 use server::DemoServer;
 
 /// What two gateways of one process share: the demo is served over TLS and in the clear.
@@ -38,7 +38,7 @@ pub(crate) fn run(demo: &Demo) -> anyhow::Result<ExitCode> {
         }
         let gateway = Gateway::prepare(&settings, Some(data.clone()))?;
         if tls {
-            anstream::eprint!("{}", start_table::render(&settings, &gateway));
+            say_where(&settings, &gateway);
         }
         gateways.push(gateway);
     }
@@ -126,7 +126,6 @@ Try it; each command is followed by what to expect.
   mcp                                      200 and 5; the call stands on this terminal as an audit record
   mcp -H 'host: evil.example'              403 host.not_allowed: DNS rebinding ends here
   mcp -H 'origin: https://evil.example'    403 origin.not_allowed: no page of another site may call
-  mcp -H 'content-type: text/plain'        415 message.media_type: nor by a form
   mcp -d '{{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}}'
                                            400 message.malformed: one message, one reading
   npx @modelcontextprotocol/inspector --cli http://localhost:{plain}/mcp --transport http --method tools/list

@@ -14,8 +14,6 @@ use super::units::RateLimit;
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
 /// `[drain] deadline`.
 pub(super) const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
-/// `[[server]] timeout`.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// `[cors] max_age` with `--dev`.
 pub(super) const DEV_MAX_AGE: Duration = Duration::from_secs(60);
 

@@ -321,7 +321,6 @@ pub(super) struct Server {
     #[schemars(extend("default" = "rewrite"))]
     pub(super) upstream_host: Option<Said<UpstreamHost>>,
     /// The time of one call, from its arrival to its result.
-    #[schemars(extend("default" = "5m"))]
     pub(super) timeout: Option<Text>,
     /// Calls at once. Default: as many as the connections allow.
     #[schemars(range(min = 1, max = 1_000_000))]

@@ -388,8 +388,9 @@ pub struct Server {
     pub kind: Value<Kind>,
     /// `upstream_host`. Default `rewrite`.
     pub upstream_host: Value<UpstreamHost>,
-    /// `timeout`: of one call, from its arrival to its result. Default 5 minutes.
-    pub timeout: Value<Duration>,
+    /// `timeout`: of one call, from its arrival to its result. `None`, the default: no limit, since
+    /// tools may take long; whoever fears that sets one.
+    pub timeout: Value<Option<Duration>>,
     /// `concurrency`: calls at once; `None`: as many as the connections allow.
     pub concurrency: Value<Option<NonZeroU32>>,
     /// `[server.tool."name"]`: by tool name.

@@ -270,7 +270,7 @@ impl Rows {
             json!(host.name())
         });
         self.add(&key("timeout"), &server.timeout, |timeout| {
-            json!(show_duration(*timeout))
+            timeout.map_or_else(|| json!("none"), |timeout| json!(show_duration(timeout)))
         });
         self.add(&key("concurrency"), &server.concurrency, |count| {
             count.map_or_else(|| json!("as many as connect"), |n| json!(n))

@@ -18,9 +18,9 @@ use tower_service::Service;
 use super::recorder::{Fail, Recorder};
 use crate::answer::Answer;
 use crate::exchange::{Call, CallOutcome, Exchange, Facts};
-use crate::mcp::era::Era;
 use crate::mcp::outcome::{Outcome, Outcomes, Scanner, Verdict};
 use crate::mcp::revision::Revision;
+use crate::mcp::shown::Shown;
 use crate::mcp::sse::Peeker;
 use crate::rejection::{Reason, Rejection, is_json};
 
@@ -32,16 +32,16 @@ static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 pub struct ObserverLayer {
     recorder: Recorder,
     fail: Fail,
-    era: Era,
+    shown: Shown,
 }
 
 impl ObserverLayer {
-    /// Watches for `recorder`; `era` learns what the server shows of itself.
-    pub const fn new(recorder: Recorder, fail: Fail, era: Era) -> Self {
+    /// Watches for `recorder`; `shown` learns what the server shows of itself.
+    pub const fn new(recorder: Recorder, fail: Fail, shown: Shown) -> Self {
         Self {
             recorder,
             fail,
-            era,
+            shown,
         }
     }
 }
@@ -80,6 +80,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         let exchange = Exchange::of(&mut head);
+        exchange.facts().shown = Some(self.layer.shown.clone());
         exchange.facts().session = head.headers.get(&SESSION).map(fingerprint);
         if self.layer.fail == Fail::Closed && !self.layer.recorder.healthy() {
             let answer = self.unavailable(&head, &exchange);
@@ -90,7 +91,7 @@ where
         ObserverFuture::Asked {
             future: self.inner.call(Request::from_parts(head, body)),
             exchange,
-            era: self.layer.era.clone(),
+            shown: self.layer.shown.clone(),
         }
     }
 }
@@ -117,7 +118,7 @@ pin_project! {
     #[allow(missing_docs, reason = "pin_project fields of the two variants")]
     pub enum ObserverFuture<F> {
         /// The server is at work.
-        Asked { #[pin] future: F, exchange: Exchange, era: Era },
+        Asked { #[pin] future: F, exchange: Exchange, shown: Shown },
         /// The call could not have been recorded.
         Refused { answer: Option<Response<Bytes>> },
     }
@@ -134,7 +135,7 @@ where
             ObserverFutureProjection::Asked {
                 future,
                 exchange,
-                era,
+                shown,
             } => {
                 let Ok(answer) = ready!(future.poll(cx));
                 let reading = reading(&answer, exchange);
@@ -145,7 +146,7 @@ where
                     Box::new(Watch {
                         reading,
                         exchange: exchange.clone(),
-                        era: era.clone(),
+                        shown: shown.clone(),
                     })
                 });
                 Poll::Ready(Ok(
@@ -227,7 +228,7 @@ impl<R: Body<Data = Bytes>> Body for ObservedBody<R> {
 struct Watch {
     reading: Reading,
     exchange: Exchange,
-    era: Era,
+    shown: Shown,
 }
 
 #[derive(Debug)]
@@ -241,8 +242,8 @@ impl Watch {
         match &mut self.reading {
             Reading::Json(scanner) => scanner.push(data),
             Reading::Events(peeker) => {
-                let (exchange, era) = (&self.exchange, &self.era);
-                peeker.push(data, |event| note(exchange, era, &event.outcomes));
+                let (exchange, shown) = (&self.exchange, &self.shown);
+                peeker.push(data, |event| note(exchange, shown, &event.outcomes));
             }
         }
     }
@@ -252,22 +253,22 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Reading::Json(scanner) = &mut self.reading {
             let outcomes = std::mem::take(scanner).finish();
-            note(&self.exchange, &self.era, &outcomes);
+            note(&self.exchange, &self.shown, &outcomes);
         }
     }
 }
 
-fn note(exchange: &Exchange, era: &Era, outcomes: &Outcomes) {
+fn note(exchange: &Exchange, shown: &Shown, outcomes: &Outcomes) {
     if outcomes.messages.is_empty() {
         return;
     }
     let mut facts = exchange.facts();
     for outcome in &outcomes.messages {
-        note_one(&mut facts, era, outcome);
+        note_one(&mut facts, shown, outcome);
     }
 }
 
-fn note_one(facts: &mut Facts, era: &Era, outcome: &Outcome) {
+fn note_one(facts: &mut Facts, shown: &Shown, outcome: &Outcome) {
     let came_of_it = match outcome.verdict() {
         Verdict::NotAResponse => return,
         Verdict::Success => CallOutcome::Ok,
@@ -280,7 +281,7 @@ fn note_one(facts: &mut Facts, era: &Era, outcome: &Outcome) {
         .as_ref()
         .and_then(|server| server.version.as_deref())
     {
-        facts.server_version = Some(version.into());
+        shown.saw_version(version);
     }
     let fits = |call: &&mut Call| call.outcome.is_none() && call.key == outcome.id;
     // An error about a request that the server could not read has no id; it is about the only one.
@@ -301,7 +302,7 @@ fn note_one(facts: &mut Facts, era: &Era, outcome: &Outcome) {
             .iter()
             .any(|name| Revision::parse(name).is_modern())
     {
-        era.saw_modern();
+        shown.saw_modern();
     }
     call.outcome = Some(came_of_it);
 }

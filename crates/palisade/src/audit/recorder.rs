@@ -9,6 +9,7 @@ use palisade_audit::{Actor, Bytes, Handle, Outcome, Phase, Record};
 
 use super::witness::{Account, End};
 use crate::exchange::{Call, CallOutcome, Facts};
+use crate::mcp::shown::Shown;
 use crate::rejection::{Fault, Reason, Rejection};
 
 /// What happens to calls while the log cannot be written.
@@ -102,11 +103,8 @@ impl Recorder {
         };
         record.server = facts.server.as_deref();
         record.gateway_version = Some(self.shared.gateway_version);
-        record.server_version = self
-            .shared
-            .server_version
-            .as_deref()
-            .or(facts.server_version.as_deref());
+        let version = facts.shown.as_ref().and_then(Shown::version);
+        record.server_version = self.shared.server_version.as_deref().or(version.as_deref());
         record.session = facts.session;
         record.status = account.status.map(|status| status.as_u16());
         record.reason = account

@@ -25,12 +25,12 @@
 //! # Ok::<(), palisade::mcp::Fault>(())
 //! ```
 
-pub mod era;
 pub mod headers;
 pub mod json;
 pub mod message;
 pub mod outcome;
 pub mod revision;
+pub mod shown;
 pub mod sse;
 
 pub use message::{

@@ -54,8 +54,8 @@ impl Clock for Monotonic {
 
 impl Monotonic {
     fn since(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.start);
         // 584 years fit.
-        let nanos = moment.saturating_duration_since(self.start).as_nanos();
-        u64::try_from(nanos).unwrap_or(u64::MAX)
+        since.as_secs().wrapping_mul(1_000_000_000) + u64::from(since.subsec_nanos())
     }
 }

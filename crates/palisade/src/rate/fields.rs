@@ -30,7 +30,7 @@ const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-r
 const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Longest policy name, in bytes.
-const MAX_NAME: usize = 64;
+const MAX_NAME: usize = 32;
 
 /// What is the same on every answer, written once.
 #[derive(Clone, Debug)]
@@ -188,7 +188,7 @@ mod tests {
             ("peer", "\"peer\""),
             ("a\"b\\c", "\"a\\\"b\\\\c\""),
             ("é\n", "\"___\""),
-            (&"\"".repeat(100), &format!("\"{}\"", "\\\"".repeat(64))),
+            (&"\"".repeat(100), &format!("\"{}\"", "\\\"".repeat(32))),
         ] {
             let fields = Fields::new(name, &quota, &[]);
             let value = fields.left(u32::MAX, u64::MAX);

@@ -41,7 +41,7 @@ pub struct RateGuard<K, C = Monotonic> {
 
 impl<K: RateKey, C: Clock> RateGuard<K, C> {
     /// The guard of `limiter`, whose policy is called `name` on answers and whose setting is
-    /// `rate.NAME` in remedies. The name is cut at 64 bytes.
+    /// `rate.NAME` in remedies. The name is cut at 32 bytes.
     pub fn new(name: &str, key: K, limiter: Arc<Limiter<C>>) -> Self {
         Self {
             key,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use super::super::defaults;
 use super::super::document;
 use super::super::environment::environment_name;
 use super::super::file::{self, File};
@@ -101,9 +100,9 @@ impl Resolver<'_> {
         self.copy(&mut kind, said.kind.as_ref());
         let mut upstream_host = Value::default();
         self.copy(&mut upstream_host, said.upstream_host.as_ref());
-        let mut timeout = Value::from(defaults::CALL_TIMEOUT);
+        let mut timeout = Value::from(None);
         self.value(&mut timeout, said.timeout.as_ref(), "timeout", |text| {
-            above_nought(text)
+            above_nought(text).map(Some)
         });
         let mut concurrency = Value::from(None);
         self.value(
