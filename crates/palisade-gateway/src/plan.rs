@@ -53,6 +53,8 @@ pub struct Plan {
     servers: Vec<ServerPlan>,
     sanity: Arc<Sanity>,
     headers: Arc<HeaderPolicy>,
+    /// Where no server is: the policy that servers start from.
+    cors: Arc<CorsPolicy>,
     redirect: Arc<Redirect>,
     server_version: Option<String>,
 }
@@ -179,6 +181,7 @@ impl Plan {
                     .max_bytes(to_usize(limits.header_bytes.value)),
             ),
             headers: Arc::new(header_policy(&settings.defaults.headers)?),
+            cors: Arc::new(common_cors_policy(&settings.defaults)?),
             redirect: Arc::new(redirect(settings, addresses)),
             server_version: settings
                 .server_version
@@ -260,6 +263,7 @@ impl Plan {
             headers: Arc::clone(&self.headers),
             sanity: Arc::clone(&self.sanity),
             host: Arc::clone(&listener.host),
+            cors: Arc::clone(&self.cors),
         };
         stack::outer(outer, Route::new(entries))
     }
@@ -417,6 +421,18 @@ fn cors_policy(policy: &Policy) -> Result<CorsPolicy, StartError> {
                 .map(|name| name.value.as_str().to_owned()),
         )
         .private_network(private)
+        .build()
+        .map_err(|error| setting("cors", error))
+}
+
+/// What servers start from. Without origins the rest, such as credentials, is for those servers
+/// that name their own.
+fn common_cors_policy(defaults: &Policy) -> Result<CorsPolicy, StartError> {
+    if !origin_set(defaults)?.is_empty() {
+        return cors_policy(defaults);
+    }
+    CorsPolicy::builder(OriginSet::new())
+        .mode(mode(defaults.cors.mode.value))
         .build()
         .map_err(|error| setting("cors", error))
 }

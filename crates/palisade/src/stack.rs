@@ -34,6 +34,8 @@ pub struct Outer {
     pub sanity: Arc<Sanity>,
     /// The hosts that requests may name.
     pub host: Arc<Moded<HostGuard>>,
+    /// Which pages may read that there is no server on a path.
+    pub cors: Arc<CorsPolicy>,
 }
 
 /// What the layers of one server are made of.
@@ -63,8 +65,10 @@ pub struct Inner<T> {
 
 /// The layers outside the route, round it.
 pub fn outer<S>(parts: Outer, route: Route<S>) -> OuterStack<S> {
-    // 6  Route: host and path choose the server; everything inside follows its plan.
-    let stack = route;
+    // 6  Route: host and path choose the server; everything inside follows its plan. Where there
+    //    is no server there is no Cors of one (7), yet a page is to read that too.
+    let cors = parts.cors;
+    let stack = route.with_refusals(move |request, answer| cors.apply(request, answer));
     // 4, 5  Sanity, then Host: what no reader may misread, then who may be asked for at all. Both
     //       before the route, which reads host and path.
     let stack = GuardLayer::new((parts.sanity, parts.host)).layer(stack);
