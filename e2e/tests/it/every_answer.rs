@@ -422,6 +422,25 @@ async fn mismatch(
     vec![("method", answer)]
 }
 
+/// Where no server is, a preflight is granted nothing.
+// REQ: C-3
+#[tokio::test]
+async fn preflights_to_nowhere() {
+    let upstream = Upstream::new();
+    let palisade = Palisade::builder()
+        .server(&upstream)
+        .config(&format!("cors.origins = [\"{APP}\"]"))
+        .start();
+    for protocol in BOTH {
+        let ask = Ask::preflight(APP, "POST").target("/other");
+        let answer = palisade.client().ask(protocol, &ask).await;
+        assert_eq!(answer.reason().as_deref(), Some("route.not_found"));
+        ungranted(&answer, "preflight");
+        secured(&answer, "preflight");
+        assert!(answer.lists("vary", "origin"));
+    }
+}
+
 /// Preflights, and answers that are no refusals, are ours too.
 // REQ: S-1, C-3
 #[tokio::test]
