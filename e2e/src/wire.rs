@@ -2,6 +2,7 @@
 //! always to an address of this machine, whatever name they ask for.
 
 mod answer;
+pub mod frames;
 mod http1;
 mod http2;
 

@@ -1,5 +1,6 @@
 //! H: the Host header, over the wire.
 
+use e2e::wire::frames::{self, Verdict};
 use e2e::wire::{Ask, BOTH, Http1, Protocol, case};
 use e2e::{Palisade, Shared, Upstream};
 
@@ -407,6 +408,89 @@ async fn authority_against_host() {
                 pair.passed(&answer, &row);
             }
             Some((status, reason)) => pair.refused(&answer, status, reason, &row),
+        }
+    }
+}
+
+type Frames<'a> = &'a [(&'a str, &'a str)];
+
+/// Fields of HTTP/2 in this order behind `:method: GET`, and the status of the answer; 0 where
+/// the stream or the connection ends without one.
+const FRAMES: [(Frames<'_>, u16); 34] = {
+    const OK: (&str, &str) = (":authority", "mcp.example.com");
+    const HTTPS: (&str, &str) = (":scheme", "https");
+    const PATH: (&str, &str) = (":path", "/mcp");
+    [
+        (&[HTTPS, OK, PATH], 200),
+        (&[PATH, OK, HTTPS], 200),
+        // What the client says of the scheme is not believed.
+        (&[(":scheme", "http"), OK, PATH], 200),
+        (&[HTTPS, PATH, ("host", "mcp.example.com")], 200),
+        // Doubled, misplaced, unknown.
+        (&[HTTPS, OK, OK, PATH], 0),
+        (&[HTTPS, OK, (":authority", "evil.example"), PATH], 0),
+        (&[HTTPS, (":authority", "evil.example"), OK, PATH], 0),
+        (&[HTTPS, PATH, PATH, OK], 0),
+        (&[HTTPS, HTTPS, PATH, OK], 0),
+        (&[HTTPS, PATH, ("x-own", "y"), OK], 0),
+        (&[HTTPS, PATH, OK, (":host", "evil.example")], 0),
+        (&[HTTPS, PATH, OK, (":protocol", "websocket")], 0),
+        (&[HTTPS, PATH, OK, (":status", "200")], 0),
+        (&[HTTPS, PATH, OK, ("Host", "mcp.example.com")], 0),
+        (&[HTTPS, PATH, OK, ("X-Own", "y")], 0),
+        (&[HTTPS, PATH, OK, ("x own", "y")], 0),
+        (&[HTTPS, PATH, OK, ("", "y")], 0),
+        (&[HTTPS, OK], 0),
+        (&[OK, PATH], 0),
+        (&[HTTPS, OK, (":path", "")], 0),
+        (&[HTTPS, OK, (":path", "mcp")], 0),
+        // No field splits another, and none belongs to another protocol.
+        (&[HTTPS, PATH, OK, ("x-own", "y\r\nhost: evil.example")], 0),
+        (&[HTTPS, PATH, OK, ("x-own", "y\nhost: evil.example")], 0),
+        (&[HTTPS, PATH, OK, ("x-own", "y\0")], 0),
+        (&[HTTPS, PATH, OK, ("x-own\r\nhost", "evil.example")], 0),
+        (&[HTTPS, PATH, OK, ("connection", "close")], 0),
+        (&[HTTPS, PATH, OK, ("transfer-encoding", "chunked")], 0),
+        (&[HTTPS, PATH, OK, ("upgrade", "h2c")], 0),
+        (&[HTTPS, PATH, OK, ("te", "gzip")], 0),
+        // No host.
+        (
+            &[HTTPS, PATH, (":authority", "mcp.example.com evil.example")],
+            0,
+        ),
+        (&[HTTPS, PATH, (":authority", "mcp.example.com/evil")], 0),
+        (&[HTTPS, PATH, (":authority", "mcp.example.com\0")], 0),
+        (&[HTTPS, PATH, (":authority", "bücher.example")], 0),
+        (&[HTTPS, PATH, (":authority", "[::1")], 0),
+    ]
+};
+
+/// Heads of HTTP/2 that no library sends.
+// REQ: H-1, R-3
+#[tokio::test]
+async fn heads_by_literal_frames() {
+    let pair = PAIR.get();
+    for (fields, status) in FRAMES {
+        let case = case();
+        let mut all: Vec<(&[u8], &[u8])> = vec![(b":method", b"GET")];
+        all.extend(
+            fields
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes())),
+        );
+        all.push((b"x-case", case.as_bytes()));
+        let stream = pair.client().connect("h2").await.unwrap();
+        let verdict = frames::request(stream, &all, None).await;
+        let answered = match verdict {
+            Verdict::Answered(status) => status.unwrap_or(1),
+            Verdict::Ended(_) | Verdict::Reset(_) => 0,
+        };
+        assert_eq!(answered, status, "{fields:?}: {verdict:?}");
+        let arrived = pair.upstream.of_case(&case);
+        assert_eq!(arrived.len(), usize::from(status == 200), "{fields:?}");
+        for request in arrived {
+            assert_eq!(request.header("x-forwarded-proto"), Some("https"));
+            assert_eq!(request.header("x-forwarded-host"), Some("mcp.example.com"));
         }
     }
 }
