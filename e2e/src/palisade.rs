@@ -485,7 +485,7 @@ fn listeners(stderr: &str) -> Vec<Listener> {
         let address = rest.split('/').next().unwrap().parse().unwrap();
         let tls = scheme == "https";
         let listener = Listener { address, tls };
-        // One line for each server.
+        // Once, however many servers stand behind it.
         if !listeners.contains(&listener) {
             listeners.push(listener);
         }
@@ -493,7 +493,7 @@ fn listeners(stderr: &str) -> Vec<Listener> {
     listeners
 }
 
-/// Whether the start table is complete: `audit` is its last fact but for the warnings.
+/// Whether the start table is complete as far as the listeners: `audit` stands below them.
 fn is_whole(stderr: &str) -> bool {
     let mut lines = stderr.split_inclusive('\n');
     lines.any(|line| line.ends_with('\n') && line.split_whitespace().next() == Some("audit"))

@@ -593,3 +593,56 @@ async fn hosts_choose_servers() {
         assert_eq!(answer.status, 404);
     }
 }
+
+/// A listener that others can reach knows its public names alone.
+// REQ: H-0, H-1, H-3, G-11
+#[tokio::test]
+async fn public_listener() {
+    if !e2e::namespace::entered("host::public_listener") {
+        return;
+    }
+    let upstream = Upstream::new();
+    let config = "listen = \"0.0.0.0:0\"\nhosts = [\"mcp.example.com\"]";
+    let builder = Palisade::builder().server(&upstream).config(config);
+    let ended = builder.clone().fail();
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended.stderr.contains("no_authentication"),
+        "{}",
+        ended.stderr
+    );
+
+    let accepted = builder.config("i_accept.no_authentication = true");
+    let palisade = accepted.start();
+    let warned = "warning[config.risk]: `i_accept.no_authentication`";
+    assert!(palisade.stderr().contains(warned), "{}", palisade.stderr());
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], palisade.port()));
+    let client = e2e::wire::Client::new(address, &palisade.root());
+    let pair = Pair { upstream, palisade };
+    for protocol in BOTH {
+        for (host, allowed) in [
+            ("mcp.example.com", true),
+            ("localhost", false),
+            ("127.0.0.1", false),
+            ("[::1]", false),
+            ("0.0.0.0", false),
+            ("evil.example", false),
+        ] {
+            let answer = client.ask(protocol, &Ask::call().host(host)).await;
+            if allowed {
+                pair.passed(&answer, host);
+            } else {
+                pair.refused(&answer, 403, "host.not_allowed", host);
+            }
+        }
+        for origin in [
+            "https://localhost",
+            "https://127.0.0.1",
+            "http://localhost:3000",
+        ] {
+            let ask = Ask::call().host("mcp.example.com").origin(origin);
+            let answer = client.ask(protocol, &ask).await;
+            pair.refused(&answer, 403, "origin.not_allowed", origin);
+        }
+    }
+}
