@@ -114,7 +114,7 @@ where
         let asked = parts.headers.get(http::header::HOST).cloned();
         let id = exchange.id();
         let client = Client {
-            address: exchange.connection().peer_ip(),
+            address: exchange.connection().peer_text(),
             tls: exchange.connection().tls,
             host: asked.as_ref(),
             request_id: id.as_str(),
