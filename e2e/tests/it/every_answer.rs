@@ -2,12 +2,14 @@
 //! origin, the CORS headers; only what Sanity and Host refuse lies outside CORS.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::time::Duration;
 
+use e2e::palisade::binary;
 use e2e::wire::{Answer, Ask, BOTH, Client, Protocol};
 use e2e::{Palisade, Reply, Upstream};
 use palisade::Reason;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::judge::{HSTS, granted, secured, ungranted};
 
@@ -176,6 +178,54 @@ impl Gateways {
             _upstream: upstream,
         }
     }
+}
+
+impl Gateways {
+    /// The operator is only ever told of keys that the configuration has.
+    fn remedies(&self) {
+        let schema = Command::new(binary())
+            .args(["config", "schema"])
+            .output()
+            .unwrap();
+        let schema: Json = serde_json::from_slice(&schema.stdout).unwrap();
+        let mut told = BTreeSet::new();
+        for gateway in [&self.main, &self.crowded, &self.rated, &self.small] {
+            for record in gateway.audit() {
+                let error = record["error"].as_str().unwrap_or_default();
+                told.extend(keys(&schema, error));
+            }
+        }
+        for key in &told {
+            let mut at = &schema;
+            for part in key.split('.') {
+                at = &at["properties"][part];
+            }
+            assert!(at.is_object(), "{key} is no key; told were {told:?}");
+        }
+        for key in [
+            "cors.methods",
+            "cors.origins",
+            "limits.body",
+            "limits.header_count",
+            "limits.inflight_bytes",
+            "limits.timeouts.body",
+            "rate.peer",
+        ] {
+            assert!(told.contains(key), "{key}: told were {told:?}");
+        }
+    }
+}
+
+/// The words of a text that look like a key in a section.
+fn keys(schema: &Json, text: &str) -> Vec<String> {
+    let is_key = |word: &&str| {
+        let section = word.split_once('.').map(|(section, _)| section);
+        section.is_some_and(|section| schema["properties"][section]["properties"].is_object())
+    };
+    let words = text
+        .split_whitespace()
+        .map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
+    words.filter(is_key).map(str::to_owned).collect()
 }
 
 /// Answers that give this reason, each by another way to it.
