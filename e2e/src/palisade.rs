@@ -1,6 +1,6 @@
 //! The real binary in a process of its own.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ pub struct Palisade {
     directory: TempDir,
     listeners: Vec<Listener>,
     stderr: Arc<Lines>,
+    stdout: Arc<Lines>,
     tls: Tls,
 }
 
@@ -55,7 +56,8 @@ impl Palisade {
             tls: Tls::Files(authority::NAMES.map(str::to_owned).into()),
             environment: Vec::new(),
             arguments: Vec::new(),
-            stdout: None,
+            subcommand: &["serve"],
+            wrapper: Vec::new(),
         }
     }
 
@@ -122,6 +124,12 @@ impl Palisade {
     #[must_use]
     pub fn stderr(&self) -> String {
         self.stderr.text()
+    }
+
+    /// What it has written to standard output.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
     }
 
     /// Waits until standard error holds `text`.
@@ -265,7 +273,8 @@ pub struct Builder {
     tls: Tls,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
-    stdout: Option<PathBuf>,
+    subcommand: &'static [&'static str],
+    wrapper: Vec<String>,
 }
 
 impl Builder {
@@ -315,16 +324,16 @@ impl Builder {
         self
     }
 
-    /// Standard output goes into this file, such as `/dev/full`.
-    pub fn stdout(mut self, file: impl Into<PathBuf>) -> Self {
-        self.stdout = Some(file.into());
-        self
-    }
-
     /// Adds command line arguments behind `serve --config FILE`.
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// Runs it by a shell script, which must end with `exec "$@"` and redirections.
+    pub fn shell(mut self, script: &str) -> Self {
+        self.wrapper = ["/bin/sh", "-c", script, "sh"].map(str::to_owned).into();
         self
     }
 
@@ -338,7 +347,7 @@ impl Builder {
         let mut child = self.command(directory.path()).spawn().unwrap();
         let stderr = Lines::follow(child.stderr.take().unwrap());
         // Read, so that the process is never held up by a full pipe.
-        let _ = child.stdout.take().map(Lines::follow);
+        let stdout = Lines::follow(child.stdout.take().unwrap());
         let found = |all: &str| is_whole(all).then(|| listeners(all));
         let Some(listeners) = stderr.wait(found) else {
             let _ = child.kill();
@@ -350,6 +359,7 @@ impl Builder {
             directory,
             listeners,
             stderr,
+            stdout,
             tls: self.tls,
         };
         assert!(!gateway.listeners.is_empty(), "{}", gateway.stderr());
@@ -365,7 +375,7 @@ impl Builder {
         let directory = tempfile::tempdir().unwrap();
         let mut child = self.command(directory.path()).spawn().unwrap();
         let stderr = Lines::follow(child.stderr.take().unwrap());
-        let stdout = child.stdout.take().map(Lines::follow);
+        let stdout = Lines::follow(child.stdout.take().unwrap());
         let Some(code) = ended(&mut child, PATIENCE) else {
             let _ = child.kill();
             let _ = child.wait();
@@ -373,17 +383,34 @@ impl Builder {
         };
         Ended {
             code,
-            stdout: stdout.map(|lines| lines.all()).unwrap_or_default(),
+            stdout: stdout.all(),
             stderr: stderr.all(),
         }
+    }
+
+    /// Runs `palisade config check` over the same configuration, environment and arguments.
+    ///
+    /// # Panics
+    /// When it goes on running.
+    #[must_use]
+    pub fn check(mut self) -> Ended {
+        self.subcommand = &["config", "check"];
+        self.fail()
     }
 
     fn command(&self, directory: &Path) -> Command {
         let file = directory.join("palisade.toml");
         fs::write(&file, self.filled(directory).to_string()).unwrap();
-        let mut command = Command::new(binary());
+        let mut command = match &self.wrapper[..] {
+            [] => Command::new(binary()),
+            [shell, arguments @ ..] => {
+                let mut command = Command::new(shell);
+                command.args(arguments).arg(binary());
+                command
+            }
+        };
         command
-            .arg("serve")
+            .args(self.subcommand)
             .arg("--config")
             .arg(&file)
             .args(&self.arguments)
@@ -394,10 +421,7 @@ impl Builder {
             .env("XDG_DATA_HOME", directory.join("data"))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(match &self.stdout {
-                Some(file) => File::options().append(true).open(file).unwrap().into(),
-                None => Stdio::piped(),
-            })
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
     }
@@ -485,7 +509,7 @@ fn listeners(stderr: &str) -> Vec<Listener> {
         let address = rest.split('/').next().unwrap().parse().unwrap();
         let tls = scheme == "https";
         let listener = Listener { address, tls };
-        // Once, however many servers stand behind it.
+        // One line for each server.
         if !listeners.contains(&listener) {
             listeners.push(listener);
         }
@@ -493,7 +517,7 @@ fn listeners(stderr: &str) -> Vec<Listener> {
     listeners
 }
 
-/// Whether the start table is complete as far as the listeners: `audit` stands below them.
+/// Whether the start table is complete: `audit` is its last fact but for the warnings.
 fn is_whole(stderr: &str) -> bool {
     let mut lines = stderr.split_inclusive('\n');
     lines.any(|line| line.ends_with('\n') && line.split_whitespace().next() == Some("audit"))

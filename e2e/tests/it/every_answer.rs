@@ -172,7 +172,7 @@ impl Gateways {
                 .config(&format!(
                     "hosts = [\"mcp.example.com\"]\naudit.sink = \"stdout\"\ncors.origins = [\"{APP}\"]"
                 ))
-                .stdout("/dev/full")
+                .shell("exec \"$@\" >/dev/full")
                 .start(),
             _behind: behind,
             _upstream: upstream,
