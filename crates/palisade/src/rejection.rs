@@ -110,6 +110,15 @@ impl Rejection {
         &self.0.remedy
     }
 
+    /// What the operator is told: what was found, and behind a semicolon what would let it pass.
+    /// Empty where neither is known.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        let texts = [self.detail(), self.remedy()];
+        let texts = texts.into_iter().filter(|text| !text.is_empty());
+        texts.collect::<Vec<_>>().join("; ")
+    }
+
     /// The HTTP status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -214,7 +223,7 @@ pub enum Fault {
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $fault:ident, $rpc:literal, $message:literal;)+) => {
         /// Why a request was refused. Its [code](Reason::code) is at once log field, metric
-        /// label, documentation anchor and topic of `palisade explain`.
+        /// label and documentation anchor.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason { $($(#[$doc])* $name,)+ }
@@ -370,6 +379,21 @@ mod tests {
             .method(method)
             .header(CONTENT_TYPE, content_type);
         request.body(()).unwrap().into_parts().0
+    }
+
+    // REQ: H-0
+    #[test]
+    fn explains_itself_to_the_operator() {
+        let plain = Rejection::new(Reason::HostNotAllowed);
+        let found = plain.clone().with_detail("a");
+        for (rejection, expected) in [
+            (plain.clone(), ""),
+            (plain.with_remedy("b"), "b"),
+            (found.clone(), "a"),
+            (found.with_remedy("b"), "a; b"),
+        ] {
+            assert_eq!(rejection.explanation(), expected);
+        }
     }
 
     #[test]

@@ -1,5 +1,12 @@
 //! End-to-end tests: the real binary, real peers. One module for each letter of the
 //! requirements; `e2e/src` holds the harness.
 
+mod cors;
 mod docs;
+mod every_answer;
+mod forwarding;
 mod harness;
+mod headers;
+mod host;
+mod judge;
+mod origin;
