@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use palisade::Optional as _;
-use palisade::audit::{Fail, Recorder};
+use palisade::audit::{Aggregate, Fail, Recorder};
 use palisade::body::{DeclaredBody, Inflight};
 use palisade::call_limits::{CallLimit, CallLimits, Slots};
 use palisade::cors::CorsPolicy;
@@ -57,6 +57,7 @@ pub struct Plan {
     cors: Arc<CorsPolicy>,
     redirect: Arc<Redirect>,
     server_version: Option<String>,
+    refusals: Arc<Aggregate>,
 }
 
 /// What differs from listener to listener: which hosts and which pages of our own it knows.
@@ -182,6 +183,7 @@ impl Plan {
             headers: Arc::new(header_policy(&settings.defaults.headers)?),
             cors: Arc::new(common_cors_policy(&settings.defaults)?),
             redirect: Arc::new(redirect(settings, addresses)),
+            refusals: Arc::default(),
             server_version: settings
                 .server_version
                 .as_ref()
@@ -196,6 +198,7 @@ impl Plan {
         let handles = logs.iter().map(Log::handle).collect();
         Recorder::new(
             handles,
+            Arc::clone(&self.refusals),
             env!("CARGO_PKG_VERSION"),
             self.server_version.clone(),
         )

@@ -42,7 +42,12 @@ use tower::ServiceExt;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let log = Log::open(Config::new(SinkConfig::Stdout))?;
-    let recorder = Recorder::new(vec![log.handle()], env!("CARGO_PKG_VERSION"), None);
+    let recorder = Recorder::new(
+        vec![log.handle()],
+        Arc::default(),
+        env!("CARGO_PKG_VERSION"),
+        None,
+    );
 
     let server = Router::new().route("/mcp", post(answer));
     let guarded = guard(server, recorder)?;
