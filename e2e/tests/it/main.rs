@@ -2,6 +2,7 @@
 //! requirements; `e2e/src` holds the harness.
 
 mod cors;
+mod docs;
 mod every_answer;
 mod forwarding;
 mod harness;
