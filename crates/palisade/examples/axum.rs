@@ -90,12 +90,13 @@ fn guard(
 
     let headers = Arc::new(HeaderPolicy::default());
     let shown = Shown::default();
+    let cors = Arc::new(CorsPolicy::builder(Arc::clone(&origins)).build()?);
     let inner = Inner {
         recorder: recorder.clone(),
         fail: Fail::Closed,
         shown: shown.clone(),
         headers: Arc::clone(&headers),
-        cors: Arc::new(CorsPolicy::builder(Arc::clone(&origins)).build()?),
+        cors: Arc::clone(&cors),
         origin: Arc::new(
             OriginGuard::new(origins)
                 .with_own(own)
@@ -120,6 +121,7 @@ fn guard(
         headers,
         sanity: Arc::new(Sanity::default()),
         host: Arc::new(HostGuard::new(hosts).with_mode(Mode::Enforce)),
+        cors,
     };
     let route = Route::new(vec![Entry {
         name: "example".into(),
