@@ -190,7 +190,7 @@ where
         let config = &self.config;
         let Ok(result) = timeout(config.connect_timeout, self.handshake()).await else {
             return Err(
-                Rejection::new(Reason::UpstreamUnreachable).with_detail(format_args!(
+                Rejection::new(Reason::UpstreamTimeout).with_detail(format_args!(
                     "{} took longer than {:?} to connect",
                     config.target.authority, config.connect_timeout
                 )),
