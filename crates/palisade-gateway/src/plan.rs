@@ -167,12 +167,11 @@ impl Plan {
                     .max(limits.timeouts.headers.value),
                 streams: limits.streams.value,
             },
-            connections: {
-                let mut caps = ConnectionCaps::default();
-                caps.total = limits.connections.value;
-                caps.per_address = limits.connections_per_peer.value;
-                ConnectionLimits::new(caps)
-            },
+            connections: ConnectionLimits::new(ConnectionCaps {
+                total: limits.connections.value,
+                per_address: limits.connections_per_peer.value,
+                ..ConnectionCaps::default()
+            }),
             listeners,
             servers,
             sanity: Arc::new(
@@ -304,11 +303,12 @@ fn acceptor(
     };
     let resolver = CertificateResolver::new(vec![certificate])
         .map_err(|error| setting("tls.certificate", error))?;
-    let mut tls_settings = TlsSettings::default();
-    tls_settings.handshake_timeout = settings.limits.timeouts.handshake.value;
-    tls_settings.profile = match tls.profile.value {
-        TlsProfile::Intermediate => Profile::Intermediate,
-        TlsProfile::Modern => Profile::Modern,
+    let tls_settings = TlsSettings {
+        handshake_timeout: settings.limits.timeouts.handshake.value,
+        profile: match tls.profile.value {
+            TlsProfile::Intermediate => Profile::Intermediate,
+            TlsProfile::Modern => Profile::Modern,
+        },
     };
     Ok(TlsAcceptor::new(&tls_settings, Arc::new(resolver))?)
 }
