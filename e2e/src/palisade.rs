@@ -24,6 +24,7 @@ pub struct Palisade {
     directory: TempDir,
     listeners: Vec<Listener>,
     stderr: Arc<Lines>,
+    stdout: Arc<Lines>,
     tls: Tls,
 }
 
@@ -55,6 +56,7 @@ impl Palisade {
             tls: Tls::Files(authority::NAMES.map(str::to_owned).into()),
             environment: Vec::new(),
             arguments: Vec::new(),
+            subcommand: &["serve"],
         }
     }
 
@@ -121,6 +123,12 @@ impl Palisade {
     #[must_use]
     pub fn stderr(&self) -> String {
         self.stderr.text()
+    }
+
+    /// What it has written to standard output.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
     }
 
     /// Waits until standard error holds `text`.
@@ -264,6 +272,7 @@ pub struct Builder {
     tls: Tls,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
+    subcommand: &'static [&'static str],
 }
 
 impl Builder {
@@ -330,7 +339,7 @@ impl Builder {
         let mut child = self.command(directory.path()).spawn().unwrap();
         let stderr = Lines::follow(child.stderr.take().unwrap());
         // Read, so that the process is never held up by a full pipe.
-        Lines::follow(child.stdout.take().unwrap());
+        let stdout = Lines::follow(child.stdout.take().unwrap());
         let found = |all: &str| is_whole(all).then(|| listeners(all));
         let Some(listeners) = stderr.wait(found) else {
             let _ = child.kill();
@@ -342,6 +351,7 @@ impl Builder {
             directory,
             listeners,
             stderr,
+            stdout,
             tls: self.tls,
         };
         assert!(!gateway.listeners.is_empty(), "{}", gateway.stderr());
@@ -370,12 +380,22 @@ impl Builder {
         }
     }
 
+    /// Runs `palisade config check` over the same configuration, environment and arguments.
+    ///
+    /// # Panics
+    /// When it goes on running.
+    #[must_use]
+    pub fn check(mut self) -> Ended {
+        self.subcommand = &["config", "check"];
+        self.fail()
+    }
+
     fn command(&self, directory: &Path) -> Command {
         let file = directory.join("palisade.toml");
         fs::write(&file, self.filled(directory).to_string()).unwrap();
         let mut command = Command::new(binary());
         command
-            .arg("serve")
+            .args(self.subcommand)
             .arg("--config")
             .arg(&file)
             .args(&self.arguments)

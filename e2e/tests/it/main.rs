@@ -2,3 +2,5 @@
 //! requirements; `e2e/src` holds the harness.
 
 mod harness;
+mod rig;
+mod upstream;

@@ -241,10 +241,15 @@ where
         );
         parts.version = http::Version::HTTP_11;
         let events = is_event_stream(&parts.headers);
-        let lease = Lease {
+        let mut lease = Lease {
             sender: Some(sender),
             pool: self.pool.clone(),
         };
+        if body.is_end_stream() {
+            // Nobody polls a body that is over from the start (202 to a notification), so nobody
+            // would come to its end.
+            lease.end();
+        }
         let body = if events && let Some(every) = self.config.keep_alive {
             let mut body = KeepAlive::new(body, every);
             if stays_open {
