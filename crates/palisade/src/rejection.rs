@@ -110,6 +110,15 @@ impl Rejection {
         &self.0.remedy
     }
 
+    /// What the operator is told: what was found, and behind a semicolon what would let it pass.
+    /// Empty where neither is known.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        let texts = [self.detail(), self.remedy()];
+        let texts = texts.into_iter().filter(|text| !text.is_empty());
+        texts.collect::<Vec<_>>().join("; ")
+    }
+
     /// The HTTP status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -370,6 +379,21 @@ mod tests {
             .method(method)
             .header(CONTENT_TYPE, content_type);
         request.body(()).unwrap().into_parts().0
+    }
+
+    // REQ: H-0
+    #[test]
+    fn explains_itself_to_the_operator() {
+        let plain = Rejection::new(Reason::HostNotAllowed);
+        let found = plain.clone().with_detail("a");
+        for (rejection, expected) in [
+            (plain.clone(), ""),
+            (plain.with_remedy("b"), "b"),
+            (found.clone(), "a"),
+            (found.with_remedy("b"), "a; b"),
+        ] {
+            assert_eq!(rejection.explanation(), expected);
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Recorder {
             record.revision = call.revision.as_ref().map(crate::Text::as_str);
             record.trace_id = call.trace_id.as_ref().map(crate::Text::as_str);
         }
-        let status_text;
+        let (status_text, explanation);
         if phase != Some(Phase::Open) {
             record.duration = Some(elapsed);
             record.bytes = Some(Bytes {
@@ -133,7 +133,10 @@ impl Recorder {
                 &account.rejection,
                 call.and_then(|call| call.outcome.as_ref()),
             ) {
-                (Some(rejection), _) => Some(rejection.detail()).filter(|text| !text.is_empty()),
+                (Some(rejection), _) => {
+                    explanation = rejection.explanation();
+                    Some(explanation.as_str()).filter(|text| !text.is_empty())
+                }
                 (None, Some(CallOutcome::Error(text))) => Some(text.as_str()),
                 _ => match account.status {
                     Some(status) if failed(status) => {
