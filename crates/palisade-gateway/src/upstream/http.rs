@@ -189,12 +189,12 @@ where
     async fn connect(&self) -> Result<SendRequest<B>, Rejection> {
         let config = &self.config;
         let Ok(result) = timeout(config.connect_timeout, self.handshake()).await else {
-            return Err(
-                Rejection::new(Reason::UpstreamUnreachable).with_detail(format_args!(
+            return Err(Rejection::new(Reason::UpstreamUnreachable)
+                .with_detail(format_args!(
                     "{} took longer than {:?} to connect",
                     config.target.authority, config.connect_timeout
-                )),
-            );
+                ))
+                .with_remedy("start the upstream, or raise `limits.timeouts.connect`"));
         };
         result
     }
@@ -337,10 +337,16 @@ where
 }
 
 fn failed(error: &hyper::Error) -> Rejection {
-    let reason = if error.is_parse() || error.is_parse_too_large() {
-        Reason::UpstreamMalformed
+    let (reason, remedy) = if error.is_parse() || error.is_parse_too_large() {
+        (
+            Reason::UpstreamMalformed,
+            "look whether `upstream` names an HTTP server, by its scheme and port",
+        )
     } else {
-        Reason::UpstreamUnreachable
+        (
+            Reason::UpstreamUnreachable,
+            "look into the upstream's own log; the request was not sent again",
+        )
     };
     let mut detail = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -349,7 +355,9 @@ fn failed(error: &hyper::Error) -> Rejection {
         detail.push_str(&cause.to_string());
         source = cause.source();
     }
-    Rejection::new(reason).with_detail(detail)
+    Rejection::new(reason)
+        .with_detail(detail)
+        .with_remedy(remedy)
 }
 
 fn is_untrusted(error: &io::Error) -> bool {
