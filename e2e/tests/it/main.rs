@@ -3,4 +3,5 @@
 
 mod harness;
 mod rig;
+mod sse;
 mod upstream;

@@ -58,7 +58,12 @@ impl Rig {
     }
 
     /// The same, and its record.
-    pub(crate) async fn recorded(&self, name: &str, protocol: Protocol, ask: &Ask) -> (Answer, Json) {
+    pub(crate) async fn recorded(
+        &self,
+        name: &str,
+        protocol: Protocol,
+        ask: &Ask,
+    ) -> (Answer, Json) {
         let answer = self.ask(name, protocol, ask).await;
         let record = self.palisade.record_of(&answer);
         (answer, record)
@@ -72,8 +77,12 @@ pub(crate) fn section(name: &str, url: &str, lines: &str) -> String {
 
 /// A `tools/call` of 2026-07-28 with the headers that mirror it.
 pub(crate) fn modern(id: u64, tool: &str) -> Ask {
-    modern_request(id, "tools/call", &serde_json::json!({ "name": tool, "arguments": {} }))
-        .field("mcp-name", tool)
+    modern_request(
+        id,
+        "tools/call",
+        &serde_json::json!({ "name": tool, "arguments": {} }),
+    )
+    .field("mcp-name", tool)
 }
 
 /// A request of 2026-07-28, with `Mcp-Method` and `MCP-Protocol-Version`.
@@ -84,7 +93,8 @@ pub(crate) fn modern_request(id: u64, method: &str, params: &Json) -> Ask {
         "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
         "io.modelcontextprotocol/clientCapabilities": {},
     });
-    let json = serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+    let json =
+        serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
     Ask::post(&json.to_string())
         .field("mcp-protocol-version", "2026-07-28")
         .field("mcp-method", method)

@@ -17,8 +17,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::rig::{Rig, always, section, server};
 
-
-
 // REQ: G-15, G-13, G-17, L-1
 #[tokio::test]
 async fn an_upstream_without_an_answer_is_named_by_reason_and_outcome() {
@@ -36,7 +34,10 @@ async fn an_upstream_without_an_answer_is_named_by_reason_and_outcome() {
         [
             always("reset", Reply::reset()),
             always("close", Reply::close()),
-            always("half", Reply::raw("HTTP/1.1 200 OK\r\nContent-").then(Step::Close)),
+            always(
+                "half",
+                Reply::raw("HTTP/1.1 200 OK\r\nContent-").then(Step::Close),
+            ),
             always("garbage", Reply::garbage()),
             always("tls", Reply::raw([21, 3, 1, 0, 2, 2, 70]).then(Step::Close)),
             always("big_head", Reply::raw(big_head).then(Step::Close)),
@@ -47,7 +48,12 @@ async fn an_upstream_without_an_answer_is_named_by_reason_and_outcome() {
         ],
     );
     for (name, status, reason, outcome) in [
-        ("nobody", 502, "upstream.unreachable", "upstream_unreachable"),
+        (
+            "nobody",
+            502,
+            "upstream.unreachable",
+            "upstream_unreachable",
+        ),
         ("full", 502, "upstream.unreachable", "upstream_unreachable"),
         ("reset", 502, "upstream.unreachable", "upstream_unreachable"),
         ("close", 502, "upstream.unreachable", "upstream_unreachable"),
@@ -71,17 +77,32 @@ async fn an_upstream_without_an_answer_is_named_by_reason_and_outcome() {
             assert_eq!(record["outcome"], outcome, "{context}");
             assert_eq!(record["reason"], reason, "{context}");
             assert_eq!(record["status"], status, "{context}");
-            assert!(record["error"].as_str().is_some_and(|text| text.len() > 8), "{context}");
+            assert!(
+                record["error"].as_str().is_some_and(|text| text.len() > 8),
+                "{context}"
+            );
         }
     }
     // What ran into its time limit was cancelled at the upstream too.
     rig.upstream("never").wait_for_left(2);
     rig.upstream("switched").wait_for_left(2);
     // The operator learns what to do.
-    let said = rig.palisade.audit_where(2, |record| record["server"] == "nobody");
-    assert!(said[0]["error"].as_str().unwrap().contains("start the upstream"), "{}", said[0]);
-    let said = rig.palisade.audit_where(2, |record| record["server"] == "never");
-    assert!(said[0]["error"].as_str().unwrap().contains("raise `timeout`"), "{}", said[0]);
+    for (name, remedy) in [
+        ("nobody", "start the upstream"),
+        ("full", "limits.timeouts.connect"),
+        ("reset", "the upstream's own log"),
+        ("garbage", "names an HTTP server"),
+        ("never", "raise `timeout`"),
+    ] {
+        let record = rig
+            .palisade
+            .audit_where(2, |record| record["server"] == name)
+            .remove(0);
+        assert!(
+            record["error"].as_str().unwrap().contains(remedy),
+            "{record}"
+        );
+    }
 }
 
 /// A listener whose queue is full: a connection to it is neither accepted nor refused.
@@ -94,7 +115,9 @@ impl Full {
     fn new() -> Self {
         let tcp = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
         let listener = tcp().unwrap();
-        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
         listener.listen(0).unwrap();
         let address = listener.local_addr().unwrap();
         let mut held = vec![listener];
@@ -104,7 +127,10 @@ impl Full {
             let _ = filler.connect(&address);
             held.push(filler);
         }
-        Self { address: address.as_socket().unwrap(), _held: held }
+        Self {
+            address: address.as_socket().unwrap(),
+            _held: held,
+        }
     }
 }
 
@@ -133,7 +159,13 @@ async fn an_answer_that_breaks_off_is_broken_off_for_the_client_too() {
         ],
     );
     for name in [
-        "length", "length_reset", "chunked", "in_chunk", "bad_chunk", "chunked_reset", "events",
+        "length",
+        "length_reset",
+        "chunked",
+        "in_chunk",
+        "bad_chunk",
+        "chunked_reset",
+        "events",
         "events_reset",
     ] {
         for protocol in BOTH {
@@ -143,7 +175,11 @@ async fn an_answer_that_breaks_off_is_broken_off_for_the_client_too() {
             assert!(answer.cut, "taken for whole: {context}");
             assert!(answer.text().contains("half"), "{context}");
             assert_eq!(record["outcome"], "upstream_unreachable", "{context}");
-            assert_eq!(rig.upstream(name).of_case(&answer.case).len(), 1, "{context}");
+            assert_eq!(
+                rig.upstream(name).of_case(&answer.case).len(),
+                1,
+                "{context}"
+            );
         }
     }
 }
@@ -157,10 +193,14 @@ async fn statuses_pass_verbatim() {
     ];
     let upstream = Upstream::answering(|request| {
         let status: u16 = request.header("x-status").unwrap().parse().unwrap();
-        Reply::new(status, &[("Content-Type", "text/plain"), ("X-Own", "1")], match status {
-            202 | 204 | 304 => "",
-            _ => "the upstream's own words",
-        })
+        Reply::new(
+            status,
+            &[("Content-Type", "text/plain"), ("X-Own", "1")],
+            match status {
+                202 | 204 | 304 => "",
+                _ => "the upstream's own words",
+            },
+        )
     });
     let rig = Rig::new("", [server("all", upstream)]);
     for protocol in BOTH {
@@ -171,7 +211,14 @@ async fn statuses_pass_verbatim() {
             assert_eq!(answer.header("x-own"), Some("1"));
             assert_eq!(answer.reason(), None);
             let empty = matches!(status, 202 | 204 | 304);
-            assert_eq!(answer.text(), if empty { "" } else { "the upstream's own words" });
+            assert_eq!(
+                answer.text(),
+                if empty {
+                    ""
+                } else {
+                    "the upstream's own words"
+                }
+            );
             assert_eq!(record["status"], status);
             assert_eq!(record.get("reason"), None, "{record}");
             let outcome = if status >= 400 { "error" } else { "ok" };
@@ -191,7 +238,11 @@ async fn a_request_is_never_sent_twice_and_an_unsent_one_is_tried_again() {
             let mut on = on.lock().unwrap();
             let count = on.entry(request.connection).or_default();
             *count += 1;
-            if *count == 1 { Reply::result(request, &serde_json::json!({})) } else { how() }
+            if *count == 1 {
+                Reply::result(request, &serde_json::json!({}))
+            } else {
+                how()
+            }
         })
     };
     // One worker, so that the pool is one.
@@ -201,9 +252,12 @@ async fn a_request_is_never_sent_twice_and_an_unsent_one_is_tried_again() {
             server("close", second(Reply::close)),
             server("reset", second(Reply::reset)),
             server("garbage", second(Reply::garbage)),
-            server("idle", Upstream::answering(|request| {
-                Reply::result(request, &serde_json::json!({})).then(Step::Close)
-            })),
+            server(
+                "idle",
+                Upstream::answering(|request| {
+                    Reply::result(request, &serde_json::json!({})).then(Step::Close)
+                }),
+            ),
         ],
     );
     for name in ["close", "reset", "garbage"] {
@@ -215,7 +269,10 @@ async fn a_request_is_never_sent_twice_and_an_unsent_one_is_tried_again() {
             let arrived = rig.upstream(name).of_case(&second.case);
             assert_eq!(arrived.len(), 1, "{name} was sent {} times", arrived.len());
             let before = rig.upstream(name).of_case(&first.case)[0].connection;
-            assert_eq!(arrived[0].connection, before, "{name}: no connection was used again");
+            assert_eq!(
+                arrived[0].connection, before,
+                "{name}: no connection was used again"
+            );
         }
     }
     // Closed behind its answer: whoever comes next finds a dead connection, or finds out while it
@@ -263,14 +320,18 @@ async fn idle_connections_are_closed_after_four_seconds() {
     let address = listener.local_addr().unwrap();
     let upstream = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
         let mut seen = Vec::new();
         while !seen.ends_with(b"{}}}") {
             let mut piece = [0; 1024];
             let length = stream.read(&mut piece).unwrap();
             seen.extend(&piece[..length]);
         }
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
         let answered = Instant::now();
         assert_eq!(stream.read(&mut [0]).unwrap(), 0, "no end but more bytes");
         answered.elapsed()
@@ -278,10 +339,15 @@ async fn idle_connections_are_closed_after_four_seconds() {
     let rig = Rig::new(&section("idle", &format!("http://{address}/mcp"), ""), []);
     let answer = rig.ask("idle", Protocol::Http1, &Ask::call()).await;
     assert_eq!(answer.status, 200);
-    let lived = tokio::task::spawn_blocking(|| upstream.join().unwrap()).await.unwrap();
+    let lived = tokio::task::spawn_blocking(|| upstream.join().unwrap())
+        .await
+        .unwrap();
     // Shorter than the five seconds after which Node's server closes, whatever the load here.
     assert!(lived > Duration::from_secs(3), "closed after {lived:?}");
-    assert!(lived < Duration::from_millis(5500), "closed after {lived:?}");
+    assert!(
+        lived < Duration::from_millis(5500),
+        "closed after {lived:?}"
+    );
 }
 
 // REQ: G-3, G-15
@@ -295,7 +361,10 @@ async fn a_client_that_leaves_frees_the_upstream_within_a_second() {
         [
             always("head", Reply::never()),
             always("json", half.then(Step::Never)),
-            always("events", Reply::open_events(&[(Duration::ZERO, "data: half\n\n")])),
+            always(
+                "events",
+                Reply::open_events(&[(Duration::ZERO, "data: half\n\n")]),
+            ),
         ],
     );
     for name in ["head", "json", "events"] {
@@ -345,14 +414,20 @@ async fn a_client_that_leaves_frees_the_upstream_within_a_second() {
                     }
                     upstream.wait_for_left(left + 1);
                     let took = since.elapsed();
-                    assert!(took < Duration::from_secs(1), "{name} {protocol:?}: {took:?}");
+                    assert!(
+                        took < Duration::from_secs(1),
+                        "{name} {protocol:?}: {took:?}"
+                    );
                     assert_eq!(http2.ask(&Ask::new("GET", "/none")).await.status, 404);
                     continue;
                 }
             };
             upstream.wait_for_left(left + 1);
             let took = since.elapsed();
-            assert!(took < Duration::from_secs(1), "{name} {protocol:?}: {took:?}");
+            assert!(
+                took < Duration::from_secs(1),
+                "{name} {protocol:?}: {took:?}"
+            );
         }
     }
 }
@@ -400,10 +475,16 @@ async fn a_location_that_names_the_upstream_names_the_gateway() {
     let config = "public_url = \"https://mcp.example.com\"\nhosts = [\"mcp.example.com\"]";
     let rig = Rig::new(config, [server("moved", upstream)]);
     for (to, seen) in [
-        ("http://UPSTREAM/mcp/x?y=1", "https://mcp.example.com/moved/x?y=1"),
+        (
+            "http://UPSTREAM/mcp/x?y=1",
+            "https://mcp.example.com/moved/x?y=1",
+        ),
         ("http://UPSTREAM/mcp", "https://mcp.example.com/moved"),
         ("/mcp/x", "https://mcp.example.com/moved/x"),
-        ("https://elsewhere.example/mcp", "https://elsewhere.example/mcp"),
+        (
+            "https://elsewhere.example/mcp",
+            "https://elsewhere.example/mcp",
+        ),
     ] {
         for protocol in BOTH {
             let ask = Ask::call().host("mcp.example.com").field("x-to", to);
@@ -417,20 +498,39 @@ async fn a_location_that_names_the_upstream_names_the_gateway() {
 // REQ: T-5
 #[test]
 fn plain_http_off_this_machine_needs_its_key() {
-    for url in ["http://192.0.2.1:3000/mcp", "http://mcp.example.com/mcp", "http://[2001:db8::1]/mcp"] {
+    for url in [
+        "http://192.0.2.1:3000/mcp",
+        "http://mcp.example.com/mcp",
+        "http://[2001:db8::1]/mcp",
+    ] {
         let refused = Palisade::builder().config(&section("far", url, "")).check();
         assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.stderr.contains("plaintext_upstream = true"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("plaintext_upstream = true"),
+            "{}",
+            refused.stderr
+        );
         let serve = Palisade::builder().config(&section("far", url, "")).fail();
         assert_eq!(serve.code, Some(2), "{serve:?}");
-        assert!(serve.stderr.contains("plaintext_upstream = true"), "{}", serve.stderr);
+        assert!(
+            serve.stderr.contains("plaintext_upstream = true"),
+            "{}",
+            serve.stderr
+        );
         let accepted = section("far", url, "plaintext_upstream = true");
         let accepted = Palisade::builder().config(&accepted).check();
         assert_eq!(accepted.code, Some(0), "{accepted:?}");
         assert!(accepted.stderr.contains("warning"), "{}", accepted.stderr);
     }
-    for url in ["http://127.0.0.1:9/mcp", "http://[::1]:9/mcp", "http://localhost:9/mcp", "https://mcp.example.com/mcp"] {
-        let passes = Palisade::builder().config(&section("near", url, "")).check();
+    for url in [
+        "http://127.0.0.1:9/mcp",
+        "http://[::1]:9/mcp",
+        "http://localhost:9/mcp",
+        "https://mcp.example.com/mcp",
+    ] {
+        let passes = Palisade::builder()
+            .config(&section("near", url, ""))
+            .check();
         assert_eq!(passes.code, Some(0), "{url}: {passes:?}");
     }
 }
@@ -445,7 +545,11 @@ async fn an_upstream_whose_certificate_does_not_hold_gets_no_request() {
     let other = Tls::start(directory.path(), &["other.example.com"]);
     let servers = || {
         [("good", &good), ("other", &other)].map(|(name, tls)| {
-            section(name, &format!("https://localhost:{}/mcp", tls.address.port()), "")
+            section(
+                name,
+                &format!("https://localhost:{}/mcp", tls.address.port()),
+                "",
+            )
         })
     };
     // Trusted by a file of roots, as an operator would add it.
@@ -453,7 +557,10 @@ async fn an_upstream_whose_certificate_does_not_hold_gets_no_request() {
         .config(&servers().concat())
         .env("SSL_CERT_FILE", root.to_str().unwrap())
         .start();
-    let answer = trusting.client().ask(Protocol::Http1, &Ask::call().target("/good")).await;
+    let answer = trusting
+        .client()
+        .ask(Protocol::Http1, &Ask::call().target("/good"))
+        .await;
     assert_eq!((answer.status, good.read()), (200, 1), "{answer:?}");
     refused(&trusting, "/other", &other).await;
     // The system's roots do not know the authority.
@@ -465,14 +572,24 @@ async fn an_upstream_whose_certificate_does_not_hold_gets_no_request() {
 async fn refused(palisade: &Palisade, path: &str, upstream: &Tls) {
     let before = upstream.read();
     for protocol in BOTH {
-        let answer: Answer = palisade.client().ask(protocol, &Ask::call().target(path)).await;
+        let answer: Answer = palisade
+            .client()
+            .ask(protocol, &Ask::call().target(path))
+            .await;
         assert_eq!(answer.status, 502, "{answer:?}");
-        assert_eq!(answer.reason().as_deref(), Some("upstream.untrusted"), "{answer:?}");
+        assert_eq!(
+            answer.reason().as_deref(),
+            Some("upstream.untrusted"),
+            "{answer:?}"
+        );
         assert_eq!(answer.json()["error"]["code"], -32603);
         let record = palisade.record_of(&answer);
         assert_eq!(record["reason"], "upstream.untrusted");
         assert_eq!(record["outcome"], "upstream_unreachable");
-        assert!(record["error"].as_str().unwrap().contains("certificate"), "{record}");
+        assert!(
+            record["error"].as_str().unwrap().contains("certificate"),
+            "{record}"
+        );
     }
     assert_eq!(upstream.read(), before, "the request was sent");
 }
@@ -486,7 +603,10 @@ struct Tls {
 impl Tls {
     fn start(directory: &Path, names: &[&str]) -> Self {
         let (chain, key) = authority::certificate(directory, names);
-        let chain: Vec<_> = CertificateDer::pem_file_iter(chain).unwrap().map(Result::unwrap).collect();
+        let chain: Vec<_> = CertificateDer::pem_file_iter(chain)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         let key = PrivateKeyDer::from_pem_file(key).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -507,7 +627,9 @@ impl Tls {
                 let mut tls = rustls::StreamOwned::new(connection, stream.unwrap());
                 if matches!(tls.read(&mut [0; 4096]), Ok(1..)) {
                     count.fetch_add(1, Ordering::SeqCst);
-                    let _ = tls.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+                    let _ = tls.write_all(
+                        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+                    );
                 }
             }
         });
