@@ -57,6 +57,7 @@ impl Palisade {
             environment: Vec::new(),
             arguments: Vec::new(),
             subcommand: &["serve"],
+            wrapper: Vec::new(),
         }
     }
 
@@ -273,6 +274,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
     subcommand: &'static [&'static str],
+    wrapper: Vec<String>,
 }
 
 impl Builder {
@@ -326,6 +328,12 @@ impl Builder {
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// Runs it by a shell script, which must end with `exec "$@"` and redirections.
+    pub fn shell(mut self, script: &str) -> Self {
+        self.wrapper = ["/bin/sh", "-c", script, "sh"].map(str::to_owned).into();
         self
     }
 
@@ -393,7 +401,14 @@ impl Builder {
     fn command(&self, directory: &Path) -> Command {
         let file = directory.join("palisade.toml");
         fs::write(&file, self.filled(directory).to_string()).unwrap();
-        let mut command = Command::new(binary());
+        let mut command = match &self.wrapper[..] {
+            [] => Command::new(binary()),
+            [shell, arguments @ ..] => {
+                let mut command = Command::new(shell);
+                command.args(arguments).arg(binary());
+                command
+            }
+        };
         command
             .args(self.subcommand)
             .arg("--config")

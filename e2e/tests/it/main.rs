@@ -2,6 +2,7 @@
 //! requirements; `e2e/src` holds the harness.
 
 mod harness;
+mod limits;
 mod messages;
 mod rig;
 mod sse;
