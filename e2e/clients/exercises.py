@@ -240,4 +240,6 @@ def reason(error):
     """The innermost of what went wrong: task groups wrap it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    if isinstance(error, TimeoutError) and not str(error):
+        return f"took more than {LIMIT_S} s"
     return f"{type(error).__name__}: {error}"

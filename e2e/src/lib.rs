@@ -13,6 +13,7 @@
 )]
 
 pub mod authority;
+pub mod namespace;
 pub mod palisade;
 pub mod shared;
 pub mod upstream;

@@ -2,6 +2,7 @@
 //! always to an address of this machine, whatever name they ask for.
 
 mod answer;
+pub mod frames;
 mod http1;
 mod http2;
 
@@ -190,6 +191,8 @@ pub struct Ask {
     pub fields: Vec<(String, Vec<u8>)>,
     /// The content.
     pub body: Vec<u8>,
+    /// Whether more content is announced than ever comes.
+    pub unfinished: bool,
 }
 
 impl Ask {
@@ -202,6 +205,7 @@ impl Ask {
             host: Some("localhost".to_owned()),
             fields: Vec::new(),
             body: Vec::new(),
+            unfinished: false,
         }
     }
 
@@ -269,6 +273,13 @@ impl Ask {
     pub fn without(mut self, name: &str) -> Self {
         self.fields
             .retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+        self
+    }
+
+    /// The content breaks off: more is announced than ever comes, on a connection that stays open.
+    #[must_use]
+    pub fn unfinished(mut self) -> Self {
+        self.unfinished = true;
         self
     }
 

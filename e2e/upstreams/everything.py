@@ -26,7 +26,7 @@ from pathlib import Path
 E2E = Path(__file__).resolve().parent.parent
 SERVER = E2E / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
 INNER = ("127.0.0.1", 3001)
-START_S = 20
+START_S = 60
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_PDEATHSIG = 1

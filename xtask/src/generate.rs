@@ -31,10 +31,7 @@ fn all() -> anyhow::Result<Vec<(String, String)>> {
     Ok(vec![
         ("docs/requirements.md".to_owned(), requirements()?),
         ("docs/reasons.md".to_owned(), reasons()),
-        (
-            "docs/config.schema.json".to_owned(),
-            palisade_gateway::config::schema::text(),
-        ),
+        ("docs/config.schema.json".to_owned(), schema()?),
     ])
 }
 
@@ -45,7 +42,7 @@ fn schema() -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Every refusal: what `palisade explain` and log readers look up.
+/// Every refusal: what log readers look up.
 fn reasons() -> String {
     let mut out = String::from(
         "# Reasons\n\nWhy Palisade refuses a request. The code is the audit log's `reason`, and stands in the answer.\n\n\

@@ -62,7 +62,7 @@ fn test() -> anyhow::Result<bool> {
     );
     steps.cargo(
         "deny",
-        &["deny", "--offline", "check", "bans", "licenses", "sources"],
+        &["deny", "--locked", "check", "bans", "licenses", "sources"],
         &[],
     );
     steps.run("generated files", |_| generate::check());

@@ -69,9 +69,12 @@ pub(crate) fn say_where(settings: &Settings, gateway: &Gateway) {
 pub(crate) fn exit_code(ended: Ended) -> ExitCode {
     match ended {
         Ended::Drained => ExitCode::SUCCESS,
-        Ended::Stopped => ExitCode::FAILURE,
+        Ended::Stopped => ExitCode::from(INTERRUPTED),
     }
 }
+
+/// Stopped before everything in flight was finished.
+const INTERRUPTED: u8 = 130;
 
 pub(crate) fn version(format: Format) -> anyhow::Result<ExitCode> {
     let version = env!("CARGO_PKG_VERSION");

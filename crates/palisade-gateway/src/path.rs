@@ -113,7 +113,8 @@ impl<S: Stack> Path<S> {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.http.header_timeout)
-            .max_headers(self.http.header_count)
+            // One too many is to reach the stack, which answers as it does everywhere.
+            .max_headers(self.http.header_count + 28)
             .max_buf_size(self.http.header_bytes.max(MIN_BUFFER))
             .serve_connection(io, service);
         let mut connection = pin!(connection);

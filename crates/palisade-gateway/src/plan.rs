@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use palisade::Optional as _;
 use palisade::audit::{Fail, Recorder};
 use palisade::body::{DeclaredBody, Inflight};
+use palisade::call_limits::{CallLimit, CallLimits, Slots};
 use palisade::cors::CorsPolicy;
 use palisade::headers::{HeaderPolicy, Hsts, Variant};
 use palisade::host::{HostGuard, HostSet};
@@ -39,7 +40,6 @@ use crate::path::HttpLimits;
 use crate::redirect::RedirectService;
 use crate::upstream::head::{Target, UpstreamHost};
 use crate::upstream::http::{Config as UpstreamConfig, Upstream};
-use crate::upstream::limits::{CallLimit, CallLimitLayer, CallLimits, Slots};
 
 /// Everything that is compiled from settings.
 pub struct Plan {
@@ -53,6 +53,8 @@ pub struct Plan {
     servers: Vec<ServerPlan>,
     sanity: Arc<Sanity>,
     headers: Arc<HeaderPolicy>,
+    /// Where no server is: the policy that servers start from.
+    cors: Arc<CorsPolicy>,
     redirect: Arc<Redirect>,
     server_version: Option<String>,
 }
@@ -179,6 +181,7 @@ impl Plan {
                     .max_bytes(to_usize(limits.header_bytes.value)),
             ),
             headers: Arc::new(header_policy(&settings.defaults.headers)?),
+            cors: Arc::new(common_cors_policy(&settings.defaults)?),
             redirect: Arc::new(redirect(settings, addresses)),
             server_version: settings
                 .server_version
@@ -246,12 +249,10 @@ impl Plan {
                         preflights: Arc::clone(&server.preflights),
                         peer: Arc::clone(&server.peer),
                         body: Arc::clone(&server.body),
+                        calls: Arc::clone(&server.limits),
                         inspect: Arc::clone(&server.inspect),
                     },
-                    tower_layer::Layer::layer(
-                        &CallLimitLayer::new(Arc::clone(&server.limits)),
-                        upstream.clone(),
-                    ),
+                    upstream.clone(),
                 ),
             })
             .collect();
@@ -260,6 +261,7 @@ impl Plan {
             headers: Arc::clone(&self.headers),
             sanity: Arc::clone(&self.sanity),
             host: Arc::clone(&listener.host),
+            cors: Arc::clone(&self.cors),
         };
         stack::outer(outer, Route::new(entries))
     }
@@ -421,6 +423,18 @@ fn cors_policy(policy: &Policy) -> Result<CorsPolicy, StartError> {
         .map_err(|error| setting("cors", error))
 }
 
+/// What servers start from. Without origins the rest, such as credentials, is for those servers
+/// that name their own.
+fn common_cors_policy(defaults: &Policy) -> Result<CorsPolicy, StartError> {
+    if !origin_set(defaults)?.is_empty() {
+        return cors_policy(defaults);
+    }
+    CorsPolicy::builder(OriginSet::new())
+        .mode(mode(defaults.cors.mode.value))
+        .build()
+        .map_err(|error| setting("cors", error))
+}
+
 fn header_policy(headers: &Headers) -> Result<HeaderPolicy, StartError> {
     let hsts = headers.hsts.value.map(|hsts| Hsts {
         max_age: hsts.max_age.as_secs(),
@@ -519,7 +533,7 @@ fn server_plan(
         ),
         body: Arc::new(DeclaredBody::new(body).with_mode(mode(policy.body.mode.value))),
         inspect: Arc::new(inspection(server, settings, inflight, &shown)),
-        limits: Arc::new(call_limits(server)),
+        limits: Arc::new(call_limits(server)?),
         upstream: UpstreamPlan {
             target,
             tls: Arc::clone(client_tls),
@@ -560,7 +574,7 @@ fn inspection(
 #[derive(Clone, Copy, Debug)]
 pub struct TokioTimer;
 
-impl palisade::inspect::Timer for TokioTimer {
+impl palisade::timer::Timer for TokioTimer {
     type Sleep = tokio::time::Sleep;
 
     fn sleep(&self, duration: Duration) -> Self::Sleep {
@@ -568,12 +582,13 @@ impl palisade::inspect::Timer for TokioTimer {
     }
 }
 
-fn call_limits(server: &Server) -> CallLimits {
+fn call_limits(server: &Server) -> Result<CallLimits, StartError> {
     let slots = |most: Option<NonZeroU32>| most.map(|most| Slots::new(most.get()));
-    CallLimits {
+    Ok(CallLimits {
         server: CallLimit {
             timeout: server.timeout.value,
             concurrency: slots(server.concurrency.value),
+            rate: None,
         },
         tools: server
             .tools
@@ -582,11 +597,15 @@ fn call_limits(server: &Server) -> CallLimits {
                 let limit = CallLimit {
                     timeout: tool.timeout.as_ref().map(|timeout| timeout.value),
                     concurrency: slots(tool.concurrency.as_ref().map(|most| most.value)),
+                    rate: match &tool.rate {
+                        Some(rate) => Some(Limiter::new(quota(rate.value, None, 1)?)),
+                        None => None,
+                    },
                 };
-                (name.clone(), limit)
+                Ok((name.clone(), limit))
             })
-            .collect(),
-    }
+            .collect::<Result<_, StartError>>()?,
+    })
 }
 
 fn quota(limit: RateLimit, burst: Option<NonZeroU32>, times: u32) -> Result<Quota, StartError> {

@@ -299,7 +299,7 @@ impl Read {
 fn waited<T>(deadline: Poll<()>) -> Poll<Result<T, Rejection>> {
     deadline.map(|()| {
         Err(Rejection::new(Reason::BodyTimeout)
-            .with_remedy("raise `limits.body_timeout`")
+            .with_remedy("raise `limits.timeouts.body`")
             .closing())
     })
 }

@@ -153,26 +153,31 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let finish = if self.policy.mode == Mode::Off {
-            Finish::Untouched
-        } else if is_preflight(request.method(), request.headers()) {
+        if self.policy.mode != Mode::Off && is_preflight(request.method(), request.headers()) {
             let (mut head, _) = request.into_parts();
             let answer = Some(preflight(&self.policy, &*self.guard, &mut head));
             let state = State::Preflight { answer };
             return CorsFuture { state };
-        } else {
-            match Sent::of(request.headers()) {
-                Sent::One(origin, value) if self.policy.origins.allows(&origin) => Finish::Grant {
-                    policy: Arc::clone(&self.policy),
-                    origin: value.clone(),
-                },
-                _ => Finish::Plain,
-            }
-        };
+        }
+        let finish = Finish::of(&self.policy, request.headers());
         let future = self.inner.call(request);
         let finish = Some(finish);
         let state = State::Inner { future, finish };
         CorsFuture { state }
+    }
+}
+
+impl CorsPolicy {
+    /// Does to an answer that no [`CorsLayer`] sees what that layer would do to it: for refusals
+    /// that are made before it is known which server's layers a request belongs to.
+    pub fn apply(self: &Arc<Self>, request: &Parts, answer: &mut HeaderMap) {
+        let finish = if is_preflight(&request.method, &request.headers) && self.mode != Mode::Off {
+            // A refused one is granted nothing.
+            Finish::Plain
+        } else {
+            Finish::of(self, &request.headers)
+        };
+        finish.apply(answer);
     }
 }
 
@@ -234,6 +239,19 @@ enum Finish {
 }
 
 impl Finish {
+    fn of(policy: &Arc<CorsPolicy>, request: &HeaderMap) -> Self {
+        if policy.mode == Mode::Off {
+            return Self::Untouched;
+        }
+        match Sent::of(request) {
+            Sent::One(origin, value) if policy.origins.allows(&origin) => Self::Grant {
+                policy: Arc::clone(policy),
+                origin: value.clone(),
+            },
+            _ => Self::Plain,
+        }
+    }
+
     fn apply(self, headers: &mut HeaderMap) {
         if matches!(self, Self::Untouched) {
             return;

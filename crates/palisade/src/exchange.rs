@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::request::Parts;
 
 use crate::rejection::{Reason, Rejection};
@@ -193,15 +194,18 @@ pub struct Connection {
     pub peer: Option<SocketAddr>,
     /// Whether it is TLS.
     pub tls: bool,
+    /// The peer's address as forwarding headers write it; made once for all requests.
+    address: Option<HeaderValue>,
 }
 
 impl Connection {
     /// A connection from `peer`.
     #[must_use]
-    pub const fn new(peer: SocketAddr, tls: bool) -> Self {
+    pub fn new(peer: SocketAddr, tls: bool) -> Self {
         Self {
             peer: Some(peer),
             tls,
+            address: HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok(),
         }
     }
 
@@ -209,6 +213,12 @@ impl Connection {
     #[must_use]
     pub fn peer_ip(&self) -> Option<IpAddr> {
         self.peer.map(|peer| peer.ip())
+    }
+
+    /// The peer's address as text; an IPv4 address in IPv6 clothes is written as what it is.
+    #[must_use]
+    pub const fn peer_text(&self) -> Option<&HeaderValue> {
+        self.address.as_ref()
     }
 }
 

@@ -22,19 +22,12 @@ use crate::answer::Answer;
 use crate::body::{Inflight, collect};
 use crate::exchange::{Call, Exchange, Text};
 use crate::mcp::headers::{Agreement, ParamHeaders, ParamLimits, agreement, params_within};
+use crate::mcp::json::Raw;
 use crate::mcp::message::{self, FaultKind, Kind, Message, Payload};
 use crate::mcp::shown::Shown;
 use crate::mcp::{Fault, Limits};
 use crate::rejection::{Reason, Rejection, is_json};
-
-/// Sleeps; the one thing of time that this crate needs of a runtime.
-pub trait Timer: Clone + Send + Sync + 'static {
-    /// Resolves when the time is over.
-    type Sleep: Future<Output = ()> + Send;
-
-    /// Begins to sleep for `duration` once it is polled.
-    fn sleep(&self, duration: Duration) -> Self::Sleep;
-}
+use crate::timer::Timer;
 
 /// How the messages of one server are read.
 #[derive(Clone, Debug)]
@@ -54,7 +47,7 @@ pub struct Inspection<T> {
     pub message: Limits,
     /// The bounds of `Mcp-Param-*` headers.
     pub params: ParamLimits,
-    /// What the server has shown of its shown.
+    /// What the server has shown of itself.
     pub shown: Shown,
     /// For the deadline.
     pub timer: T,
@@ -247,25 +240,21 @@ fn refused(fault: Fault) -> Rejection {
 fn call(head: &Parts, body: &Bytes, message: &Message<'_>) -> Call {
     let text = |text: &str| Text::shared(body, text);
     let asks = message.kind == Kind::Request;
-    let mut call = Call::default();
-    call.method = message.method.as_deref().map(text);
-    call.target = message.target.as_ref().map(|target| text(&target.name));
-    call.arguments = message
-        .arguments
-        .map(|raw| body.slice_ref(raw.text().as_bytes()));
-    call.modern = message.is_modern();
-    call.revision = message.protocol_version.as_deref().map(text).or_else(|| {
-        let header = head.headers.get("mcp-protocol-version")?;
-        Some(Text::from(header.to_str().ok()?))
-    });
-    call.trace_id = message.traceparent.as_deref().and_then(trace_id).map(text);
-    if asks {
-        call.id = message
-            .raw_id
-            .map(|raw| body.slice_ref(raw.text().as_bytes()));
-        call.key = message.id.clone();
+    let raw = |raw: Raw<'_>| body.slice_ref(raw.text().as_bytes());
+    Call {
+        method: message.method.as_deref().map(text),
+        id: message.raw_id.filter(|_| asks).map(raw),
+        key: message.id.clone().filter(|_| asks),
+        modern: message.is_modern(),
+        target: message.target.as_ref().map(|target| text(&target.name)),
+        arguments: message.arguments.map(raw),
+        revision: message.protocol_version.as_deref().map(text).or_else(|| {
+            let header = head.headers.get("mcp-protocol-version")?;
+            Some(Text::from(header.to_str().ok()?))
+        }),
+        trace_id: message.traceparent.as_deref().and_then(trace_id).map(text),
+        outcome: None,
     }
-    call
 }
 
 /// The trace id of a `traceparent` (W3C Trace Context section 3.2.2).

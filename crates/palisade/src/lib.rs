@@ -9,6 +9,7 @@
 pub mod audit;
 pub mod authority;
 pub mod body;
+pub mod call_limits;
 pub mod cors;
 pub mod headers;
 pub mod host;
@@ -22,6 +23,7 @@ pub mod request_id;
 pub mod route;
 pub mod sanity;
 pub mod stack;
+pub mod timer;
 
 mod answer;
 mod exchange;

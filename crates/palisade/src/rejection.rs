@@ -223,7 +223,7 @@ pub enum Fault {
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $fault:ident, $rpc:literal, $message:literal;)+) => {
         /// Why a request was refused. Its [code](Reason::code) is at once log field, metric
-        /// label, documentation anchor and topic of `palisade explain`.
+        /// label and documentation anchor.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason { $($(#[$doc])* $name,)+ }

@@ -1,6 +1,7 @@
 //! Host and path choose the server; everything inside follows that server's plan.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -34,10 +35,14 @@ pub struct Entry<S> {
 /// Sends each request to the server whose host and path fit it best.
 ///
 /// A server with a host goes before one without; then the longest path wins. The path is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Route<S> {
     entries: Arc<[Entry<S>]>,
+    finish: Option<Finish>,
 }
+
+/// What is done to the head of a refusal, given the head of the request.
+type Finish = Arc<dyn Fn(&Parts, &mut HeaderMap) + Send + Sync>;
 
 impl<S> Route<S> {
     /// A route to `entries`; with none of them, every request is refused.
@@ -56,7 +61,18 @@ impl<S> Route<S> {
         });
         Self {
             entries: entries.into(),
+            finish: None,
         }
+    }
+
+    /// Has `finish` put headers on refusals, which no server's layers see.
+    #[must_use]
+    pub fn with_refusals(
+        mut self,
+        finish: impl Fn(&Parts, &mut HeaderMap) + Send + Sync + 'static,
+    ) -> Self {
+        self.finish = Some(Arc::new(finish));
+        self
     }
 
     fn choose(&self, head: &Parts) -> Option<&Entry<S>> {
@@ -69,6 +85,14 @@ impl<S> Route<S> {
                 .is_none_or(|host| authority.is_some_and(|authority| host.allows(authority)));
             fits_host && is_below(path, &entry.path)
         })
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Route<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,8 +121,12 @@ where
         let Some(entry) = self.choose(&head) else {
             let rejection = Rejection::new(Reason::RouteNotFound)
                 .with_remedy("add a [[server]] whose `path` begins this path");
+            let mut answer = rejection.into_response(&head);
+            if let Some(finish) = &self.finish {
+                finish(&head, answer.headers_mut());
+            }
             return RouteFuture::Refused {
-                answer: Some(rejection.into_response(&head)),
+                answer: Some(answer),
             };
         };
         Exchange::of(&mut head).facts().server = Some(Arc::clone(&entry.name));

@@ -78,7 +78,7 @@ impl Guard for Sanity {
             return Err(Self::too_large(
                 "fields",
                 fields,
-                "limits.header_fields",
+                "limits.header_count",
                 limit,
             ));
         }
@@ -449,7 +449,7 @@ mod tests {
         for (fields, value, expected) in [
             (3, 10, None),
             (3, 11, Some("limits.header_bytes")),
-            (4, 1, Some("limits.header_fields")),
+            (4, 1, Some("limits.header_count")),
             (2, 25, Some("limits.header_bytes")),
             (0, 0, None),
         ] {

@@ -9,6 +9,7 @@ use tower_layer::Layer;
 
 use crate::audit::{Fail, ObserverLayer, ObserverService, Recorder, WitnessLayer, WitnessService};
 use crate::body::DeclaredBody;
+use crate::call_limits::{CallLimitLayer, CallLimitService, CallLimits};
 use crate::cors::{CorsLayer, CorsPolicy, CorsService};
 use crate::guard::{GuardLayer, GuardService, Moded};
 use crate::headers::{
@@ -22,6 +23,7 @@ use crate::rate::{Peer, Preflights, RateGuard};
 use crate::request_id::{RequestIdLayer, RequestIds};
 use crate::route::Route;
 use crate::sanity::Sanity;
+use crate::timer::Timer;
 
 /// What the layers outside the route are made of: one per listener.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct Outer {
     pub sanity: Arc<Sanity>,
     /// The hosts that requests may name.
     pub host: Arc<Moded<HostGuard>>,
+    /// Which pages may read that there is no server on a path.
+    pub cors: Arc<CorsPolicy>,
 }
 
 /// What the layers of one server are made of.
@@ -43,7 +47,7 @@ pub struct Inner<T> {
     pub recorder: Recorder,
     /// What happens to calls while nothing can be recorded.
     pub fail: Fail,
-    /// What the server has shown of its shown.
+    /// What the server has shown of itself.
     pub shown: Shown,
     /// The server's own security headers.
     pub headers: Arc<HeaderPolicy>,
@@ -57,14 +61,18 @@ pub struct Inner<T> {
     pub peer: Arc<Moded<RateGuard<Peer>>>,
     /// The largest request body.
     pub body: Arc<Moded<DeclaredBody>>,
+    /// How long calls may take, how many at once.
+    pub calls: Arc<CallLimits>,
     /// How messages are read; without it the server is plain HTTP.
     pub inspect: Arc<Inspection<T>>,
 }
 
 /// The layers outside the route, round it.
 pub fn outer<S>(parts: Outer, route: Route<S>) -> OuterStack<S> {
-    // 6  Route: host and path choose the server; everything inside follows its plan.
-    let stack = route;
+    // 6  Route: host and path choose the server; everything inside follows its plan. Where there
+    //    is no server there is no Cors of one (7), yet a page is to read that too.
+    let cors = parts.cors;
+    let stack = route.with_refusals(move |request, answer| cors.apply(request, answer));
     // 4, 5  Sanity, then Host: what no reader may misread, then who may be asked for at all. Both
     //       before the route, which reads host and path.
     let stack = GuardLayer::new((parts.sanity, parts.host)).layer(stack);
@@ -77,10 +85,13 @@ pub fn outer<S>(parts: Outer, route: Route<S>) -> OuterStack<S> {
 }
 
 /// The layers of one server, round its upstream.
-pub fn inner<S, T>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
+pub fn inner<S, T: Timer>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
+    // 15 CallLimits: needs to know the tool; inside the Observer, which records what it cuts off.
+    let limits = CallLimitLayer::new(parts.calls, parts.inspect.timer.clone());
+    let stack = limits.layer(upstream);
     // 16 Observer: sees what the server answers; refuses what could not be recorded.
     let observer = ObserverLayer::new(parts.recorder, parts.fail, parts.shown);
-    let stack = observer.layer(upstream);
+    let stack = observer.layer(stack);
     // 14 Inspect: collects the body once it is wanted, reads the message once.
     let stack = InspectLayer::new(parts.inspect).layer(stack);
     // 8 to 10  Origin before any work, then the peer's rate, then the declared size of the body:
@@ -107,7 +118,7 @@ pub type InnerStack<S, T> = OverrideService<
                 Arc<Moded<RateGuard<Peer>>>,
                 Arc<Moded<DeclaredBody>>,
             ),
-            InspectService<ObserverService<S>, T>,
+            InspectService<ObserverService<CallLimitService<S, T>>, T>,
         >,
         Arc<Moded<RateGuard<Preflights>>>,
     >,

@@ -47,11 +47,17 @@ impl Http1 {
     /// # Panics
     /// Where no answer comes.
     pub async fn ask(&mut self, ask: &Ask) -> Answer {
-        let case = case();
-        self.send(render(ask, &case)).await;
+        let case = self.start(ask).await;
         let mut answer = self.answer_to(ask.method == "HEAD").await;
         answer.case = case;
         answer
+    }
+
+    /// Sends a request and reads nothing: the value of its `X-Case`.
+    pub async fn start(&mut self, ask: &Ask) -> String {
+        let case = case();
+        self.send(render(ask, &case)).await;
+        case
     }
 
     /// Sends a request and reads the head of the answer; [`Http1::chunk`] reads on.
@@ -59,8 +65,7 @@ impl Http1 {
     /// # Panics
     /// Where no answer comes.
     pub async fn open(&mut self, ask: &Ask) -> Answer {
-        let case = case();
-        self.send(render(ask, &case)).await;
+        let case = self.start(ask).await;
         let mut answer = self.head().await;
         answer.case = case;
         answer
@@ -226,7 +231,9 @@ fn render(ask: &Ask, case: &str) -> Vec<u8> {
             .any(|(key, _)| key.eq_ignore_ascii_case(name))
     };
     if !ask.body.is_empty() && !says("content-length") && !says("transfer-encoding") {
-        field("Content-Length", ask.body.len().to_string().as_bytes());
+        let missing = if ask.unfinished { 1000 } else { 0 };
+        let length = ask.body.len() + missing;
+        field("Content-Length", length.to_string().as_bytes());
     }
     bytes.extend(b"\r\n");
     bytes.extend(&ask.body);

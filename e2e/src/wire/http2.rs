@@ -65,21 +65,21 @@ impl Http2 {
         let case = case();
         let request = render(ask, &case);
         let body = Bytes::copy_from_slice(&ask.body);
-        match self.exchange(request, body).await {
+        match self.exchange(request, body, !ask.unfinished).await {
             Outcome::Answer(answer) => Outcome::Answer(Answer { case, ..answer }),
             reset @ Outcome::Reset(_) => reset,
         }
     }
 
-    /// Sends a request made with [`http`]'s types.
+    /// Sends a request made with [`http`]'s types; without `end` its content never ends.
     ///
     /// # Panics
     /// Where the `h2` crate cannot send the request.
-    pub async fn exchange(&mut self, request: Request<()>, body: Bytes) -> Outcome {
-        let (answer, mut send) = self.begin(request, body.is_empty()).await;
+    pub async fn exchange(&mut self, request: Request<()>, body: Bytes, end: bool) -> Outcome {
+        let (answer, mut send) = self.begin(request, end && body.is_empty()).await;
         if !body.is_empty() {
             // The server may have answered and reset the rest by now.
-            let _ = send.send_data(body, true);
+            let _ = send.send_data(body, end);
         }
         let answer = match bounded("an answer", answer).await {
             Ok(answer) => answer,

@@ -2,11 +2,19 @@
 //! requirements; `e2e/src` holds the harness.
 
 mod audit;
+mod cors;
 mod demo;
+mod docs;
+mod every_answer;
+mod forwarding;
 mod harness;
+mod headers;
+mod host;
+mod judge;
 mod lifecycle;
 mod limits;
 mod messages;
+mod origin;
 mod rig;
 mod sse;
 mod upstream;

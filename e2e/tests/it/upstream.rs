@@ -54,7 +54,7 @@ async fn an_upstream_without_an_answer_is_named_by_reason_and_outcome() {
             "upstream.unreachable",
             "upstream_unreachable",
         ),
-        ("full", 502, "upstream.unreachable", "upstream_unreachable"),
+        ("full", 504, "upstream.timeout", "timeout"),
         ("reset", 502, "upstream.unreachable", "upstream_unreachable"),
         ("close", 502, "upstream.unreachable", "upstream_unreachable"),
         ("half", 502, "upstream.unreachable", "upstream_unreachable"),

@@ -267,7 +267,7 @@ pub(super) struct Timeouts {
     /// From the first byte of a request to the end of its head.
     #[schemars(extend("default" = "10s"))]
     pub(super) headers: Option<Text>,
-    /// The longest pause between two pieces of a request body.
+    /// The whole of a request body, from its first byte wanted to its last.
     #[schemars(extend("default" = "10s"))]
     pub(super) body: Option<Text>,
     /// Between two requests on one connection.

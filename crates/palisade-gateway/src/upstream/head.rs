@@ -4,13 +4,7 @@
 //! forged forwarding fields never pass in either direction (RFC 9110 section 7.6.1); the
 //! client's address, scheme and host are told by us alone (RFC 7239).
 
-use std::fmt::Write as _;
-use std::net::IpAddr;
-
-use http::header::{
-    ACCEPT_ENCODING, CONNECTION, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, LOCATION,
-    ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, HeaderValue, LOCATION};
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderMap, Version};
 
@@ -90,8 +84,8 @@ impl Target {
 /// What the client is, for the forwarding fields.
 #[derive(Clone, Debug)]
 pub struct Client<'a> {
-    /// Its address.
-    pub address: Option<IpAddr>,
+    /// Its address, as text.
+    pub address: Option<&'a HeaderValue>,
     /// Whether it came by TLS.
     pub tls: bool,
     /// The host that it asked for, as it wrote it.
@@ -127,36 +121,20 @@ pub fn to_upstream(
     *uri = mapped;
     *version = Version::HTTP_11;
 
-    strip_hop_by_hop(headers);
-    strip_forged(headers);
+    strip(headers, |name| is_hop_by_hop(name) || is_forged(name));
     let asked = client.host.cloned().or(authority);
     match (target.host, &asked) {
         (UpstreamHost::Preserve, Some(asked)) => headers.insert(HOST, asked.clone()),
         _ => headers.insert(HOST, target.host_value.clone()),
     };
+    let scheme = if client.tls { "https" } else { "http" };
     if let Some(address) = client.address {
-        let address = address.to_canonical();
-        let (plain, node) = match address {
-            IpAddr::V4(v4) => (v4.to_string(), v4.to_string()),
-            // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
-            IpAddr::V6(v6) => (v6.to_string(), format!("\"[{v6}]\"")),
-        };
-        let mut forwarded = String::with_capacity(64);
-        let scheme = if client.tls { "https" } else { "http" };
-        let _ = write!(forwarded, "for={node};proto={scheme}");
-        if let Some(host) = asked.as_ref().and_then(|host| host.to_str().ok()) {
-            let _ = write!(forwarded, ";host=\"{host}\"");
-        }
-        if let (Ok(plain), Ok(forwarded)) = (
-            HeaderValue::try_from(plain),
-            HeaderValue::try_from(forwarded),
-        ) {
-            headers.insert(X_REAL_IP.clone(), plain.clone());
-            headers.insert(X_FORWARDED_FOR.clone(), plain);
+        if let Some(forwarded) = forwarded(address, scheme, asked.as_ref()) {
             headers.insert(FORWARDED, forwarded);
         }
+        headers.insert(X_REAL_IP.clone(), address.clone());
+        headers.insert(X_FORWARDED_FOR.clone(), address.clone());
     }
-    let scheme = if client.tls { "https" } else { "http" };
     headers.insert(X_FORWARDED_PROTO.clone(), HeaderValue::from_static(scheme));
     if let Some(asked) = asked {
         headers.insert(X_FORWARDED_HOST.clone(), asked);
@@ -167,12 +145,39 @@ pub fn to_upstream(
     true
 }
 
+/// RFC 7239: who asked, how, and for whom.
+fn forwarded(
+    address: &HeaderValue,
+    scheme: &str,
+    host: Option<&HeaderValue>,
+) -> Option<HeaderValue> {
+    let mut value = Vec::with_capacity(64);
+    value.extend_from_slice(b"for=");
+    // Section 6: an IPv6 address stands in brackets and quotes.
+    if address.as_bytes().contains(&b':') {
+        value.extend_from_slice(b"\"[");
+        value.extend_from_slice(address.as_bytes());
+        value.extend_from_slice(b"]\"");
+    } else {
+        value.extend_from_slice(address.as_bytes());
+    }
+    value.extend_from_slice(b";proto=");
+    value.extend_from_slice(scheme.as_bytes());
+    // The host has been judged: nothing in it needs an escape.
+    if let Some(host) = host {
+        value.extend_from_slice(b";host=\"");
+        value.extend_from_slice(host.as_bytes());
+        value.push(b'"');
+    }
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()
+}
+
 /// Makes the upstream's answer `headers` those of the answer to the client.
 ///
 /// A `Location` that names the upstream becomes `public` (scheme and authority) with the
 /// public path.
 pub fn to_client(target: &Target, headers: &mut HeaderMap, public: Option<&str>) {
-    strip_hop_by_hop(headers);
+    strip(headers, is_hop_by_hop);
     if let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok())
         && let Some(rewritten) = public_location(target, location, public.unwrap_or_default())
         && let Ok(value) = HeaderValue::try_from(rewritten)
@@ -203,36 +208,44 @@ fn public_location(target: &Target, location: &str, public: &str) -> Option<Stri
     Some(format!("{public}{}{rest}", target.prefix))
 }
 
-/// RFC 9110 section 7.6.1: `Connection`, what it names, and the fields that mean this hop.
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|name| HeaderName::try_from(name.trim()).ok())
-            // Fields that a message cannot do without are not hop-by-hop because a client says so.
-            .filter(|name| !END_TO_END.contains(name))
-            .collect();
-        for name in named {
-            headers.remove(name);
-        }
-        headers.remove(CONNECTION);
-    }
-    for name in [
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+/// Removes the fields whose name is of a `kind`, and what `Connection` names.
+///
+/// Most messages have none of them, so one look at each name is all that it costs.
+fn strip(headers: &mut HeaderMap, kind: impl Fn(&str) -> bool) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        // Fields that a message cannot do without are not hop-by-hop because a client says so.
+        .filter(|name| !END_TO_END.contains(name))
+        .collect();
+    let of_kind: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| kind(name.as_str()))
+        .cloned()
+        .collect();
+    for name in named.iter().chain(&of_kind) {
         headers.remove(name);
     }
-    for name in ["keep-alive", "proxy-connection", "http2-settings"] {
-        headers.remove(name);
-    }
+}
+
+/// RFC 9110 section 7.6.1: the fields that mean this hop alone.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// Never removed on the word of a `Connection` header: policy and framing rest on them.
@@ -244,29 +257,19 @@ const END_TO_END: [HeaderName; 5] = [
     http::header::COOKIE,
 ];
 
-/// What a client must not tell an upstream: who it is, and where a browser sent it from
-/// (judged already; the SDKs' own checks would refuse our public origin).
-fn strip_forged(headers: &mut HeaderMap) {
-    for name in [ACCEPT_ENCODING, EXPECT, FORWARDED, ORIGIN] {
-        headers.remove(name);
-    }
-    let forged: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_forged(name.as_str()))
-        .cloned()
-        .collect();
-    for name in forged {
-        headers.remove(name);
-    }
-}
-
-/// Fields by which proxies speak of the client, and the browser's fetch metadata.
+/// What a client must not tell an upstream: who it is, by the fields of proxies; where a browser
+/// sent it from, which has been judged here and would be refused there; and a coding that would
+/// hide the answer from us.
 fn is_forged(name: &str) -> bool {
     name.starts_with("x-forwarded-")
         || name.starts_with("sec-fetch-")
         || matches!(
             name,
-            "x-real-ip"
+            "accept-encoding"
+                | "expect"
+                | "forwarded"
+                | "origin"
+                | "x-real-ip"
                 | "x-client-ip"
                 | "x-cluster-client-ip"
                 | "x-original-forwarded-for"
@@ -301,8 +304,9 @@ mod tests {
         let host = headers.get(HOST).cloned();
         let mut uri: Uri = uri.parse().unwrap();
         let mut version = Version::HTTP_2;
+        let address = HeaderValue::from_static("127.0.0.1");
         let client = Client {
-            address: Some("127.0.0.1".parse().unwrap()),
+            address: Some(&address),
             tls: true,
             host: host.as_ref(),
             request_id: "r1",

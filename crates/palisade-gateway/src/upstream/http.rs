@@ -114,7 +114,7 @@ where
         let asked = parts.headers.get(http::header::HOST).cloned();
         let id = exchange.id();
         let client = Client {
-            address: exchange.connection().peer_ip(),
+            address: exchange.connection().peer_text(),
             tls: exchange.connection().tls,
             host: asked.as_ref(),
             request_id: id.as_str(),
@@ -189,7 +189,7 @@ where
     async fn connect(&self) -> Result<SendRequest<B>, Rejection> {
         let config = &self.config;
         let Ok(result) = timeout(config.connect_timeout, self.handshake()).await else {
-            return Err(Rejection::new(Reason::UpstreamUnreachable)
+            return Err(Rejection::new(Reason::UpstreamTimeout)
                 .with_detail(format_args!(
                     "{} took longer than {:?} to connect",
                     config.target.authority, config.connect_timeout

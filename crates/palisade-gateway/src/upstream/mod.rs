@@ -3,5 +3,4 @@
 pub mod head;
 pub mod http;
 pub mod keep_alive;
-pub mod limits;
 mod pool;

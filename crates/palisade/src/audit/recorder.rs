@@ -68,8 +68,9 @@ impl Recorder {
     pub(super) fn ended(&self, account: &Account) {
         let facts = account.exchange.facts();
         if facts.calls.is_empty() {
-            // A preflight that was answered is no MCP request.
-            if account.method == Method::OPTIONS && account.rejection.is_none() {
+            // A preflight that was answered is no MCP request; what report mode let pass is told.
+            let refused = account.rejection.is_some() || !facts.reported.is_empty();
+            if account.method == Method::OPTIONS && !refused {
                 return;
             }
             let phase = account.stream.then_some(Phase::Close);

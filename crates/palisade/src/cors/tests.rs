@@ -705,3 +705,63 @@ proptest! {
         prop_assert!(seen.get("vary").unwrap().starts_with("Origin"));
     }
 }
+
+// REQ: C-7, C-3
+#[test]
+fn an_answer_that_no_layer_sees() {
+    let preflight = [("origin", APP), ("access-control-request-method", "POST")];
+    for (mode, method, fields, origin, vary) in [
+        (
+            Mode::Enforce,
+            "POST",
+            &[("origin", APP)][..],
+            Some(APP),
+            "Origin, Accept",
+        ),
+        (
+            Mode::Report,
+            "POST",
+            &[("origin", APP)],
+            Some(APP),
+            "Origin, Accept",
+        ),
+        (
+            Mode::Enforce,
+            "OPTIONS",
+            &[("origin", APP)],
+            Some(APP),
+            "Origin, Accept",
+        ),
+        (
+            Mode::Enforce,
+            "POST",
+            &[("origin", "https://evil.example")],
+            None,
+            "Origin, Accept",
+        ),
+        (Mode::Enforce, "POST", &[], None, "Origin, Accept"),
+        // It will not become an answer that grants something.
+        (Mode::Enforce, "OPTIONS", &preflight, None, "Origin, Accept"),
+        (Mode::Off, "POST", &[("origin", APP)], None, "Accept"),
+        (Mode::Off, "OPTIONS", &preflight, None, "Accept"),
+    ] {
+        let policy = Arc::new(policy().mode(mode).build().unwrap());
+        let (head, ()) = request(method, fields).into_parts();
+        let mut answer = HeaderMap::new();
+        answer.insert(VARY, HeaderValue::from_static("Accept"));
+        policy.apply(&head, &mut answer);
+        let row = format!("{mode:?} {method} {fields:?}");
+        let granted = answer.get(ACCESS_CONTROL_ALLOW_ORIGIN);
+        assert_eq!(
+            granted.map(HeaderValue::as_bytes),
+            origin.map(str::as_bytes),
+            "{row}"
+        );
+        assert_eq!(
+            answer.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS),
+            origin.is_some(),
+            "{row}"
+        );
+        assert_eq!(answer[VARY], vary, "{row}");
+    }
+}

@@ -40,7 +40,7 @@ async fn answer(
     });
     let request = Request::builder()
         .header("host", host)
-        .extension(Connection { peer: None, tls })
+        .extension(Connection::new(([192, 0, 2, 1], 1).into(), tls))
         .body(())
         .unwrap();
     let Ok(answer) = SecurityHeadersLayer::new(policy)

@@ -34,6 +34,8 @@ pub struct Scanner {
     place: Place,
     message: Outcome,
     tool: ToolHint,
+    /// The first text of the content, as it was captured.
+    text: Option<Vec<u8>>,
     capture: Capture,
     outcomes: Outcomes,
 }
@@ -158,6 +160,7 @@ impl Scanner {
             place: Place::Top,
             message: Outcome::default(),
             tool: ToolHint::default(),
+            text: None,
             capture: Capture::default(),
             outcomes: Outcomes::default(),
         }
@@ -379,8 +382,9 @@ impl Scanner {
         match self.stack.pop() {
             Some(Node::Message) => {
                 let mut message = std::mem::take(&mut self.message);
-                if !message.is_error {
-                    message.error_text = None;
+                let text = self.text.take();
+                if message.is_error {
+                    message.error_text = text.map(|text| cut(&text, MAX_TEXT));
                 }
                 if self.outcomes.messages.len() < MAX_MESSAGES {
                     self.outcomes.messages.push(message);
@@ -401,6 +405,13 @@ impl Scanner {
     }
 
     fn end_string(&mut self) {
+        if self.place == Place::Text {
+            // Whether anybody wants it shows only at the end of the result.
+            if self.text.is_none() {
+                self.text = Some(std::mem::take(&mut self.capture.kept));
+            }
+            return;
+        }
         let message = &mut self.message;
         let server = message.server.as_mut();
         let capture = &self.capture;
@@ -412,7 +423,6 @@ impl Scanner {
                     error.message = Some(capture.cut());
                 }
             }
-            Place::Text if message.error_text.is_none() => message.error_text = Some(capture.cut()),
             Place::ResultType => message.result_type = Some(capture.cut()),
             Place::ProtocolVersion => message.protocol_version = Some(capture.cut()),
             Place::Version if message.supported_versions.len() < MAX_VERSIONS => {
@@ -654,11 +664,10 @@ impl Skip {
 #[derive(Debug, Default)]
 struct Capture {
     kept: Vec<u8>,
-    /// Characters that still fit.
+    /// Characters kept at most; bytes are what is counted on the way.
     characters: usize,
     /// Bytes that fit in all; a bound of its own, for text that is not UTF-8.
     bytes: usize,
-    max_characters: usize,
     overflowed: bool,
     escape: Escape,
     /// The first half of a surrogate pair, waiting for the second.
@@ -681,7 +690,6 @@ impl Capture {
     fn start(&mut self, characters: usize, bytes: usize) {
         self.kept.clear();
         self.characters = characters;
-        self.max_characters = characters;
         self.bytes = bytes;
         self.overflowed = characters == 0;
         self.escape = Escape::None;
@@ -762,15 +770,9 @@ impl Capture {
         if self.overflowed {
             return;
         }
-        for &byte in bytes {
-            let starts = byte & 0xC0 != 0x80;
-            if self.kept.len() == self.bytes || (starts && self.characters == 0) {
-                self.overflowed = true;
-                return;
-            }
-            self.characters -= usize::from(starts);
-            self.kept.push(byte);
-        }
+        let fit = bytes.len().min(self.bytes - self.kept.len());
+        self.kept.extend_from_slice(&bytes[..fit]);
+        self.overflowed = fit < bytes.len();
     }
 
     /// The whole content; `None` if it did not fit or is not UTF-8.
@@ -784,11 +786,17 @@ impl Capture {
 
     /// What fitted of the content, cut between characters.
     fn cut(&self) -> String {
-        String::from_utf8_lossy(&self.kept)
-            .chars()
-            .take(self.max_characters)
-            .collect()
+        cut(&self.kept, self.characters)
     }
+}
+
+/// At most so many characters of a text that may be no UTF-8, or end in the middle of one.
+fn cut(text: &[u8], characters: usize) -> String {
+    let text = String::from_utf8_lossy(text);
+    if text.len() <= characters {
+        return text.into_owned();
+    }
+    text.chars().take(characters).collect()
 }
 
 #[cfg(test)]

@@ -37,10 +37,7 @@ fn guard(name: &str, rate: &str, clock: &Manual) -> RateGuard<Peer, Manual> {
 }
 
 async fn ask(guard: impl Guard, address: &str) -> Response<()> {
-    let connection = Connection {
-        peer: Some(format!("{address}:1").parse().unwrap()),
-        tls: false,
-    };
+    let connection = Connection::new(format!("{address}:1").parse().unwrap(), false);
     let request = Request::builder().extension(connection).body(()).unwrap();
     let inner = service_fn(|_| ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))));
     let Ok(answer) = GuardLayer::new(guard).layer(inner).oneshot(request).await;

@@ -263,6 +263,16 @@ impl Resolver<'_> {
     fn audit(&mut self, audit: &mut Audit, said: &file::Audit) {
         self.copy(&mut audit.fail, said.fail.as_ref());
         let Some(sinks) = &said.sink else { return };
+        if self.section != "audit" {
+            self.report(
+                ProblemCode::BadValue,
+                "sink",
+                sinks.at,
+                "all servers share one audit trail in this version",
+                "set `sink` under [audit]; each record names its server",
+            );
+            return;
+        }
         let mut values: Vec<Value<Sink>> = Vec::new();
         for sink in &sinks.value {
             let value = match &sink.value {

@@ -789,7 +789,7 @@ fn folding() {
         ("protocolversion", "protocolVersion", true),
         ("re\u{17f}ult", "result", true),
         ("tas\u{212a}Id", "taskId", true),
-        ("\u{17f}\u{17f}\u{17f}", "sss", true),
+        ("\u{17f}\u{17f}\u{17f}\u{17f}", "ssss", true),
         ("m\u{e9}thod", "method", false),
         ("methods", "method", false),
         ("metho", "method", false),

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,11 +19,15 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use palisade::{Answer, CallOutcome, Exchange, Reason, Rejection};
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
+
+use crate::answer::Answer;
+use crate::exchange::{Call, CallOutcome, Exchange, Text};
+use crate::rate::{Limiter, Peer, RateKey as _};
+use crate::rejection::{Reason, Rejection};
+use crate::timer::Timer;
 
 /// The limits of one server's calls, shared by all workers.
 #[derive(Debug, Default)]
@@ -40,6 +45,8 @@ pub struct CallLimit {
     pub timeout: Option<Duration>,
     /// Calls at once; `None`: any number.
     pub concurrency: Option<Slots>,
+    /// Calls per window and client address; `None`: as many as come.
+    pub rate: Option<Limiter>,
 }
 
 /// Places for calls at once.
@@ -81,23 +88,25 @@ impl Drop for Slot {
 /// The layer that keeps [`CallLimits`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct CallLimitLayer {
+pub struct CallLimitLayer<T> {
     limits: Arc<CallLimits>,
+    timer: T,
 }
 
-impl CallLimitLayer {
-    /// Keeps `limits`.
-    pub const fn new(limits: Arc<CallLimits>) -> Self {
-        Self { limits }
+impl<T> CallLimitLayer<T> {
+    /// Keeps `limits`; time is `timer`'s.
+    pub const fn new(limits: Arc<CallLimits>, timer: T) -> Self {
+        Self { limits, timer }
     }
 }
 
-impl<S> Layer<S> for CallLimitLayer {
-    type Service = CallLimitService<S>;
+impl<S, T: Clone> Layer<S> for CallLimitLayer<T> {
+    type Service = CallLimitService<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
         CallLimitService {
             limits: Arc::clone(&self.limits),
+            timer: self.timer.clone(),
             inner,
         }
     }
@@ -105,19 +114,21 @@ impl<S> Layer<S> for CallLimitLayer {
 
 /// The service of [`CallLimitLayer`].
 #[derive(Clone, Debug)]
-pub struct CallLimitService<S> {
+pub struct CallLimitService<S, T> {
     limits: Arc<CallLimits>,
+    timer: T,
     inner: S,
 }
 
-impl<S, B, R> Service<Request<B>> for CallLimitService<S>
+impl<S, T, B, R> Service<Request<B>> for CallLimitService<S, T>
 where
+    T: Timer,
     S: Service<Request<B>, Response = Response<R>, Error = Infallible>,
     R: Body<Data = Bytes>,
 {
-    type Response = Response<Answer<Limited<R>>>;
+    type Response = Response<Answer<Limited<R, T::Sleep>>>;
     type Error = Infallible;
-    type Future = CallLimitFuture<S::Future>;
+    type Future = CallLimitFuture<S::Future, T::Sleep>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -126,7 +137,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         let exchange = Exchange::of(&mut head);
-        match self.limits.admit(&head, &exchange) {
+        match self.limits.admit(&head, &exchange, &self.timer) {
             Err(rejection) => CallLimitFuture::Refused {
                 answer: Some(rejection.into_response(&head)),
             },
@@ -145,7 +156,12 @@ where
 }
 
 impl CallLimits {
-    fn admit(&self, head: &Parts, exchange: &Exchange) -> Result<Held, Rejection> {
+    fn admit<T: Timer>(
+        &self,
+        head: &Parts,
+        exchange: &Exchange,
+        timer: &T,
+    ) -> Result<Held<T::Sleep>, Rejection> {
         let mut held = Held::default();
         if head.method != Method::POST {
             return Ok(held);
@@ -153,7 +169,7 @@ impl CallLimits {
         let facts = exchange.facts();
         let mut timeout: Option<Duration> = None;
         for call in &facts.calls {
-            let Some(method) = call.method.as_ref().map(palisade::Text::as_str) else {
+            let Some(method) = call.method.as_ref().map(Text::as_str) else {
                 continue;
             };
             if call.id.is_none() || method == "subscriptions/listen" {
@@ -167,6 +183,12 @@ impl CallLimits {
                 })
                 .flatten();
             for limit in std::iter::once(&self.server).chain(tool) {
+                if let Some(rate) = &limit.rate {
+                    let decision = rate.take(&Peer::default().of(head));
+                    if !decision.allowed {
+                        return Err(too_many(decision.retry_after, call));
+                    }
+                }
                 if let Some(slots) = &limit.concurrency {
                     match slots.take() {
                         Some(slot) => held.slots.push(slot),
@@ -178,12 +200,21 @@ impl CallLimits {
             let own = tool.and_then(|tool| tool.timeout).or(self.server.timeout);
             timeout = timeout.max(own);
         }
-        held.timer = timeout.map(|timeout| Box::pin(sleep(timeout)));
+        held.timer = timeout.map(|timeout| Box::pin(timer.sleep(timeout)));
         Ok(held)
     }
 }
 
-fn crowded(slots: &Slots, call: &palisade::Call) -> Rejection {
+fn too_many(retry_after: u64, call: &Call) -> Rejection {
+    let seconds = retry_after.div_ceil(1_000_000_000).max(1);
+    Rejection::new(Reason::RateExceeded)
+        .with_id(call.id.clone())
+        .with_header(RETRY_AFTER, HeaderValue::from(seconds))
+        .with_detail("calls of this tool")
+        .with_remedy("raise `rate` of the tool")
+}
+
+fn crowded(slots: &Slots, call: &Call) -> Rejection {
     Rejection::new(Reason::CallConcurrency)
         .with_id(call.id.clone())
         .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
@@ -205,13 +236,21 @@ fn shape(head: &Parts) -> Parts {
 }
 
 /// What a call holds while it runs.
-#[derive(Debug, Default)]
-struct Held {
+struct Held<Z> {
     slots: Vec<Slot>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Z>>>,
 }
 
-impl Held {
+impl<Z> Default for Held<Z> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            timer: None,
+        }
+    }
+}
+
+impl<Z: Future<Output = ()>> Held<Z> {
     fn timed_out(&mut self, cx: &mut Context<'_>) -> bool {
         self.timer
             .as_mut()
@@ -223,19 +262,20 @@ pin_project! {
     /// The future of [`CallLimitService`].
     #[project = CallLimitFutureProjection]
     #[allow(missing_docs, reason = "pin_project fields of the two variants")]
-    pub enum CallLimitFuture<F> {
+    pub enum CallLimitFuture<F, Z> {
         /// The inner service is at work.
-        Calling { #[pin] future: F, held: Option<Held>, exchange: Exchange, shape: Option<Box<Parts>> },
+        Calling { #[pin] future: F, held: Option<Held<Z>>, exchange: Exchange, shape: Option<Box<Parts>> },
         /// A limit refused.
         Refused { answer: Option<Response<Bytes>> },
     }
 }
 
-impl<F, R> Future for CallLimitFuture<F>
+impl<F, Z, R> Future for CallLimitFuture<F, Z>
 where
+    Z: Future<Output = ()>,
     F: Future<Output = Result<Response<R>, Infallible>>,
 {
-    type Output = Result<Response<Answer<Limited<R>>>, Infallible>;
+    type Output = Result<Response<Answer<Limited<R, Z>>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
@@ -282,26 +322,46 @@ fn timed_out() -> Rejection {
 
 pin_project! {
     /// An answer that is cut off when its call has run for too long.
-    pub struct Limited<R> {
+    pub struct Limited<R, Z> {
         #[pin]
         body: Option<R>,
-        held: Held,
+        held: Held<Z>,
         exchange: Exchange,
     }
 }
 
 /// Why a [`Limited`] answer breaks off.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum Cut<E> {
     /// The inner body's own error.
-    #[error(transparent)]
     Body(E),
     /// The call has run for too long.
-    #[error("the call took longer than its time limit")]
     Timeout,
 }
 
-impl<R: Body<Data = Bytes>> Body for Limited<R> {
+impl<E: fmt::Display> fmt::Display for Cut<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(error) => error.fmt(f),
+            Self::Timeout => f.write_str("the call took longer than its time limit"),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for Cut<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Body(error) => error.source(),
+            Self::Timeout => None,
+        }
+    }
+}
+
+impl<R, Z> Body for Limited<R, Z>
+where
+    R: Body<Data = Bytes>,
+    Z: Future<Output = ()>,
+{
     type Data = Bytes;
     type Error = Cut<R::Error>;
 
