@@ -251,6 +251,8 @@ where
             lease.end();
         }
         let body = if events && let Some(every) = self.config.keep_alive {
+            // Comments may come in between, and a drain may end it early.
+            parts.headers.remove(http::header::CONTENT_LENGTH);
             let mut body = KeepAlive::new(body, every);
             if stays_open {
                 let mut draining = self.config.draining.clone();
