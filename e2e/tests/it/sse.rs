@@ -147,8 +147,16 @@ async fn a_comment_keeps_idle_streams_alive_but_never_within_an_event() {
                 Reply::open_events(&[(Duration::ZERO, "data: 1\n")]),
             ),
             always("nothing", Reply::open_events(&[])),
+            // A length that is announced has no room for comments.
+            always("length", Reply::raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 18\r\n\r\ndata: 1\n\n")
+                .then(Step::Pause(Duration::from_millis(16_500)))
+                .then(Step::Bytes(b"data: 2\n\n".to_vec()))),
         ],
     );
+    let length = {
+        let client = rig.palisade.client();
+        tokio::spawn(async move { client.ask(Protocol::Http1, &get().target("/length")).await })
+    };
     let watched = ["between", "within", "nothing"].map(|name| {
         let client = rig.palisade.client();
         let ask = get().target(&format!("/{name}"));
@@ -179,6 +187,9 @@ async fn a_comment_keeps_idle_streams_alive_but_never_within_an_event() {
         assert!((14..=17).contains(&comments[0].0), "{seen:?}");
         assert!(comments[0].1.ends_with("\n\n"), "{seen:?}");
     }
+    let answer = length.await.unwrap();
+    assert!(!answer.cut, "{answer:?}");
+    assert_eq!(answer.text(), "data: 1\n\n: keep-alive\n\ndata: 2\n\n");
     let seen = within.await.unwrap();
     assert_eq!(seen.len(), 1, "{seen:?}");
     assert_eq!(seen[0].1, "data: 1\n");

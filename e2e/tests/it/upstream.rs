@@ -315,6 +315,119 @@ async fn connections_are_used_again_whatever_the_answer_was() {
 
 // REQ: G-15
 #[tokio::test]
+async fn bytes_behind_an_answer_reach_nobody() {
+    let evil = "HTTP/1.1 200 OK\r\nX-Evil: 1\r\nContent-Length: 4\r\n\r\nevil";
+    let with = |behind: &str| {
+        let answer =
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        Reply::raw(format!("{answer}{behind}"))
+    };
+    let late = with("")
+        .then(Step::Pause(Duration::from_millis(5)))
+        .then(Step::Bytes(evil.as_bytes().to_vec()));
+    let rig = Rig::new(
+        "workers = 1",
+        [always("at_once", with(evil)), always("late", late)],
+    );
+    for name in ["at_once", "late"] {
+        let mut http2 = rig.palisade.client().http2().await;
+        for round in 0..10 {
+            let ask = Ask::call().target(&format!("/{name}"));
+            let answer = http2.ask(&ask).await;
+            // What was sent on a connection that turns out bad may fail, but not get another's answer.
+            assert_eq!(answer.header("x-evil"), None, "{name} {round}: {answer:?}");
+            assert!(
+                answer.text() != "evil" && matches!(answer.status, 200 | 502),
+                "{name}: {answer:?}"
+            );
+            // What comes while a call waits is its answer, whatever the upstream meant.
+            if name == "late" {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+// REQ: G-15
+#[tokio::test]
+async fn interim_answers_and_early_ones_pass_as_http_has_them() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    // Answers by the head alone, and closes with the body unread.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let early = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 256]);
+            let answer = "HTTP/1.1 413 Too Much\r\nConnection: close\r\nX-Own: 1\r\nContent-Length: 2\r\n\r\nno";
+            let _ = stream.write_all(answer.as_bytes());
+            // As a server should that wants its answer read: the rest is taken for a while.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
+            while matches!(stream.read(&mut [0; 65536]), Ok(1..)) {}
+        }
+    });
+    let early = section("early", &format!("http://{early}/mcp"), "");
+    let rig = Rig::new(&early, [always("interim", Reply::raw(interim))]);
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"a":"{}"}}}}"#,
+        "a".repeat(1 << 20)
+    );
+    for protocol in BOTH {
+        let answer = rig.ask("interim", protocol, &Ask::call()).await;
+        assert_eq!((answer.status, &*answer.text()), (200, "{}"), "{answer:?}");
+        let answer = rig.ask("early", protocol, &Ask::post(&body)).await;
+        assert_eq!(
+            (answer.status, answer.header("x-own")),
+            (413, Some("1")),
+            "{answer:?}"
+        );
+    }
+}
+
+// REQ: G-15, L-1
+#[tokio::test]
+async fn a_request_that_breaks_off_reaches_nobody_but_the_log() {
+    let rig = Rig::new("", [server("half", Upstream::new())]);
+    let head = "POST /half HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    for (count, body) in [
+        "Content-Length: 100\r\n\r\n{",
+        "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut http1 = rig.palisade.client().http1().await;
+        http1.send(format!("{head}{body}")).await;
+        drop(http1);
+        let records = rig
+            .palisade
+            .audit_where(count + 1, |record| record["server"] == "half");
+        let outcome = records[count]["outcome"].as_str().unwrap();
+        assert!(
+            matches!(outcome, "denied" | "cancelled"),
+            "{}",
+            records[count]
+        );
+    }
+    let mut http2 = rig.palisade.client().http2().await;
+    let request = http::Request::post("https://localhost/half")
+        .version(http::Version::HTTP_2)
+        .header("content-type", "application/json")
+        .body(())
+        .unwrap();
+    let (answer, mut send) = http2.begin(request, false).await;
+    send.send_data(Bytes::from_static(b"{"), false).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop((answer, send));
+    rig.palisade
+        .audit_where(3, |record| record["server"] == "half");
+    assert_eq!(rig.upstream("half").arrived(), []);
+    assert_eq!(rig.upstream("half").broken(), 0);
+}
+
+// REQ: G-15
+#[tokio::test]
 async fn idle_connections_are_closed_after_four_seconds() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
