@@ -642,11 +642,11 @@ async fn several_listeners_serve_the_same() {
         .map(|listener| listener.address)
         .collect();
     assert_eq!(listeners.len(), 2);
-    for index in 0..2 {
+    for (index, address) in listeners.iter().enumerate() {
         for protocol in BOTH {
             let answer = palisade.client_of(index).ask(protocol, &Ask::call()).await;
             assert_eq!(answer.status, 200);
-            let ip = listeners[index].ip().to_string();
+            let ip = address.ip().to_string();
             assert_eq!(palisade.record_of(&answer)["actor"]["ip"], ip);
         }
     }
