@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use palisade::Optional as _;
-use palisade::audit::{Fail, Recorder};
+use palisade::audit::{Aggregate, Fail, Recorder};
 use palisade::body::{DeclaredBody, Inflight};
 use palisade::call_limits::{CallLimit, CallLimits, Slots};
 use palisade::cors::CorsPolicy;
@@ -57,6 +57,7 @@ pub struct Plan {
     cors: Arc<CorsPolicy>,
     redirect: Arc<Redirect>,
     server_version: Option<String>,
+    refusals: Arc<Aggregate>,
 }
 
 /// What differs from listener to listener: which hosts and which pages of our own it knows.
@@ -167,12 +168,11 @@ impl Plan {
                     .max(limits.timeouts.headers.value),
                 streams: limits.streams.value,
             },
-            connections: {
-                let mut caps = ConnectionCaps::default();
-                caps.total = limits.connections.value;
-                caps.per_address = limits.connections_per_peer.value;
-                ConnectionLimits::new(caps)
-            },
+            connections: ConnectionLimits::new(ConnectionCaps {
+                total: limits.connections.value,
+                per_address: limits.connections_per_peer.value,
+                ..ConnectionCaps::default()
+            }),
             listeners,
             servers,
             sanity: Arc::new(
@@ -183,6 +183,7 @@ impl Plan {
             headers: Arc::new(header_policy(&settings.defaults.headers)?),
             cors: Arc::new(common_cors_policy(&settings.defaults)?),
             redirect: Arc::new(redirect(settings, addresses)),
+            refusals: Arc::default(),
             server_version: settings
                 .server_version
                 .as_ref()
@@ -197,6 +198,7 @@ impl Plan {
         let handles = logs.iter().map(Log::handle).collect();
         Recorder::new(
             handles,
+            Arc::clone(&self.refusals),
             env!("CARGO_PKG_VERSION"),
             self.server_version.clone(),
         )
@@ -304,11 +306,12 @@ fn acceptor(
     };
     let resolver = CertificateResolver::new(vec![certificate])
         .map_err(|error| setting("tls.certificate", error))?;
-    let mut tls_settings = TlsSettings::default();
-    tls_settings.handshake_timeout = settings.limits.timeouts.handshake.value;
-    tls_settings.profile = match tls.profile.value {
-        TlsProfile::Intermediate => Profile::Intermediate,
-        TlsProfile::Modern => Profile::Modern,
+    let tls_settings = TlsSettings {
+        handshake_timeout: settings.limits.timeouts.handshake.value,
+        profile: match tls.profile.value {
+            TlsProfile::Intermediate => Profile::Intermediate,
+            TlsProfile::Modern => Profile::Modern,
+        },
     };
     Ok(TlsAcceptor::new(&tls_settings, Arc::new(resolver))?)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use palisade_audit::Log;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::config::Settings;
 use crate::listen::limits::{ConnectionLimits, ConnectionPermit};
@@ -164,6 +165,9 @@ impl Gateway {
     }
 }
 
+/// How often refusals that were only counted are looked at.
+const SUM_UP: Duration = Duration::from_secs(5);
+
 /// How long the audit log may take to write what it holds.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -214,7 +218,11 @@ fn runtime(worker: Worker) {
             accept(socket, path, worker.plan.connections.clone(), busy.clone());
         }
         drop(busy);
-        let _ = idle.recv().await;
+        // Refusals are summed up as long as there is work, and once more when it has ended.
+        while timeout(SUM_UP, idle.recv()).await.is_err() {
+            worker.recorder.sum_up(false);
+        }
+        worker.recorder.sum_up(true);
     });
 }
 

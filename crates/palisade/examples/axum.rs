@@ -23,10 +23,11 @@ use axum::{Json, Router};
 use http::Request;
 use palisade::audit::{Fail, Recorder};
 use palisade::body::{DEFAULT_LIMIT, DeclaredBody, Inflight};
+use palisade::call_limits::CallLimits;
 use palisade::cors::CorsPolicy;
 use palisade::headers::HeaderPolicy;
 use palisade::host::{HostGuard, HostSet};
-use palisade::inspect::{Inspection, Timer};
+use palisade::inspect::Inspection;
 use palisade::mcp::shown::Shown;
 use palisade::origin::OriginGuard;
 use palisade::origins::{OriginSet, WebScheme};
@@ -34,6 +35,7 @@ use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
 use palisade::stack::{self, Inner, Outer};
+use palisade::timer::Timer;
 use palisade::{Connection, Mode, Optional};
 use palisade_audit::{Config, Log, SinkConfig};
 use serde_json::{Value, json};
@@ -42,7 +44,12 @@ use tower::ServiceExt;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let log = Log::open(Config::new(SinkConfig::Stdout))?;
-    let recorder = Recorder::new(vec![log.handle()], env!("CARGO_PKG_VERSION"), None);
+    let recorder = Recorder::new(
+        vec![log.handle()],
+        Arc::default(),
+        env!("CARGO_PKG_VERSION"),
+        None,
+    );
 
     let server = Router::new().route("/mcp", post(answer));
     let guarded = guard(server, recorder)?;
@@ -90,12 +97,13 @@ fn guard(
 
     let headers = Arc::new(HeaderPolicy::default());
     let shown = Shown::default();
+    let cors = Arc::new(CorsPolicy::builder(Arc::clone(&origins)).build()?);
     let inner = Inner {
         recorder: recorder.clone(),
         fail: Fail::Closed,
         shown: shown.clone(),
         headers: Arc::clone(&headers),
-        cors: Arc::new(CorsPolicy::builder(Arc::clone(&origins)).build()?),
+        cors: Arc::clone(&cors),
         origin: Arc::new(
             OriginGuard::new(origins)
                 .with_own(own)
@@ -104,6 +112,7 @@ fn guard(
         preflights: Arc::new(preflights.styles(&[]).with_mode(Mode::Enforce)),
         peer: Arc::new(peer.with_mode(Mode::Enforce)),
         body: Arc::new(DeclaredBody::default().with_mode(Mode::Enforce)),
+        calls: Arc::new(CallLimits::default()),
         inspect: Arc::new(Inspection {
             mcp: true,
             limit: DEFAULT_LIMIT,
@@ -120,6 +129,7 @@ fn guard(
         headers,
         sanity: Arc::new(Sanity::default()),
         host: Arc::new(HostGuard::new(hosts).with_mode(Mode::Enforce)),
+        cors,
     };
     let route = Route::new(vec![Entry {
         name: "example".into(),

@@ -224,11 +224,12 @@ impl Connection {
 
 /// Names one request within all instances: random per process, counted within it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId([u8; RequestId::LEN]);
+pub struct RequestId([u8; ID_LENGTH]);
+
+/// 8 digits for the process, 16 for the request.
+const ID_LENGTH: usize = 24;
 
 impl RequestId {
-    const LEN: usize = 24;
-
     /// A fresh id.
     #[must_use]
     pub fn next() -> Self {
@@ -240,7 +241,7 @@ impl RequestId {
         });
         let (process, seed) = *PROCESS;
         let mixed = mix(seed.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)));
-        let mut id = [0; Self::LEN];
+        let mut id = [0; ID_LENGTH];
         hex(&process.to_be_bytes(), &mut id[..8]);
         hex(&mixed.to_be_bytes(), &mut id[8..]);
         Self(id)

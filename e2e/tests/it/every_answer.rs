@@ -77,6 +77,7 @@ async fn every_reason() {
             "{reason}"
         );
     }
+    gateways.remedies();
 }
 
 /// Each request comes from an allowed origin, where the reason is not the origin itself.
@@ -186,8 +187,8 @@ impl Gateways {
         let schema = Command::new(binary())
             .args(["config", "schema"])
             .output()
-            .unwrap();
-        let schema: Json = serde_json::from_slice(&schema.stdout).unwrap();
+            .expect("palisade runs");
+        let schema: Json = serde_json::from_slice(&schema.stdout).expect("JSON");
         let mut told = BTreeSet::new();
         for gateway in [&self.main, &self.crowded, &self.rated, &self.small] {
             for record in gateway.audit() {

@@ -7,10 +7,12 @@
 //!
 //! [`Exchange`]: crate::Exchange
 
+mod aggregate;
 mod observer;
 mod recorder;
 mod witness;
 
+pub use aggregate::{Aggregate, Summary};
 pub use observer::{ObservedBody, ObserverFuture, ObserverLayer, ObserverService};
 pub use recorder::{Fail, Recorder};
 pub use witness::{WitnessBody, WitnessFuture, WitnessLayer, WitnessService};

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use http::{Method, StatusCode};
 use palisade_audit::{Actor, Bytes, Handle, Outcome, Phase, Record};
 
+use super::aggregate::Aggregate;
 use super::witness::{Account, End};
-use crate::exchange::{Call, CallOutcome, Facts};
+use crate::exchange::{Call, CallOutcome, Facts, RequestId};
 use crate::mcp::shown::Shown;
 use crate::rejection::{Fault, Reason, Rejection};
 
@@ -30,22 +31,25 @@ pub struct Recorder {
 
 struct Shared {
     logs: Vec<Handle>,
+    refusals: Arc<Aggregate>,
     gateway_version: &'static str,
     /// `SERVER_VERSION`; wins over what the upstream says of itself.
     server_version: Option<String>,
 }
 
 impl Recorder {
-    /// Writes every record to each of `logs`.
+    /// Writes every record to each of `logs`; `refusals` is shared by all recorders.
     #[must_use]
     pub fn new(
         logs: Vec<Handle>,
+        refusals: Arc<Aggregate>,
         gateway_version: &'static str,
         server_version: Option<String>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 logs,
+                refusals,
                 gateway_version,
                 server_version,
             }),
@@ -73,6 +77,9 @@ impl Recorder {
             if account.method == Method::OPTIONS && !refused {
                 return;
             }
+            if self.is_one_of_many(account) {
+                return;
+            }
             let phase = account.stream.then_some(Phase::Close);
             return self.append(account, &facts, None, phase);
         }
@@ -83,6 +90,38 @@ impl Recorder {
                 Some(call),
                 account.stream.then_some(Phase::Close),
             );
+        }
+    }
+
+    /// Whether a stranger's refusal is one too many to be told by itself.
+    fn is_one_of_many(&self, account: &Account) -> bool {
+        let Some(rejection) = &account.rejection else {
+            return false;
+        };
+        let reason = rejection.reason();
+        let peer = account.exchange.connection().peer_ip();
+        reason.fault() == Fault::Client
+            && !self.shared.refusals.is_single(peer, reason, Instant::now())
+    }
+
+    /// Writes how many refusals were not told by themselves, where their time has passed; all of
+    /// them at the end. Call it every few seconds.
+    pub fn sum_up(&self, all: bool) {
+        for summary in self.shared.refusals.due(Instant::now(), all) {
+            let id = RequestId::next();
+            let mut record = Record::new(SystemTime::now(), id.as_str());
+            record.actor = Actor {
+                id: None,
+                ip: summary.peer,
+            };
+            record.outcome = Some(Outcome::Denied);
+            record.gateway_version = Some(self.shared.gateway_version);
+            record.status = Some(summary.reason.status().as_u16());
+            record.reason = Some(summary.reason.code());
+            record.count = Some(summary.count);
+            for log in &self.shared.logs {
+                let _ = log.append(&record);
+            }
         }
     }
 
