@@ -560,6 +560,7 @@ fn inspection(
             Mode::Enforce => body.limit.value,
             Mode::Off | Mode::Report => settings.limits.inflight_bytes.value,
         },
+        report_above: (body.mode.value == Mode::Report).then_some(body.limit.value),
         deadline: settings.limits.timeouts.body.value,
         inflight: inflight.clone(),
         message: palisade::mcp::Limits {

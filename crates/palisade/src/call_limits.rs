@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -329,18 +330,45 @@ pin_project! {
     }
 }
 
+/// Why a [`Limited`] answer breaks off.
+#[derive(Debug)]
+pub enum Cut<E> {
+    /// The inner body's own error.
+    Body(E),
+    /// The call has run for too long.
+    Timeout,
+}
+
+impl<E: fmt::Display> fmt::Display for Cut<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(error) => error.fmt(f),
+            Self::Timeout => f.write_str("the call took longer than its time limit"),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for Cut<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Body(error) => error.source(),
+            Self::Timeout => None,
+        }
+    }
+}
+
 impl<R, Z> Body for Limited<R, Z>
 where
     R: Body<Data = Bytes>,
     Z: Future<Output = ()>,
 {
     type Data = Bytes;
-    type Error = R::Error;
+    type Error = Cut<R::Error>;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut<R::Error>>>> {
         let mut this = self.project();
         let Some(body) = this.body.as_mut().as_pin_mut() else {
             return Poll::Ready(None);
@@ -349,19 +377,20 @@ where
             if frame.is_none() {
                 *this.held = Held::default();
             }
-            return Poll::Ready(frame);
+            return Poll::Ready(frame.map(|frame| frame.map_err(Cut::Body)));
         }
         if !this.held.timed_out(cx) {
             return Poll::Pending;
         }
-        // The answer has begun, so its status is said; what is left is to end it. Dropping the
-        // inner body closes the upstream's connection: the call is cancelled there.
+        // The answer has begun, so its status is said; what is left is to break it off, so that
+        // nobody takes half of it for the whole. Dropping the inner body closes the upstream's
+        // connection: the call is cancelled there.
         for call in &mut this.exchange.facts().calls {
             call.outcome.get_or_insert(CallOutcome::Timeout);
         }
         this.body.set(None);
         *this.held = Held::default();
-        Poll::Ready(None)
+        Poll::Ready(Some(Err(Cut::Timeout)))
     }
 
     fn is_end_stream(&self) -> bool {

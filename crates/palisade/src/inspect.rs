@@ -36,6 +36,9 @@ pub struct Inspection<T> {
     pub mcp: bool,
     /// The largest body, in bytes.
     pub limit: u64,
+    /// Where the limit is only reported: above how many bytes. What was declared has been
+    /// reported by then.
+    pub report_above: Option<u64>,
     /// How long a body may take to arrive.
     pub deadline: Duration,
     /// Bodies of all servers together.
@@ -159,7 +162,13 @@ impl<T: Timer> Inspection<T> {
                 .into_bytes()
         };
         let exchange = Exchange::of(head);
-        exchange.facts().request_bytes = body.len() as u64;
+        let length = body.len() as u64;
+        exchange.facts().request_bytes = length;
+        if self.report_above.is_some_and(|limit| length > limit)
+            && !exchange.facts().reported.contains(&Reason::BodyTooLarge)
+        {
+            exchange.report(&Rejection::new(Reason::BodyTooLarge));
+        }
         if self.mcp {
             self.judge(head, &body, &exchange)?;
         }

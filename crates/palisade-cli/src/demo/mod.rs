@@ -126,7 +126,7 @@ Try it; each command is followed by what to expect.
   mcp                                      200 and 5; the call stands on this terminal as an audit record
   mcp -H 'host: evil.example'              403 host.not_allowed: DNS rebinding ends here
   mcp -H 'origin: https://evil.example'    403 origin.not_allowed: no page of another site may call
-  mcp -d '{{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}}'
+  call='{{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}}' mcp
                                            400 message.malformed: one message, one reading
   npx @modelcontextprotocol/inspector --cli http://localhost:{plain}/mcp --transport http --method tools/list
                                            the five tools

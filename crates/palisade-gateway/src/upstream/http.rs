@@ -189,12 +189,12 @@ where
     async fn connect(&self) -> Result<SendRequest<B>, Rejection> {
         let config = &self.config;
         let Ok(result) = timeout(config.connect_timeout, self.handshake()).await else {
-            return Err(
-                Rejection::new(Reason::UpstreamTimeout).with_detail(format_args!(
+            return Err(Rejection::new(Reason::UpstreamTimeout)
+                .with_detail(format_args!(
                     "{} took longer than {:?} to connect",
                     config.target.authority, config.connect_timeout
-                )),
-            );
+                ))
+                .with_remedy("start the upstream, or raise `limits.timeouts.connect`"));
         };
         result
     }
@@ -241,11 +241,18 @@ where
         );
         parts.version = http::Version::HTTP_11;
         let events = is_event_stream(&parts.headers);
-        let lease = Lease {
+        let mut lease = Lease {
             sender: Some(sender),
             pool: self.pool.clone(),
         };
+        if body.is_end_stream() {
+            // Nobody polls a body that is over from the start (202 to a notification), so nobody
+            // would come to its end.
+            lease.end();
+        }
         let body = if events && let Some(every) = self.config.keep_alive {
+            // Comments may come in between, and a drain may end it early.
+            parts.headers.remove(http::header::CONTENT_LENGTH);
             let mut body = KeepAlive::new(body, every);
             if stays_open {
                 let mut draining = self.config.draining.clone();
@@ -332,10 +339,16 @@ where
 }
 
 fn failed(error: &hyper::Error) -> Rejection {
-    let reason = if error.is_parse() || error.is_parse_too_large() {
-        Reason::UpstreamMalformed
+    let (reason, remedy) = if error.is_parse() || error.is_parse_too_large() {
+        (
+            Reason::UpstreamMalformed,
+            "look whether `upstream` names an HTTP server, by its scheme and port",
+        )
     } else {
-        Reason::UpstreamUnreachable
+        (
+            Reason::UpstreamUnreachable,
+            "look into the upstream's own log; the request was not sent again",
+        )
     };
     let mut detail = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -344,7 +357,9 @@ fn failed(error: &hyper::Error) -> Rejection {
         detail.push_str(&cause.to_string());
         source = cause.source();
     }
-    Rejection::new(reason).with_detail(detail)
+    Rejection::new(reason)
+        .with_detail(detail)
+        .with_remedy(remedy)
 }
 
 fn is_untrusted(error: &io::Error) -> bool {
