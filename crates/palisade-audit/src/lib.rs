@@ -28,6 +28,7 @@ mod record;
 mod redact;
 mod sink;
 mod stamp;
+mod survey;
 
 pub use digest::Fingerprint;
 pub use log::{AppendError, Change, Config, FlushError, Handle, Log, OnChange, Status};

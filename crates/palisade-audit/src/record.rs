@@ -329,7 +329,7 @@ impl<'a> Record<'a> {
 
 /// A string that some peer chose: secrets out, then cut to `max` bytes.
 fn push_foreign(out: &mut Vec<u8>, text: &str, max: usize, aim: Aim) {
-    if text.len() <= max && redact::is_plain(text) {
+    if text.len() <= max && redact::is_plain(text, aim) {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');

@@ -1,9 +1,13 @@
 //! The walk over raw JSON: checks the grammar (RFC 8259) and copies, replacing what keys and values say.
 
+mod string;
+
 use super::keys::{self, Rule};
 use super::values::{self, Scanner};
 use super::{Aim, Mask, push_mask};
-use crate::escape::{push_escaped, push_shown, survey, unsafe_to_show};
+use crate::escape::{push_escaped, push_shown};
+use crate::survey::{Survey, survey};
+use string::Text;
 
 /// Why nothing was copied; what is in the output by then is to be cut off again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,16 +57,22 @@ struct Copier<'a> {
     strings: Option<(u32, Mask)>,
 }
 
-/// A string's inside: `start..end` of the input.
-struct Text {
+/// A string's inside, `start..end` of the input: no escapes, all of printable ASCII.
+struct Plain {
     start: usize,
     end: usize,
-    /// Holds a backslash: must be decoded before it is judged.
-    escaped: bool,
-    /// Holds a character that must not be shown raw.
-    odd: bool,
-    /// Holds a sign of what a scan looks for, or what was not surveyed.
-    telling: bool,
+    survey: Survey,
+}
+
+impl Plain {
+    fn as_text(&self) -> Text {
+        Text {
+            start: self.start,
+            end: self.end,
+            escaped: false,
+            odd: false,
+        }
+    }
 }
 
 impl Copier<'_> {
@@ -104,8 +114,13 @@ impl Copier<'_> {
         match self.peek()? {
             b'"' => {
                 self.at += 1;
-                let text = self.string()?;
-                self.judge_string(&text);
+                match self.plain() {
+                    Some(plain) => self.judge_plain(&plain),
+                    None => {
+                        let text = self.string()?;
+                        self.judge_string(&text);
+                    }
+                }
             }
             b'{' => {
                 self.open(true)?;
@@ -166,8 +181,13 @@ impl Copier<'_> {
         if self.next()? != b'"' {
             return Err(Refused::Invalid);
         }
-        let text = self.string()?;
-        let rule = self.judge_key(&text);
+        let rule = match self.plain() {
+            Some(plain) => self.judge_plain_key(&plain),
+            None => {
+                let text = self.string()?;
+                self.judge_key(&text)
+            }
+        };
         self.space();
         if self.next()? != b':' {
             return Err(Refused::Invalid);
@@ -177,6 +197,54 @@ impl Copier<'_> {
             self.apply(rule)?;
         }
         Ok(())
+    }
+
+    /// Reads a string without escapes, all of printable ASCII, as nearly all are: from behind its opening
+    /// quote to behind its closing one.
+    #[inline]
+    fn plain(&mut self) -> Option<Plain> {
+        let start = self.at;
+        let rest = self.json.get(start..)?;
+        let survey = survey(rest);
+        if rest.get(survey.plain) != Some(&b'"') {
+            return None;
+        }
+        let end = start + survey.plain;
+        self.at = end + 1;
+        Some(Plain { start, end, survey })
+    }
+
+    #[inline]
+    fn judge_plain_key(&mut self, key: &Plain) -> Option<Rule> {
+        if self.hidden.is_some() {
+            return None;
+        }
+        let inside = &self.json[key.start..key.end];
+        if key.survey.word {
+            return keys::classify_word(inside);
+        }
+        let rule = keys::classify(inside);
+        self.scan_plain(key);
+        rule
+    }
+
+    #[inline]
+    fn judge_plain(&mut self, text: &Plain) {
+        if self.hidden.is_some() || self.strings.is_some() {
+            self.judge_string(&text.as_text());
+        } else {
+            self.scan_plain(text);
+        }
+    }
+
+    /// Looks twice at what may hold a secret by its survey.
+    #[inline]
+    fn scan_plain(&mut self, text: &Plain) {
+        if !text.survey.word
+            && values::may_hold_surveyed(&self.json[text.start..text.end], text.survey)
+        {
+            self.scan(&text.as_text());
+        }
     }
 
     fn judge_key(&mut self, text: &Text) -> Option<Rule> {
@@ -251,12 +319,19 @@ impl Copier<'_> {
             self.run = text.end;
             return;
         }
-        let inside = &json[text.start..text.end];
-        if !text.telling && !text.odd && !values::names_scheme(inside) {
-            return;
+        if values::may_hold(&json[text.start..text.end]) {
+            self.scan(text);
+        } else {
+            self.shown(text);
         }
+    }
+
+    /// Copies a string without escapes, replacing what is found in it.
+    #[inline(never)]
+    fn scan(&mut self, text: &Text) {
+        let inside = &self.json[text.start..text.end];
         let mut from = 0;
-        for finding in Scanner::new(inside, Aim::All) {
+        for finding in Scanner::surveyed(inside, 0, Aim::All) {
             self.flush(text.start + from);
             push_shown(self.out, &inside[from..finding.start]);
             push_mask(self.out, &inside[finding.start..finding.end], finding.mask);
@@ -371,94 +446,6 @@ impl Copier<'_> {
         Ok(())
     }
 
-    /// Reads a string from behind its opening quote to behind its closing one.
-    #[inline]
-    fn string(&mut self) -> Result<Text, Refused> {
-        let mut text = Text {
-            start: self.at,
-            end: 0,
-            escaped: false,
-            odd: false,
-            telling: false,
-        };
-        let json = self.json;
-        let mut at = self.at;
-        let mut ascii = true;
-        loop {
-            let rest = json.get(at..).unwrap_or_default();
-            let (plain, telling) = survey(rest);
-            text.telling |= telling;
-            at += plain + 1;
-            match *rest.get(plain).ok_or(Refused::Invalid)? {
-                b'"' => {
-                    self.at = at;
-                    text.end = at - 1;
-                    // Nowhere else can JSON hold anything but ASCII.
-                    if !ascii && std::str::from_utf8(&json[text.start..text.end]).is_err() {
-                        return Err(Refused::Invalid);
-                    }
-                    return Ok(text);
-                }
-                b'\\' => {
-                    text.escaped = true;
-                    self.at = at;
-                    self.escape()?;
-                    at = self.at;
-                }
-                0..=0x1f => return Err(Refused::Invalid),
-                byte => {
-                    ascii &= byte < 0x80;
-                    text.odd |= unsafe_to_show(&rest[plain..]).is_some();
-                }
-            }
-        }
-    }
-
-    /// Reads an escape from behind its backslash.
-    fn escape(&mut self) -> Result<(), Refused> {
-        match self.next()? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
-            b'u' => match self.hex()? {
-                // A high surrogate and its low half; half a pair is no character.
-                0xd800..=0xdbff => {
-                    if self.next()? == b'\\'
-                        && self.next()? == b'u'
-                        && (0xdc00..=0xdfff).contains(&self.hex()?)
-                    {
-                        Ok(())
-                    } else {
-                        Err(Refused::Invalid)
-                    }
-                }
-                0xdc00..=0xdfff => Err(Refused::Invalid),
-                _ => Ok(()),
-            },
-            _ => Err(Refused::Invalid),
-        }
-    }
-
-    fn hex(&mut self) -> Result<u32, Refused> {
-        let digits = self.json[self.at..]
-            .first_chunk::<4>()
-            .ok_or(Refused::Invalid)?;
-        self.at += 4;
-        hex(digits).ok_or(Refused::Invalid)
-    }
-
-    /// Writes the string's characters to the scratch room; its escapes have been checked.
-    fn decode(&mut self, text: &Text) {
-        self.scratch.clear();
-        let mut rest = &self.json[text.start..text.end];
-        while let Some(at) = memchr::memchr(b'\\', rest) {
-            self.scratch.extend_from_slice(&rest[..at]);
-            let (escape, length) = unescape(&rest[at + 1..]);
-            self.scratch
-                .extend_from_slice(escape.encode_utf8(&mut [0; 4]).as_bytes());
-            rest = &rest[at + 1 + length..];
-        }
-        self.scratch.extend_from_slice(rest);
-    }
-
     #[inline]
     fn space(&mut self) {
         while let Some(&byte) = self.json.get(self.at) {
@@ -508,46 +495,4 @@ fn is_finite(number: &[u8]) -> bool {
         .ok()
         .and_then(|text| text.parse::<f64>().ok())
         .is_some_and(f64::is_finite)
-}
-
-/// The character of a checked escape, read from behind the backslash, and its length there.
-fn unescape(escape: &[u8]) -> (char, usize) {
-    let unit = |at: usize| {
-        escape
-            .get(at..)
-            .and_then(<[u8]>::first_chunk::<4>)
-            .and_then(hex)
-            .unwrap_or_default()
-    };
-    match escape.first() {
-        Some(b'b') => ('\u{8}', 1),
-        Some(b'f') => ('\u{c}', 1),
-        Some(b'n') => ('\n', 1),
-        Some(b'r') => ('\r', 1),
-        Some(b't') => ('\t', 1),
-        Some(b'u') => {
-            let first = unit(1);
-            if (0xd800..0xdc00).contains(&first) {
-                let low = unit(7).wrapping_sub(0xdc00) & 0x3ff;
-                let code = 0x10000 + ((first - 0xd800) << 10) + low;
-                (
-                    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-                    11,
-                )
-            } else {
-                (
-                    char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
-                    5,
-                )
-            }
-        }
-        Some(&other) => (char::from(other), 1),
-        None => (char::REPLACEMENT_CHARACTER, 0),
-    }
-}
-
-fn hex(digits: &[u8; 4]) -> Option<u32> {
-    digits.iter().try_fold(0, |value, &digit| {
-        Some(value << 4 | char::from(digit).to_digit(16)?)
-    })
 }
