@@ -24,6 +24,7 @@
 mod digest;
 mod escape;
 mod log;
+mod memo;
 mod record;
 mod redact;
 mod sink;

@@ -199,14 +199,6 @@ pub(crate) fn may_hold(text: &[u8]) -> bool {
     marks != 0 || names_scheme(text)
 }
 
-/// Whether a text that is one word, of letters and digits only, gives something away.
-pub(crate) fn is_telling_word(word: &[u8]) -> bool {
-    !word.is_empty()
-        && Scanner::surveyed(word, 0, Aim::All)
-            .look_at_word()
-            .is_some()
-}
-
 /// As [`may_hold`], of a text whose survey reached its end.
 #[inline]
 pub(crate) fn may_hold_surveyed(text: &[u8], survey: Survey) -> bool {

@@ -9,7 +9,8 @@ pub(super) fn token(text: &[u8], at: usize) -> Option<Finding> {
     let rest = &text[at..];
     let (from, to) = BY_LETTER[usize::from(rest[0])];
     for shape in &SHAPES[usize::from(from)..usize::from(to)] {
-        if !rest.starts_with(shape.prefix) {
+        // One byte tells most of them apart; a call to compare them would cost more than all the rest.
+        if rest.get(1) != Some(&shape.second) || !rest.starts_with(shape.prefix) {
             continue;
         }
         let start = shape.prefix.len();
@@ -39,6 +40,7 @@ fn is_opaque(letters: &[u8]) -> bool {
 
 pub(super) struct Shape {
     pub(super) prefix: &'static [u8],
+    second: u8,
     letters: u16,
     /// At least so many letters behind the prefix.
     min: usize,
@@ -49,6 +51,7 @@ pub(super) struct Shape {
 const fn shape(prefix: &'static str, letters: u16, min: usize) -> Shape {
     Shape {
         prefix: prefix.as_bytes(),
+        second: prefix.as_bytes()[1],
         letters,
         min,
         opaque: false,
@@ -58,6 +61,7 @@ const fn shape(prefix: &'static str, letters: u16, min: usize) -> Shape {
 const fn opaque(prefix: &'static str, letters: u16, min: usize) -> Shape {
     Shape {
         prefix: prefix.as_bytes(),
+        second: prefix.as_bytes()[1],
         letters,
         min,
         opaque: true,
