@@ -19,25 +19,26 @@ pub(crate) fn survey(text: &[u8]) -> Survey {
     let mut at = 0;
     let mut telling = 0;
     let mut other = 0;
-    while let Some(chunk) = text[at..].first_chunk::<{ WIDTH }>() {
+    while let Some(chunk) = text[at..].first_chunk() {
         let marks = marks(chunk);
-        if marks.odd != 0 {
-            // What lies below the lowest mark is plain.
-            let below = (marks.odd & marks.odd.wrapping_neg()) - 1;
+        let odd = marks.odd & HIGH;
+        // What lies below the lowest mark is plain.
+        let below = (odd & odd.wrapping_neg()).wrapping_sub(1);
+        telling |= marks.telling & below;
+        other |= marks.other & below;
+        if odd != 0 {
             return Survey {
-                plain: at + marks.odd.trailing_zeros() as usize / 8,
-                telling: telling | marks.telling & below != 0,
-                word: other | marks.other & below == 0,
+                plain: at + odd.trailing_zeros() as usize / 8,
+                telling: telling & HIGH != 0,
+                word: other & HIGH == 0,
             };
         }
-        telling |= marks.telling;
-        other |= marks.other;
         at += WIDTH;
     }
     let mut survey = Survey {
         plain: at,
-        telling: telling != 0,
-        word: other == 0,
+        telling: telling & HIGH != 0,
+        word: other & HIGH == 0,
     };
     for &byte in &text[at..] {
         if !matches!(byte, 0x20..=0x7e) || byte == b'"' || byte == b'\\' {
@@ -50,43 +51,72 @@ pub(crate) fn survey(text: &[u8]) -> Survey {
     survey
 }
 
-/// The high bit of each byte of a chunk that is something, the first byte's lowest.
+/// The word of small letters, seven at most, that `text` begins with, if a quote follows it: so are most keys.
+#[inline]
+pub(crate) fn quoted_word(text: &[u8]) -> Option<&[u8]> {
+    let other = marks(text.first_chunk()?).other & HIGH;
+    let length = other.trailing_zeros() as usize / 8;
+    if length < WIDTH && text[length] == b'"' {
+        Some(&text[..length])
+    } else {
+        None
+    }
+}
+
+/// Whether all of `text` are ASCII letters and digits, as in most ids.
+#[inline]
+pub(crate) fn is_alphanumeric(text: &[u8]) -> bool {
+    let (Some(last), (chunks, _)) = (text.last_chunk(), text.as_chunks()) else {
+        return text.iter().all(u8::is_ascii_alphanumeric);
+    };
+    let mut other = 0;
+    for &chunk in chunks.iter().chain([last]) {
+        let word = u64::from_le_bytes(chunk);
+        let digits = from(word, b'0') & !from(word, b'9' + 1);
+        let small = word | LOW * 0x20;
+        let letters = from(small, b'a') & !from(small, b'z' + 1);
+        other |= word | !(digits | letters);
+    }
+    other & HIGH == 0
+}
+
+/// Bytes in a register.
+const WIDTH: usize = 8;
+
+/// In the high bit of each byte of a chunk, the first byte's lowest: whether it is something. The other bits say nothing.
 struct Marks {
-    /// Not plain; below the lowest of these there is no false one.
+    /// Not plain. Below the lowest of these there is no false one; above, there may be.
     odd: u64,
-    /// Between `-` and `_`.
+    /// Between `-` and `_`, where ASCII.
     telling: u64,
     /// No small letter.
     other: u64,
 }
 
-/// Marks a chunk. A term sets the high bit of a byte that is what its comment says; those of `odd` may set it
-/// in bytes above such a one, too, the others never, for they add without carry.
 #[inline]
 fn marks(chunk: &[u8; WIDTH]) -> Marks {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     let word = u64::from_le_bytes(*chunk);
     let quote = word ^ (LOW * 0x22);
     let backslash = word ^ (LOW * 0x5c);
-    let delete = word ^ (LOW * 0x7f);
-    let odd = (word // not ASCII
-        | word.wrapping_sub(LOW * 0x20) // a control
-        | quote.wrapping_sub(LOW)
-        | backslash.wrapping_sub(LOW)
-        | delete.wrapping_sub(LOW))
-        & HIGH;
-    let seven = word & !HIGH;
-    let from = |byte: u64| seven + LOW * (0x80 - byte);
     Marks {
-        odd,
-        telling: from(0x2d) & !from(0x60) & HIGH,
-        other: !(from(0x61) & !from(0x7b)) & HIGH,
+        odd: word // not ASCII
+            | word.wrapping_sub(LOW * 0x20) // a control
+            | quote.wrapping_sub(LOW)
+            | backslash.wrapping_sub(LOW)
+            | from(word, 0x7f), // DEL
+        telling: from(word, b'-') & !from(word, b'_' + 1),
+        other: word | !from(word, b'a') | from(word, b'z' + 1),
     }
 }
 
-/// Bytes in a register.
-const WIDTH: usize = 8;
+/// Marks the bytes that are `byte` at least, by their low seven bits: no carry goes from one to the next.
+#[inline]
+const fn from(word: u64, byte: u8) -> u64 {
+    (word & !HIGH) + LOW * (0x80 - byte as u64)
+}
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
 
 #[cfg(test)]
 mod tests {
@@ -110,6 +140,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn words() {
+        for (text, expected) in [
+            (r#"owner": 1"#, Some("owner")),
+            (r#"": 12345"#, Some("")),
+            (r#"filters":"#, Some("filters")),
+            (r#"password":"#, None),
+            (r#"a1":12345"#, None),
+            (r#"naïve":12345"#, None),
+            (r#"abcdefg\":1"#, None),
+            (r#"a":1"#, None),
+        ] {
+            assert_eq!(
+                quoted_word(text.as_bytes()),
+                expected.map(str::as_bytes),
+                "{text}"
+            );
+        }
+    }
+
     /// Every byte, at every place of what is read at once.
     #[test]
     fn every_byte() {
@@ -118,6 +168,12 @@ mod tests {
                 let mut text = [b'a'; 48];
                 text[at] = byte;
                 assert_eq!(survey(&text), slow(&text), "{byte:#x} at {at}");
+                for length in [at + 1, 47, 48] {
+                    assert_eq!(
+                        is_alphanumeric(&text[..length.max(at + 1)]),
+                        byte.is_ascii_alphanumeric()
+                    );
+                }
             }
         }
     }
@@ -126,6 +182,10 @@ mod tests {
         #[test]
         fn is_what_it_says(text in prop::collection::vec(prop_oneof![0x60..0x7f_u8, any::<u8>()], 0..60)) {
             prop_assert_eq!(survey(&text), slow(&text));
+            let letters = text.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+            let word = text.len() >= 8 && letters < 8 && text[letters] == b'"';
+            prop_assert_eq!(quoted_word(&text), word.then(|| &text[..letters]));
+            prop_assert_eq!(is_alphanumeric(&text), text.iter().all(u8::is_ascii_alphanumeric));
         }
     }
 }

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 
 use crate::digest::{Fingerprint, push_sha256};
 use crate::escape;
-use crate::survey::survey;
+use crate::survey::{is_alphanumeric, survey};
 use values::Scanner;
 
 pub(crate) use copy::Scratch;
@@ -122,6 +122,9 @@ pub(crate) fn text_with(text: &str, aim: Aim) -> Cow<'_, str> {
 #[inline]
 pub(crate) fn is_plain(text: &str, aim: Aim) -> bool {
     let text = text.as_bytes();
+    if is_alphanumeric(text) {
+        return !values::is_telling_word(text, aim);
+    }
     let survey = survey(text);
     if survey.plain < text.len() {
         return false;

@@ -6,7 +6,7 @@ use super::keys::{self, Rule};
 use super::values::{self, Scanner};
 use super::{Aim, Mask, push_mask};
 use crate::escape::{push_escaped, push_shown};
-use crate::survey::{Survey, survey};
+use crate::survey::{Survey, quoted_word, survey};
 use string::Text;
 
 /// Why nothing was copied; what is in the output by then is to be cut off again.
@@ -92,7 +92,7 @@ impl Copier<'_> {
                     self.flush(self.at);
                     return Ok(());
                 }
-                match (self.next()?, self.objects & 1 == 1) {
+                match (self.next(), self.objects & 1 == 1) {
                     (b',', true) => {
                         self.space();
                         self.key()?;
@@ -111,7 +111,7 @@ impl Copier<'_> {
 
     /// Reads a scalar, an empty container, or the opening of a container up to its first value (then `true`).
     fn value(&mut self) -> Result<bool, Refused> {
-        match self.peek()? {
+        match self.peek() {
             b'"' => {
                 self.at += 1;
                 match self.plain() {
@@ -124,7 +124,7 @@ impl Copier<'_> {
             }
             b'{' => {
                 self.open(true)?;
-                if self.peek()? == b'}' {
+                if self.peek() == b'}' {
                     self.at += 1;
                     self.close();
                 } else {
@@ -134,7 +134,7 @@ impl Copier<'_> {
             }
             b'[' => {
                 self.open(false)?;
-                if self.peek()? == b']' {
+                if self.peek() == b']' {
                     self.at += 1;
                     self.close();
                 } else {
@@ -178,18 +178,24 @@ impl Copier<'_> {
 
     /// A key with its colon; leaves the position at the value and the rule for it set.
     fn key(&mut self) -> Result<(), Refused> {
-        if self.next()? != b'"' {
+        if self.next() != b'"' {
             return Err(Refused::Invalid);
         }
-        let rule = match self.plain() {
-            Some(plain) => self.judge_plain_key(&plain),
-            None => {
-                let text = self.string()?;
-                self.judge_key(&text)
+        let rest = self.json.get(self.at..).unwrap_or_default();
+        let rule = if let Some(word) = quoted_word(rest) {
+            self.at += word.len() + 1;
+            match self.hidden {
+                None => keys::classify_word(word),
+                Some(_) => None,
             }
+        } else if let Some(plain) = self.plain() {
+            self.judge_plain_key(&plain)
+        } else {
+            let text = self.string()?;
+            self.judge_key(&text)
         };
         self.space();
-        if self.next()? != b':' {
+        if self.next() != b':' {
             return Err(Refused::Invalid);
         }
         self.space();
@@ -201,7 +207,7 @@ impl Copier<'_> {
 
     /// Reads a string without escapes, all of printable ASCII, as nearly all are: from behind its opening
     /// quote to behind its closing one.
-    #[inline]
+    #[inline(always)]
     fn plain(&mut self) -> Option<Plain> {
         let start = self.at;
         let rest = self.json.get(start..)?;
@@ -262,12 +268,12 @@ impl Copier<'_> {
     }
 
     fn apply(&mut self, rule: Rule) -> Result<(), Refused> {
-        let opens = matches!(self.peek()?, b'{' | b'[');
-        let scalar = matches!(self.peek()?, b'"' | b'-' | b'0'..=b'9');
+        let opens = matches!(self.peek(), b'{' | b'[');
+        let scalar = matches!(self.peek(), b'"' | b'-' | b'0'..=b'9');
         match rule {
             // Within a subtree whose strings go, a stricter rule may still take a value whole.
             Rule::Whole(mask) if opens || scalar => self.hidden = Some((self.depth, self.at, mask)),
-            Rule::Strings(mask) if opens || self.peek()? == b'"' => {
+            Rule::Strings(mask) if opens || self.peek() == b'"' => {
                 if self.strings.is_none() {
                     self.strings = Some((self.depth, mask));
                 }
@@ -383,7 +389,7 @@ impl Copier<'_> {
             self.at += 1;
         }
         let mut float = false;
-        match self.next()? {
+        match self.next() {
             b'0' => {}
             b'1'..=b'9' => self.digits(),
             _ => return Err(Refused::Invalid),
@@ -448,18 +454,25 @@ impl Copier<'_> {
 
     #[inline]
     fn space(&mut self) {
-        while let Some(&byte) = self.json.get(self.at) {
-            match byte {
-                b' ' | b'\t' => self.at += 1,
+        if self.json.get(self.at).is_some_and(|byte| *byte <= b' ') {
+            self.some_space();
+        }
+    }
+
+    #[inline(never)]
+    fn some_space(&mut self) {
+        loop {
+            match self.peek() {
+                b' ' | b'\t' => {}
                 b'\n' | b'\r' => {
                     if self.hidden.is_none() {
                         self.flush(self.at);
                         self.run = self.at + 1;
                     }
-                    self.at += 1;
                 }
-                _ => break,
+                _ => return,
             }
+            self.at += 1;
         }
     }
 
@@ -469,16 +482,17 @@ impl Copier<'_> {
         flush(self.out, self.json, &mut self.run, end);
     }
 
+    /// The byte here. Behind the end it is 0, which JSON holds nowhere: it is refused wherever it is met.
     #[inline]
-    fn peek(&self) -> Result<u8, Refused> {
-        self.json.get(self.at).copied().ok_or(Refused::Invalid)
+    fn peek(&self) -> u8 {
+        self.json.get(self.at).copied().unwrap_or_default()
     }
 
     #[inline]
-    fn next(&mut self) -> Result<u8, Refused> {
-        let byte = self.peek()?;
+    fn next(&mut self) -> u8 {
+        let byte = self.peek();
         self.at += 1;
-        Ok(byte)
+        byte
     }
 }
 

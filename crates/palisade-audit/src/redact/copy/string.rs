@@ -58,13 +58,13 @@ impl Copier<'_> {
 
     /// Reads an escape from behind its backslash.
     fn escape(&mut self) -> Result<(), Refused> {
-        match self.next()? {
+        match self.next() {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
             b'u' => match self.hex()? {
                 // A high surrogate and its low half; half a pair is no character.
                 0xd800..=0xdbff => {
-                    if self.next()? == b'\\'
-                        && self.next()? == b'u'
+                    if self.next() == b'\\'
+                        && self.next() == b'u'
                         && (0xdc00..=0xdfff).contains(&self.hex()?)
                     {
                         Ok(())

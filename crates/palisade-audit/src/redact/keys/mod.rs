@@ -99,7 +99,7 @@ impl State {
         self.previous = word;
         match meaning {
             Personal => self.find(Rule::Whole(Mask::Plain)),
-            Secret if PAGING.contains(&previous) => {}
+            Secret if previous != 0 && PAGING.contains(&previous) => {}
             Secret => self.find(Rule::Whole(Mask::Fingerprint)),
             Plural => self.find(Rule::Strings(Mask::Fingerprint)),
             Qualifier => self.qualified = true,

@@ -19,7 +19,7 @@ use classes::{CLASSES, MARK, STARTS, URL_SAFE, WORD, run};
 use member::{assignment, member};
 use number::{may_be_number, number};
 use pem::private_key;
-use scheme::{is_basic, is_bearer, scheme};
+use scheme::scheme;
 use token::{SECONDS, token};
 
 pub(crate) use number::is_card;
@@ -199,6 +199,11 @@ pub(crate) fn may_hold(text: &[u8]) -> bool {
     marks != 0 || names_scheme(text)
 }
 
+/// Whether a text that is one word, of letters and digits only, gives something away.
+pub(crate) fn is_telling_word(word: &[u8], aim: Aim) -> bool {
+    !word.is_empty() && Scanner::surveyed(word, 0, aim).look_at_word().is_some()
+}
+
 /// As [`may_hold`], of a text whose survey reached its end.
 #[inline]
 pub(crate) fn may_hold_surveyed(text: &[u8], survey: Survey) -> bool {
@@ -211,10 +216,8 @@ pub(crate) fn may_hold_surveyed(text: &[u8], survey: Survey) -> bool {
 
 /// Words of small letters and none of [`MARKS`] can be a secret only behind `bearer` or `basic`.
 #[inline]
-pub(crate) fn names_scheme(text: &[u8]) -> bool {
-    text.len() >= SHORTEST_PLAIN
-        && memchr::memchr2_iter(b'b', b'B', text)
-            .any(|at| is_bearer(&text[at..]) || is_basic(&text[at..]))
+fn names_scheme(text: &[u8]) -> bool {
+    text.len() >= SHORTEST_PLAIN && scheme::may_be_named(text) && scheme::is_named(text)
 }
 
 /// What is known by `@`, `=` or `:`; a mark of [`MARKS`].

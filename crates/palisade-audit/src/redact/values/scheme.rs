@@ -47,12 +47,45 @@ pub(super) fn scheme(text: &[u8], at: usize) -> Option<Finding> {
     })
 }
 
-pub(super) fn is_bearer(text: &[u8]) -> bool {
+/// Whether `be` or `ba` stands somewhere in `text`, of nine bytes at least, in letters of any size: a look at
+/// eight pairs at a time, since this is asked of every sentence.
+#[inline]
+pub(super) fn may_be_named(text: &[u8]) -> bool {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let named = |pairs: &[u8; 9]| {
+        let word = |at: usize| {
+            pairs[at..]
+                .first_chunk()
+                .map_or(0, |chunk| u64::from_le_bytes(*chunk))
+        };
+        // Zero where a `b` is, of either size; zero where an `a` or `e` follows, which differ in one bit.
+        let other =
+            ((word(0) & (LOW * 0xdf)) ^ (LOW * 0x42)) | ((word(1) & (LOW * 0xdb)) ^ (LOW * 0x41));
+        other.wrapping_sub(LOW) & !other & HIGH != 0
+    };
+    let mut rest = text;
+    while let Some(pairs) = rest.first_chunk() {
+        if named(pairs) {
+            return true;
+        }
+        rest = &rest[8..];
+    }
+    text.last_chunk().is_none_or(named)
+}
+
+/// Whether `bearer` or `basic` and a space stand somewhere in `text`.
+#[inline(never)]
+pub(super) fn is_named(text: &[u8]) -> bool {
+    memchr::memchr2_iter(b'b', b'B', text).any(|at| is_bearer(&text[at..]) || is_basic(&text[at..]))
+}
+
+fn is_bearer(text: &[u8]) -> bool {
     text.get(..7)
         .is_some_and(|word| word.eq_ignore_ascii_case(b"bearer "))
 }
 
-pub(super) fn is_basic(text: &[u8]) -> bool {
+fn is_basic(text: &[u8]) -> bool {
     text.get(..6)
         .is_some_and(|word| word.eq_ignore_ascii_case(b"basic "))
 }
@@ -116,4 +149,22 @@ fn has_colon(base64: &[u8]) -> bool {
         found |= byte == b':';
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The look at pairs overlooks no scheme.
+        #[test]
+        fn pairs_are_found(text in prop::collection::vec(prop::sample::select(b"abeABEcx \x00\x20\xc2\xff".to_vec()), 9..40)) {
+            let pair = text
+                .windows(2)
+                .any(|pair| matches!(pair, [b'b' | b'B', b'a' | b'A' | b'e' | b'E']));
+            prop_assert_eq!(may_be_named(&text), pair);
+        }
+    }
 }
