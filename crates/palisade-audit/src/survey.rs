@@ -9,8 +9,6 @@ pub(crate) struct Survey {
     /// Any of it lies between `-` and `_`: all signs that a secret or an address is known by do (digits,
     /// capitals, `-`, `.`, `:`, `=`, `@`, `_`).
     pub(crate) telling: bool,
-    /// All of it are small letters: one word.
-    pub(crate) word: bool,
 }
 
 /// Surveys `text`, many bytes at a time.
@@ -18,34 +16,30 @@ pub(crate) struct Survey {
 pub(crate) fn survey(text: &[u8]) -> Survey {
     let mut at = 0;
     let mut telling = 0;
-    let mut other = 0;
     while let Some(chunk) = text[at..].first_chunk() {
-        let marks = marks(chunk);
-        let odd = marks.odd & HIGH;
-        // What lies below the lowest mark is plain.
-        let below = (odd & odd.wrapping_neg()).wrapping_sub(1);
-        telling |= marks.telling & below;
-        other |= marks.other & below;
+        let word = u64::from_le_bytes(*chunk);
+        let odd = odd(word);
         if odd != 0 {
+            // What lies below the lowest mark is plain.
+            let below = (odd & odd.wrapping_neg()) - 1;
+            telling |= within(word, b'-', b'_') & below;
             return Survey {
                 plain: at + odd.trailing_zeros() as usize / 8,
                 telling: telling & HIGH != 0,
-                word: other & HIGH == 0,
             };
         }
+        telling |= within(word, b'-', b'_');
         at += WIDTH;
     }
     let mut survey = Survey {
         plain: at,
         telling: telling & HIGH != 0,
-        word: other & HIGH == 0,
     };
     for &byte in &text[at..] {
         if !matches!(byte, 0x20..=0x7e) || byte == b'"' || byte == b'\\' {
             break;
         }
         survey.telling |= matches!(byte, b'-'..=b'_');
-        survey.word &= byte.is_ascii_lowercase();
         survey.plain += 1;
     }
     survey
@@ -54,7 +48,8 @@ pub(crate) fn survey(text: &[u8]) -> Survey {
 /// The word of small letters, seven at most, that `text` begins with, if a quote follows it: so are most keys.
 #[inline]
 pub(crate) fn quoted_word(text: &[u8]) -> Option<&[u8]> {
-    let other = marks(text.first_chunk()?).other & HIGH;
+    let word = u64::from_le_bytes(*text.first_chunk()?);
+    let other = (word | !within(word, b'a', b'z')) & HIGH;
     let length = other.trailing_zeros() as usize / 8;
     if length < WIDTH && text[length] == b'"' {
         Some(&text[..length])
@@ -66,47 +61,45 @@ pub(crate) fn quoted_word(text: &[u8]) -> Option<&[u8]> {
 /// Whether all of `text` are ASCII letters and digits, as in most ids.
 #[inline]
 pub(crate) fn is_alphanumeric(text: &[u8]) -> bool {
-    let (Some(last), (chunks, _)) = (text.last_chunk(), text.as_chunks()) else {
+    let Some(last) = text.last_chunk() else {
         return text.iter().all(u8::is_ascii_alphanumeric);
     };
-    let mut other = 0;
-    for &chunk in chunks.iter().chain([last]) {
-        let word = u64::from_le_bytes(chunk);
-        let digits = from(word, b'0') & !from(word, b'9' + 1);
-        let small = word | LOW * 0x20;
-        let letters = from(small, b'a') & !from(small, b'z' + 1);
-        other |= word | !(digits | letters);
+    // In the high bits of bytes, as everywhere here.
+    let other = |chunk: &[u8; WIDTH]| {
+        let word = u64::from_le_bytes(*chunk);
+        word | !(within(word, b'0', b'9') | within(word | LOW * 0x20, b'a', b'z'))
+    };
+    let mut found = other(last);
+    let mut rest = text;
+    while let Some((chunk, after)) = rest.split_first_chunk() {
+        found |= other(chunk);
+        rest = after;
     }
-    other & HIGH == 0
+    found & HIGH == 0
 }
 
 /// Bytes in a register.
 const WIDTH: usize = 8;
 
-/// In the high bit of each byte of a chunk, the first byte's lowest: whether it is something. The other bits say nothing.
-struct Marks {
-    /// Not plain. Below the lowest of these there is no false one; above, there may be.
-    odd: u64,
-    /// Between `-` and `_`, where ASCII.
-    telling: u64,
-    /// No small letter.
-    other: u64,
-}
-
+/// Marks the bytes that are not plain, by their high bits. Below the lowest mark there is no false one; above,
+/// there may be.
 #[inline]
-fn marks(chunk: &[u8; WIDTH]) -> Marks {
-    let word = u64::from_le_bytes(*chunk);
+fn odd(word: u64) -> u64 {
     let quote = word ^ (LOW * 0x22);
     let backslash = word ^ (LOW * 0x5c);
-    Marks {
-        odd: word // not ASCII
-            | word.wrapping_sub(LOW * 0x20) // a control
-            | quote.wrapping_sub(LOW)
-            | backslash.wrapping_sub(LOW)
-            | from(word, 0x7f), // DEL
-        telling: from(word, b'-') & !from(word, b'_' + 1),
-        other: word | !from(word, b'a') | from(word, b'z' + 1),
-    }
+    let odd = word // not ASCII
+        | word.wrapping_sub(LOW * 0x20) // a control
+        | quote.wrapping_sub(LOW)
+        | backslash.wrapping_sub(LOW)
+        | from(word, 0x7f); // DEL
+    odd & HIGH
+}
+
+/// Marks the ASCII bytes from `low` to `high`, by their high bits; for other bytes these, and in all the other bits,
+/// say nothing.
+#[inline]
+const fn within(word: u64, low: u8, high: u8) -> u64 {
+    from(word, low) & !from(word, high + 1)
 }
 
 /// Marks the bytes that are `byte` at least, by their low seven bits: no carry goes from one to the next.
@@ -136,7 +129,6 @@ mod tests {
         Survey {
             plain,
             telling: text[..plain].iter().any(|byte| matches!(byte, b'-'..=b'_')),
-            word: text[..plain].iter().all(u8::is_ascii_lowercase),
         }
     }
 

@@ -129,9 +129,7 @@ pub(crate) fn is_plain(text: &str, aim: Aim) -> bool {
     if survey.plain < text.len() {
         return false;
     }
-    survey.word
-        || !values::may_hold_surveyed(text, survey)
-        || Scanner::surveyed(text, 0, aim).next().is_none()
+    !values::may_hold_surveyed(text, survey) || Scanner::surveyed(text, 0, aim).next().is_none()
 }
 
 /// Appends what stands in the place of `secret`; never a quote, a backslash or a control.

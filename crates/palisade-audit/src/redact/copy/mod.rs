@@ -77,31 +77,26 @@ impl Plain {
 
 impl Copier<'_> {
     fn document(&mut self) -> Result<(), Refused> {
-        self.space();
         loop {
             if self.value()? {
                 continue; // opened: its first element is next
             }
             // A value is complete: close what closes after it, or go on to its neighbour.
             loop {
-                self.space();
                 if self.depth == 0 {
+                    self.space();
                     if self.at != self.json.len() {
                         return Err(Refused::Invalid);
                     }
                     self.flush(self.at);
                     return Ok(());
                 }
-                match (self.next(), self.objects & 1 == 1) {
+                match (self.token(), self.objects & 1 == 1) {
                     (b',', true) => {
-                        self.space();
                         self.key()?;
                         break;
                     }
-                    (b',', false) => {
-                        self.space();
-                        break;
-                    }
+                    (b',', false) => break,
                     (b'}', true) | (b']', false) => self.close(),
                     _ => return Err(Refused::Invalid),
                 }
@@ -110,16 +105,15 @@ impl Copier<'_> {
     }
 
     /// Reads a scalar, an empty container, or the opening of a container up to its first value (then `true`).
+    #[inline]
     fn value(&mut self) -> Result<bool, Refused> {
-        match self.peek() {
+        match self.token() {
             b'"' => {
-                self.at += 1;
-                match self.plain() {
-                    Some(plain) => self.judge_plain(&plain),
-                    None => {
-                        let text = self.string()?;
-                        self.judge_string(&text);
-                    }
+                if let Some(plain) = self.plain() {
+                    self.judge_plain(&plain);
+                } else {
+                    let text = self.string()?;
+                    self.judge_string(&text);
                 }
             }
             b'{' => {
@@ -141,10 +135,10 @@ impl Copier<'_> {
                     return Ok(true);
                 }
             }
-            b'-' | b'0'..=b'9' => self.number()?,
-            b't' => self.literal(b"true")?,
-            b'f' => self.literal(b"false")?,
-            b'n' => self.literal(b"null")?,
+            first @ (b'-' | b'0'..=b'9') => self.number(first)?,
+            b't' => self.literal(b"rue")?,
+            b'f' => self.literal(b"alse")?,
+            b'n' => self.literal(b"ull")?,
             _ => return Err(Refused::Invalid),
         }
         Ok(false)
@@ -156,7 +150,6 @@ impl Copier<'_> {
         }
         self.objects = self.objects << 1 | u64::from(object);
         self.depth += 1;
-        self.at += 1;
         self.space();
         Ok(())
     }
@@ -178,7 +171,7 @@ impl Copier<'_> {
 
     /// A key with its colon; leaves the position at the value and the rule for it set.
     fn key(&mut self) -> Result<(), Refused> {
-        if self.next() != b'"' {
+        if self.token() != b'"' {
             return Err(Refused::Invalid);
         }
         let rest = self.json.get(self.at..).unwrap_or_default();
@@ -194,13 +187,12 @@ impl Copier<'_> {
             let text = self.string()?;
             self.judge_key(&text)
         };
-        self.space();
-        if self.next() != b':' {
+        if self.token() != b':' {
             return Err(Refused::Invalid);
         }
-        self.space();
         if let Some(rule) = rule {
-            self.apply(rule)?;
+            self.space();
+            self.apply(rule);
         }
         Ok(())
     }
@@ -226,9 +218,6 @@ impl Copier<'_> {
             return None;
         }
         let inside = &self.json[key.start..key.end];
-        if key.survey.word {
-            return keys::classify_word(inside);
-        }
         let rule = keys::classify(inside);
         self.scan_plain(key);
         rule
@@ -246,9 +235,7 @@ impl Copier<'_> {
     /// Looks twice at what may hold a secret by its survey.
     #[inline]
     fn scan_plain(&mut self, text: &Plain) {
-        if !text.survey.word
-            && values::may_hold_surveyed(&self.json[text.start..text.end], text.survey)
-        {
+        if values::may_hold_surveyed(&self.json[text.start..text.end], text.survey) {
             self.scan(&text.as_text());
         }
     }
@@ -267,7 +254,7 @@ impl Copier<'_> {
         rule
     }
 
-    fn apply(&mut self, rule: Rule) -> Result<(), Refused> {
+    fn apply(&mut self, rule: Rule) {
         let opens = matches!(self.peek(), b'{' | b'[');
         let scalar = matches!(self.peek(), b'"' | b'-' | b'0'..=b'9');
         match rule {
@@ -280,7 +267,6 @@ impl Copier<'_> {
             }
             Rule::Whole(_) | Rule::Strings(_) => {}
         }
-        Ok(())
     }
 
     fn judge_string(&mut self, text: &Text) {
@@ -383,13 +369,13 @@ impl Copier<'_> {
         self.run = self.at;
     }
 
-    fn number(&mut self) -> Result<(), Refused> {
-        let start = self.at;
-        if self.json[self.at] == b'-' {
-            self.at += 1;
+    fn number(&mut self, mut first: u8) -> Result<(), Refused> {
+        let start = self.at - 1;
+        if first == b'-' {
+            first = self.next();
         }
         let mut float = false;
-        match self.next() {
+        match first {
             b'0' => {}
             b'1'..=b'9' => self.digits(),
             _ => return Err(Refused::Invalid),
@@ -444,6 +430,7 @@ impl Copier<'_> {
         }
     }
 
+    /// The rest of a literal name.
     fn literal(&mut self, word: &[u8]) -> Result<(), Refused> {
         if !self.json[self.at..].starts_with(word) {
             return Err(Refused::Invalid);
@@ -452,9 +439,16 @@ impl Copier<'_> {
         Ok(())
     }
 
+    /// Reads the next byte that is no space.
+    #[inline]
+    fn token(&mut self) -> u8 {
+        self.space();
+        self.next()
+    }
+
     #[inline]
     fn space(&mut self) {
-        if self.json.get(self.at).is_some_and(|byte| *byte <= b' ') {
+        if self.peek() <= b' ' {
             self.some_space();
         }
     }

@@ -19,7 +19,8 @@ pub(super) fn email(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         end -= 1;
     }
     let domain = &text[at + 1..end];
-    let dot = memchr::memrchr(b'.', domain)?;
+    // Near the end, so a plain loop is there first.
+    let dot = domain.iter().rposition(|byte| *byte == b'.')?;
     let (host, last) = (&domain[..dot], &domain[dot + 1..]);
     let top_level =
         last.len() >= 2 && (last.iter().all(u8::is_ascii_alphabetic) || last.starts_with(b"xn--"));

@@ -47,6 +47,10 @@ fn luhn(digits: &[u8]) -> bool {
 #[inline]
 pub(super) fn may_be_number(text: &[u8]) -> bool {
     let digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
+    // The first group has three digits at least; days and hours have two.
+    if !digit(2) || !digit(1) {
+        return false;
+    }
     match text.get(3) {
         Some(b'-') => digit(4),
         Some(b'0'..=b'9') => match text.get(4) {
