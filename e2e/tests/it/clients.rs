@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::peers::{Kind, Program, Ran, Server, gateway, room, say, url};
 
 /// The slowest, the Inspector, takes twenty seconds alone on a machine: a process for each call.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(240);
 
 type Client = fn() -> Program;
 
