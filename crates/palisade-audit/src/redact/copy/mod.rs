@@ -64,6 +64,14 @@ struct Plain {
     survey: Survey,
 }
 
+/// What was read of a value.
+enum Read {
+    /// All of it.
+    Whole,
+    /// The beginning of a container that is not empty.
+    Opened,
+}
+
 impl Plain {
     fn as_text(&self) -> Text {
         Text {
@@ -77,9 +85,17 @@ impl Plain {
 
 impl Copier<'_> {
     fn document(&mut self) -> Result<(), Refused> {
+        let mut member = false;
         loop {
-            if self.value()? {
-                continue; // opened: its first element is next
+            if member {
+                self.key()?;
+            }
+            match self.value()? {
+                Read::Whole => {}
+                Read::Opened => {
+                    member = self.in_object();
+                    continue;
+                }
             }
             // A value is complete: close what closes after it, or go on to its neighbour.
             loop {
@@ -91,22 +107,19 @@ impl Copier<'_> {
                     self.flush(self.at);
                     return Ok(());
                 }
-                match (self.token(), self.objects & 1 == 1) {
-                    (b',', true) => {
-                        self.key()?;
-                        break;
-                    }
-                    (b',', false) => break,
-                    (b'}', true) | (b']', false) => self.close(),
+                member = self.in_object();
+                match self.token() {
+                    b',' => break,
+                    b'}' if member => self.close(),
+                    b']' if !member => self.close(),
                     _ => return Err(Refused::Invalid),
                 }
             }
         }
     }
 
-    /// Reads a scalar, an empty container, or the opening of a container up to its first value (then `true`).
     #[inline]
-    fn value(&mut self) -> Result<bool, Refused> {
+    fn value(&mut self) -> Result<Read, Refused> {
         match self.token() {
             b'"' => {
                 if let Some(plain) = self.plain() {
@@ -116,42 +129,36 @@ impl Copier<'_> {
                     self.judge_string(&text);
                 }
             }
-            b'{' => {
-                self.open(true)?;
-                if self.peek() == b'}' {
-                    self.at += 1;
-                    self.close();
-                } else {
-                    self.key()?;
-                    return Ok(true);
-                }
-            }
-            b'[' => {
-                self.open(false)?;
-                if self.peek() == b']' {
-                    self.at += 1;
-                    self.close();
-                } else {
-                    return Ok(true);
-                }
-            }
+            b'{' => return self.open(true),
+            b'[' => return self.open(false),
             first @ (b'-' | b'0'..=b'9') => self.number(first)?,
             b't' => self.literal(b"rue")?,
             b'f' => self.literal(b"alse")?,
             b'n' => self.literal(b"ull")?,
             _ => return Err(Refused::Invalid),
         }
-        Ok(false)
+        Ok(Read::Whole)
     }
 
-    fn open(&mut self, object: bool) -> Result<(), Refused> {
+    /// Opens a container, and closes it again if it is empty.
+    fn open(&mut self, object: bool) -> Result<Read, Refused> {
         if self.depth == DEPTH_MAX {
             return Err(Refused::Deep);
         }
         self.objects = self.objects << 1 | u64::from(object);
         self.depth += 1;
         self.space();
-        Ok(())
+        if self.peek() != if object { b'}' } else { b']' } {
+            return Ok(Read::Opened);
+        }
+        self.at += 1;
+        self.close();
+        Ok(Read::Whole)
+    }
+
+    #[inline]
+    fn in_object(&self) -> bool {
+        self.objects & 1 == 1
     }
 
     fn close(&mut self) {
@@ -169,7 +176,8 @@ impl Copier<'_> {
         }
     }
 
-    /// A key with its colon; leaves the position at the value and the rule for it set.
+    /// A key with its colon; leaves the rule for its value set.
+    #[inline]
     fn key(&mut self) -> Result<(), Refused> {
         if self.token() != b'"' {
             return Err(Refused::Invalid);
@@ -181,11 +189,8 @@ impl Copier<'_> {
                 None => keys::classify_word(word),
                 Some(_) => None,
             }
-        } else if let Some(plain) = self.plain() {
-            self.judge_plain_key(&plain)
         } else {
-            let text = self.string()?;
-            self.judge_key(&text)
+            self.other_key()?
         };
         if self.token() != b':' {
             return Err(Refused::Invalid);
@@ -195,6 +200,20 @@ impl Copier<'_> {
             self.apply(rule);
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn other_key(&mut self) -> Result<Option<Rule>, Refused> {
+        let Some(plain) = self.plain() else {
+            let text = self.string()?;
+            return Ok(self.judge_key(&text));
+        };
+        if self.hidden.is_some() {
+            return Ok(None);
+        }
+        let rule = keys::classify(&self.json[plain.start..plain.end]);
+        self.scan_plain(&plain);
+        Ok(rule)
     }
 
     /// Reads a string without escapes, all of printable ASCII, as nearly all are: from behind its opening
@@ -210,17 +229,6 @@ impl Copier<'_> {
         let end = start + survey.plain;
         self.at = end + 1;
         Some(Plain { start, end, survey })
-    }
-
-    #[inline]
-    fn judge_plain_key(&mut self, key: &Plain) -> Option<Rule> {
-        if self.hidden.is_some() {
-            return None;
-        }
-        let inside = &self.json[key.start..key.end];
-        let rule = keys::classify(inside);
-        self.scan_plain(key);
-        rule
     }
 
     #[inline]
