@@ -231,7 +231,7 @@ impl Copier<'_> {
         Some(Plain { start, end, survey })
     }
 
-    #[inline]
+    #[inline(always)]
     fn judge_plain(&mut self, text: &Plain) {
         if self.hidden.is_some() || self.strings.is_some() {
             self.judge_string(&text.as_text());
@@ -241,7 +241,7 @@ impl Copier<'_> {
     }
 
     /// Looks twice at what may hold a secret by its survey.
-    #[inline]
+    #[inline(always)]
     fn scan_plain(&mut self, text: &Plain) {
         if values::may_hold_surveyed(&self.json[text.start..text.end], text.survey) {
             self.scan(&text.as_text());
@@ -450,7 +450,12 @@ impl Copier<'_> {
     /// Reads the next byte that is no space.
     #[inline]
     fn token(&mut self) -> u8 {
-        self.space();
+        let byte = self.peek();
+        if byte > b' ' {
+            self.at += 1;
+            return byte;
+        }
+        self.some_space();
         self.next()
     }
 

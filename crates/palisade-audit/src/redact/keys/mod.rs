@@ -86,9 +86,7 @@ impl State {
     }
 
     fn look_up(&mut self, segment: &[u8], group: &Group) {
-        let word = segment
-            .iter()
-            .fold(0, |word, byte| word << 8 | u128::from(byte | 0x20));
+        let word = pack(segment);
         let previous = std::mem::take(&mut self.previous);
         let Some(&(_, meaning)) = WORDS[group.start..group.end]
             .iter()
@@ -131,6 +129,20 @@ impl State {
             }
             rule => rule,
         }
+    }
+}
+
+/// As [`word`], of at most [`WORD_MAX`] letters of any size.
+#[inline]
+fn pack(segment: &[u8]) -> u128 {
+    let packed = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0, |word, byte| word << 8 | u64::from(byte | 0x20))
+    };
+    match segment.split_last_chunk::<8>() {
+        Some((high, low)) => u128::from(packed(high)) << 64 | u128::from(packed(low)),
+        None => u128::from(packed(segment)),
     }
 }
 
