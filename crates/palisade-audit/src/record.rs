@@ -400,12 +400,13 @@ fn push_error(out: &mut Vec<u8>, error: &str) {
 
 /// Three digits are enough for a status, and for most sizes and times.
 fn push_number(out: &mut Vec<u8>, value: u64) {
-    let digit = |of: u64| b'0' + (of % 10) as u8;
+    let digit = |of: u16| b'0' + (of % 10) as u8;
+    let small = value as u16;
     match value {
-        0..=9 => out.push(digit(value)),
-        10..=99 => out.extend_from_slice(&[digit(value / 10), digit(value)]),
+        0..=9 => out.push(digit(small)),
+        10..=99 => out.extend_from_slice(&[digit(small / 10), digit(small)]),
         100..=999 => {
-            out.extend_from_slice(&[digit(value / 100), digit(value / 10), digit(value)]);
+            out.extend_from_slice(&[digit(small / 100), digit(small / 10), digit(small)]);
         }
         _ => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
     }

@@ -67,7 +67,7 @@ pub(crate) fn is_alphanumeric(text: &[u8]) -> bool {
     // In the high bits of bytes, as everywhere here.
     let other = |chunk: &[u8; WIDTH]| {
         let word = u64::from_le_bytes(*chunk);
-        word | !(within(word, b'0', b'9') | within(word | LOW * 0x20, b'a', b'z'))
+        word | !(within(word, b'0', b'9') | within(word | (LOW * 0x20), b'a', b'z'))
     };
     let mut found = other(last);
     let mut rest = text;
@@ -108,8 +108,10 @@ const fn from(word: u64, byte: u8) -> u64 {
     (word & !HIGH) + LOW * (0x80 - byte as u64)
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+/// The lowest bit of each byte.
+pub(crate) const LOW: u64 = 0x0101_0101_0101_0101;
+/// The highest bit of each byte.
+pub(crate) const HIGH: u64 = 0x8080_8080_8080_8080;
 
 #[cfg(test)]
 mod tests {
