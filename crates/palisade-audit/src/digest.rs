@@ -14,10 +14,20 @@ impl Fingerprint {
     #[must_use]
     pub fn of(secret: &[u8]) -> Self {
         let hash = digest(&SHA256, secret);
-        let mut text = [0; 8];
-        if let Some(head) = hash.as_ref().first_chunk::<4>() {
-            write_hex(head, &mut text);
-        }
+        let head = hash.as_ref().first_chunk().copied().unwrap_or_default();
+        let [a, b, c, d]: [u8; 4] = head;
+        let high = |byte: u8| HEX[usize::from(byte >> 4)];
+        let low = |byte: u8| HEX[usize::from(byte & 15)];
+        let text = [
+            high(a),
+            low(a),
+            high(b),
+            low(b),
+            high(c),
+            low(c),
+            high(d),
+            low(d),
+        ];
         Self(text)
     }
 

@@ -398,10 +398,34 @@ fn push_error(out: &mut Vec<u8>, error: &str) {
     push_string(out, &text[..end]);
 }
 
+/// Three digits are enough for a status, and for most sizes and times.
 fn push_number(out: &mut Vec<u8>, value: u64) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    let digit = |of: u16| b'0' + (of % 10) as u8;
+    let small = value as u16;
+    match value {
+        0..=9 => out.push(digit(small)),
+        10..=99 => out.extend_from_slice(&[digit(small / 10), digit(small)]),
+        100..=999 => {
+            out.extend_from_slice(&[digit(small / 100), digit(small / 10), digit(small)]);
+        }
+        _ => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+    }
 }
 
 fn push_null(out: &mut Vec<u8>) {
     out.extend_from_slice(b"null");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        for value in (0..=1_100).chain([9_999, 10_000, u64::MAX]) {
+            let mut out = Vec::new();
+            push_number(&mut out, value);
+            assert_eq!(out, value.to_string().as_bytes());
+        }
+    }
 }

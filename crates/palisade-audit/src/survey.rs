@@ -108,8 +108,10 @@ const fn from(word: u64, byte: u8) -> u64 {
     (word & !HIGH) + LOW * (0x80 - byte as u64)
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+/// The lowest bit of each byte.
+pub(crate) const LOW: u64 = 0x0101_0101_0101_0101;
+/// The highest bit of each byte.
+pub(crate) const HIGH: u64 = 0x8080_8080_8080_8080;
 
 #[cfg(test)]
 mod tests {

@@ -173,6 +173,50 @@ fn a_token_is_written_nowhere() {
 }
 
 proptest! {
+    /// What an encoder remembers of earlier records shows in no later one.
+    // REQ: L-1, L-2
+    #[test]
+    fn each_record_stands_alone(
+        records in prop::collection::vec(
+            (
+                prop::collection::vec(
+                    prop::option::of(prop_oneof![
+                        "[ab]{0,2}",
+                        "a@b[.]co|tools/call|search_documents|0[0-9a-f]{31}|4111111111111111",
+                        "ghp_[0-9]{16}|Bearer [a-z]{20}",
+                        "\"|\\\\|é|\u{1b}|a{300}",
+                    ]),
+                    9,
+                ),
+                prop::option::of(prop_oneof![Just("192.0.2.1"), Just("192.0.2.2"), Just("2001:db8::1")]),
+                0..3_u64,
+            ),
+            0..20,
+        ),
+    ) {
+        let mut encoder = Encoder::default();
+        for (texts, ip, seconds) in &records {
+            let text = |at: usize| texts[at].as_deref();
+            // Of our own configuration and code, where no token stands.
+            let own = |at: usize| text(at).filter(|text| !text.starts_with("ghp_"));
+            let mut record = Record::new(time() + Duration::from_secs(*seconds), text(0).unwrap_or("r"));
+            record.actor = Actor { id: text(1), ip: ip.map(|ip| ip.parse().unwrap()) };
+            record.tool = text(2);
+            record.server_version = text(3);
+            record.gateway_version = own(4);
+            record.server = own(5);
+            record.method = text(6);
+            record.revision = text(7);
+            record.auth_method = own(8);
+            record.duration = Some(Duration::from_millis(seconds * 5_000));
+            let mut out = Vec::new();
+            record.encode(&mut encoder, &mut out);
+            let alone = line(&record);
+            prop_assert_eq!(std::str::from_utf8(&out).unwrap(), alone.as_str());
+            prop_assert!(!alone.contains("ghp_"));
+        }
+    }
+
     // REQ: L-1
     #[test]
     fn always_one_line_of_json(

@@ -222,6 +222,16 @@ fn shapes_go() {
             "AKIAIOSFODNN7EXAMPLE".to_owned(),
             print("AKIAIOSFODNN7EXAMPLE"),
         ),
+        // Small letters and nothing else that tells, in a word, in a sentence, at the very end.
+        (
+            "send bearer abcdefghijklmnopqrstuvwxyz".to_owned(),
+            format!("send bearer {}", print("abcdefghijklmnopqrstuvwxyz")),
+        ),
+        ("basic ytpi".to_owned(), "basic ytpi".to_owned()),
+        (
+            "12 4111111111111111 07".to_owned(),
+            "12 [REDACTED] 07".to_owned(),
+        ),
     ] {
         assert_eq!(redact_text(&text), expected, "{text}");
     }

@@ -1,5 +1,6 @@
 //! The walk over raw JSON: checks the grammar (RFC 8259) and copies, replacing what keys and values say.
 
+mod number;
 mod string;
 
 use super::keys::{self, Rule};
@@ -64,6 +65,14 @@ struct Plain {
     survey: Survey,
 }
 
+/// What was read of a value.
+enum Read {
+    /// All of it.
+    Whole,
+    /// The beginning of a container that is not empty.
+    Opened,
+}
+
 impl Plain {
     fn as_text(&self) -> Text {
         Text {
@@ -77,9 +86,17 @@ impl Plain {
 
 impl Copier<'_> {
     fn document(&mut self) -> Result<(), Refused> {
+        let mut member = false;
         loop {
-            if self.value()? {
-                continue; // opened: its first element is next
+            if member {
+                self.key()?;
+            }
+            match self.value()? {
+                Read::Whole => {}
+                Read::Opened => {
+                    member = self.in_object();
+                    continue;
+                }
             }
             // A value is complete: close what closes after it, or go on to its neighbour.
             loop {
@@ -91,22 +108,19 @@ impl Copier<'_> {
                     self.flush(self.at);
                     return Ok(());
                 }
-                match (self.token(), self.objects & 1 == 1) {
-                    (b',', true) => {
-                        self.key()?;
-                        break;
-                    }
-                    (b',', false) => break,
-                    (b'}', true) | (b']', false) => self.close(),
+                member = self.in_object();
+                match self.token() {
+                    b',' => break,
+                    b'}' if member => self.close(),
+                    b']' if !member => self.close(),
                     _ => return Err(Refused::Invalid),
                 }
             }
         }
     }
 
-    /// Reads a scalar, an empty container, or the opening of a container up to its first value (then `true`).
     #[inline]
-    fn value(&mut self) -> Result<bool, Refused> {
+    fn value(&mut self) -> Result<Read, Refused> {
         match self.token() {
             b'"' => {
                 if let Some(plain) = self.plain() {
@@ -116,42 +130,36 @@ impl Copier<'_> {
                     self.judge_string(&text);
                 }
             }
-            b'{' => {
-                self.open(true)?;
-                if self.peek() == b'}' {
-                    self.at += 1;
-                    self.close();
-                } else {
-                    self.key()?;
-                    return Ok(true);
-                }
-            }
-            b'[' => {
-                self.open(false)?;
-                if self.peek() == b']' {
-                    self.at += 1;
-                    self.close();
-                } else {
-                    return Ok(true);
-                }
-            }
+            b'{' => return self.open(true),
+            b'[' => return self.open(false),
             first @ (b'-' | b'0'..=b'9') => self.number(first)?,
             b't' => self.literal(b"rue")?,
             b'f' => self.literal(b"alse")?,
             b'n' => self.literal(b"ull")?,
             _ => return Err(Refused::Invalid),
         }
-        Ok(false)
+        Ok(Read::Whole)
     }
 
-    fn open(&mut self, object: bool) -> Result<(), Refused> {
+    /// Opens a container, and closes it again if it is empty.
+    fn open(&mut self, object: bool) -> Result<Read, Refused> {
         if self.depth == DEPTH_MAX {
             return Err(Refused::Deep);
         }
         self.objects = self.objects << 1 | u64::from(object);
         self.depth += 1;
         self.space();
-        Ok(())
+        if self.peek() != if object { b'}' } else { b']' } {
+            return Ok(Read::Opened);
+        }
+        self.at += 1;
+        self.close();
+        Ok(Read::Whole)
+    }
+
+    #[inline]
+    fn in_object(&self) -> bool {
+        self.objects & 1 == 1
     }
 
     fn close(&mut self) {
@@ -169,7 +177,8 @@ impl Copier<'_> {
         }
     }
 
-    /// A key with its colon; leaves the position at the value and the rule for it set.
+    /// A key with its colon; leaves the rule for its value set.
+    #[inline]
     fn key(&mut self) -> Result<(), Refused> {
         if self.token() != b'"' {
             return Err(Refused::Invalid);
@@ -181,11 +190,8 @@ impl Copier<'_> {
                 None => keys::classify_word(word),
                 Some(_) => None,
             }
-        } else if let Some(plain) = self.plain() {
-            self.judge_plain_key(&plain)
         } else {
-            let text = self.string()?;
-            self.judge_key(&text)
+            self.other_key()?
         };
         if self.token() != b':' {
             return Err(Refused::Invalid);
@@ -195,6 +201,20 @@ impl Copier<'_> {
             self.apply(rule);
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn other_key(&mut self) -> Result<Option<Rule>, Refused> {
+        let Some(plain) = self.plain() else {
+            let text = self.string()?;
+            return Ok(self.judge_key(&text));
+        };
+        if self.hidden.is_some() {
+            return Ok(None);
+        }
+        let rule = keys::classify(&self.json[plain.start..plain.end]);
+        self.scan_plain(&plain);
+        Ok(rule)
     }
 
     /// Reads a string without escapes, all of printable ASCII, as nearly all are: from behind its opening
@@ -212,18 +232,7 @@ impl Copier<'_> {
         Some(Plain { start, end, survey })
     }
 
-    #[inline]
-    fn judge_plain_key(&mut self, key: &Plain) -> Option<Rule> {
-        if self.hidden.is_some() {
-            return None;
-        }
-        let inside = &self.json[key.start..key.end];
-        let rule = keys::classify(inside);
-        self.scan_plain(key);
-        rule
-    }
-
-    #[inline]
+    #[inline(always)]
     fn judge_plain(&mut self, text: &Plain) {
         if self.hidden.is_some() || self.strings.is_some() {
             self.judge_string(&text.as_text());
@@ -233,7 +242,7 @@ impl Copier<'_> {
     }
 
     /// Looks twice at what may hold a secret by its survey.
-    #[inline]
+    #[inline(always)]
     fn scan_plain(&mut self, text: &Plain) {
         if values::may_hold_surveyed(&self.json[text.start..text.end], text.survey) {
             self.scan(&text.as_text());
@@ -369,67 +378,6 @@ impl Copier<'_> {
         self.run = self.at;
     }
 
-    fn number(&mut self, mut first: u8) -> Result<(), Refused> {
-        let start = self.at - 1;
-        if first == b'-' {
-            first = self.next();
-        }
-        let mut float = false;
-        match first {
-            b'0' => {}
-            b'1'..=b'9' => self.digits(),
-            _ => return Err(Refused::Invalid),
-        }
-        let digits = self.at - start;
-        if self.json.get(self.at) == Some(&b'.') {
-            float = true;
-            self.at += 1;
-            self.some_digits()?;
-        }
-        if matches!(self.json.get(self.at), Some(b'e' | b'E')) {
-            float = true;
-            self.at += 1;
-            if matches!(self.json.get(self.at), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.some_digits()?;
-        }
-        if let Some((depth, from, mask)) = self.hidden {
-            if depth == self.depth {
-                self.hidden = None;
-                self.replace_value(from, &self.json[start..self.at], mask);
-            }
-            return Ok(());
-        }
-        let text = &self.json[start..self.at];
-        if !float && values::is_card(text) {
-            self.replace_value(start, text, Mask::Plain);
-        } else if (float || digits > 300) && !is_finite(text) {
-            self.flush(start);
-            self.out.push(b'"');
-            self.out.extend_from_slice(text);
-            self.out.push(b'"');
-            self.run = self.at;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) {
-        while matches!(self.json.get(self.at), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-    }
-
-    fn some_digits(&mut self) -> Result<(), Refused> {
-        let start = self.at;
-        self.digits();
-        if self.at == start {
-            Err(Refused::Invalid)
-        } else {
-            Ok(())
-        }
-    }
-
     /// The rest of a literal name.
     fn literal(&mut self, word: &[u8]) -> Result<(), Refused> {
         if !self.json[self.at..].starts_with(word) {
@@ -442,7 +390,12 @@ impl Copier<'_> {
     /// Reads the next byte that is no space.
     #[inline]
     fn token(&mut self) -> u8 {
-        self.space();
+        let byte = self.peek();
+        if byte > b' ' {
+            self.at += 1;
+            return byte;
+        }
+        self.some_space();
         self.next()
     }
 
@@ -496,11 +449,4 @@ fn flush(out: &mut Vec<u8>, json: &[u8], run: &mut usize, end: usize) {
         out.extend_from_slice(&json[*run..end]);
         *run = end;
     }
-}
-
-fn is_finite(number: &[u8]) -> bool {
-    std::str::from_utf8(number)
-        .ok()
-        .and_then(|text| text.parse::<f64>().ok())
-        .is_some_and(f64::is_finite)
 }

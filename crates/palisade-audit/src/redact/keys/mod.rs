@@ -49,11 +49,10 @@ pub(crate) fn classify(key: &[u8]) -> Option<Rule> {
 }
 
 /// As [`classify`], for a name of small letters only, which is one segment: nearly every such name is told
-/// apart by its first letter and length.
+/// apart by its first and last letter and its length.
 #[inline]
 pub(crate) fn classify_word(key: &[u8]) -> Option<Rule> {
-    let first = *key.first()?;
-    if key.len() > WORD_MAX || GROUPS[usize::from(first & 31)].alone & 1 << key.len() == 0 {
+    if key.len() > WORD_MAX || ENDS[ends(key)?].alone & 1 << key.len() == 0 {
         return None;
     }
     let mut state = State::default();
@@ -74,21 +73,18 @@ struct State {
 impl State {
     #[inline]
     fn take(&mut self, segment: &[u8]) {
-        let Some(first) = segment.first() else { return };
+        let Some(ends) = ends(segment) else { return };
         self.qualified = false;
-        let group = &GROUPS[usize::from(first & 31)];
-        // Nearly every segment ends here.
-        if segment.len() <= WORD_MAX && group.lengths & 1 << segment.len() != 0 {
-            self.look_up(segment, group);
+        // Nearly every segment is done with here.
+        if segment.len() <= WORD_MAX && ENDS[ends].lengths & 1 << segment.len() != 0 {
+            self.look_up(segment, &GROUPS[usize::from(segment[0] & 31)]);
         } else {
             self.previous = 0;
         }
     }
 
     fn look_up(&mut self, segment: &[u8], group: &Group) {
-        let word = segment
-            .iter()
-            .fold(0, |word, byte| word << 8 | u128::from(byte | 0x20));
+        let word = pack(segment);
         let previous = std::mem::take(&mut self.previous);
         let Some(&(_, meaning)) = WORDS[group.start..group.end]
             .iter()
@@ -131,6 +127,20 @@ impl State {
             }
             rule => rule,
         }
+    }
+}
+
+/// As [`word`], of at most [`WORD_MAX`] letters of any size.
+#[inline]
+fn pack(segment: &[u8]) -> u128 {
+    let packed = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0, |word, byte| word << 8 | u64::from(byte | 0x20))
+    };
+    match segment.split_last_chunk::<8>() {
+        Some((high, low)) => u128::from(packed(high)) << 64 | u128::from(packed(low)),
+        None => u128::from(packed(segment)),
     }
 }
 
@@ -177,36 +187,22 @@ static WORDS: [(u128, Meaning); NAMES.len()] = {
     words
 };
 
-/// The words with one first letter.
+/// Where in [`WORDS`] those with one first letter stand.
 #[derive(Clone, Copy)]
 struct Group {
     start: usize,
     end: usize,
-    /// One bit for each length.
-    lengths: u32,
-    /// Those of the words that say something standing alone.
-    alone: u32,
 }
 
 static GROUPS: [Group; 32] = {
-    let mut groups = [Group {
-        start: 0,
-        end: 0,
-        lengths: 0,
-        alone: 0,
-    }; 32];
+    let mut groups = [Group { start: 0, end: 0 }; 32];
     let mut next = 0;
     let mut letter = 0;
     while letter < 32 {
         groups[letter].start = next;
         let mut at = 0;
         while at < NAMES.len() {
-            let name = NAMES[at].0.as_bytes();
-            if (name[0] & 31) as usize == letter {
-                groups[letter].lengths |= 1 << name.len();
-                if matches!(NAMES[at].1, Personal | Plural | Secret) {
-                    groups[letter].alone |= 1 << name.len();
-                }
+            if (NAMES[at].0.as_bytes()[0] & 31) as usize == letter {
                 next += 1;
             }
             at += 1;
@@ -217,18 +213,62 @@ static GROUPS: [Group; 32] = {
     groups
 };
 
+/// The lengths of the words with the same [`ends`], one bit for each.
+#[derive(Clone, Copy)]
+struct Lengths {
+    lengths: u32,
+    /// Those of the words that say something standing alone.
+    alone: u32,
+}
+
+static ENDS: [Lengths; 256] = {
+    let mut all = [Lengths {
+        lengths: 0,
+        alone: 0,
+    }; 256];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let name = NAMES[at].0.as_bytes();
+        if let Some(ends) = ends(name) {
+            all[ends].lengths |= 1 << name.len();
+            if matches!(NAMES[at].1, Personal | Plural | Secret) {
+                all[ends].alone |= 1 << name.len();
+            }
+        }
+        at += 1;
+    }
+    all
+};
+
+/// The first and the last letter, of any size, as one byte; `None` for an empty name.
+#[inline]
+const fn ends(name: &[u8]) -> Option<usize> {
+    match (name.first(), name.last()) {
+        (Some(first), Some(last)) => Some(((*first << 3) ^ (*last & 31)) as usize),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The look at first letter and length lets no word through that the whole look would find.
+    /// The look at first and last letter and length lets no word through that the whole look would find.
     // REQ: L-2
     #[test]
     fn single_words() {
         for (name, meaning) in NAMES {
             let mut state = State::default();
-            state.take(name.as_bytes());
+            state.look_up(
+                name.as_bytes(),
+                &GROUPS[usize::from(name.as_bytes()[0] & 31)],
+            );
             let rule = state.finish();
+            assert_eq!(
+                classify(name.to_ascii_uppercase().as_bytes()),
+                rule,
+                "{name}"
+            );
             assert_eq!(classify_word(name.as_bytes()), rule, "{name}");
             assert_eq!(classify(name.as_bytes()), rule, "{name}");
             let says = matches!(meaning, Personal | Plural | Secret);

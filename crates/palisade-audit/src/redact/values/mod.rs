@@ -54,11 +54,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn look_at_word(&mut self) -> Option<Finding> {
+    #[inline]
+    fn look_at_word(&mut self, first: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
-        let first = text[at];
         if first.is_ascii_digit() {
-            return if self.aim == Aim::All && may_be_number(&text[at..]) {
+            return if may_be_number(&text[at..]) && self.aim == Aim::All {
                 number(text, at)
             } else {
                 None
@@ -68,6 +68,12 @@ impl<'a> Scanner<'a> {
         if second >= 0x80 || SECONDS[usize::from(first)] & 1 << second == 0 {
             return None;
         }
+        self.look_at_prefix(first)
+    }
+
+    #[inline(never)]
+    fn look_at_prefix(&mut self, first: u8) -> Option<Finding> {
+        let (text, at) = (self.text, self.at);
         match first {
             b'b' | b'B' => scheme(text, at),
             b'e' => self.jwt(at),
@@ -154,7 +160,7 @@ impl Iterator for Scanner<'_> {
                 let finding = if class & MARK != 0 {
                     self.look_at_mark(byte)
                 } else {
-                    self.look_at_word()
+                    self.look_at_word(byte)
                 };
                 if let Some(finding) = finding {
                     return Some(self.found(finding));
@@ -201,7 +207,11 @@ pub(crate) fn may_hold(text: &[u8]) -> bool {
 
 /// Whether a text that is one word, of letters and digits only, gives something away.
 pub(crate) fn is_telling_word(word: &[u8], aim: Aim) -> bool {
-    !word.is_empty() && Scanner::surveyed(word, 0, aim).look_at_word().is_some()
+    word.first().is_some_and(|first| {
+        Scanner::surveyed(word, 0, aim)
+            .look_at_word(*first)
+            .is_some()
+    })
 }
 
 /// As [`may_hold`], of a text whose survey reached its end.

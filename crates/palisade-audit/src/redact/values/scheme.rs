@@ -2,6 +2,7 @@
 
 use super::classes::{TOKEN68, run};
 use crate::redact::{Finding, Mask};
+use crate::survey::{HIGH, LOW};
 
 /// `Bearer` (RFC 6750) or `Basic` (RFC 7617) with what follows.
 #[inline(never)]
@@ -51,8 +52,6 @@ pub(super) fn scheme(text: &[u8], at: usize) -> Option<Finding> {
 /// eight pairs at a time, since this is asked of every sentence.
 #[inline]
 pub(super) fn may_be_named(text: &[u8]) -> bool {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     let named = |pairs: &[u8; 9]| {
         let word = |at: usize| {
             pairs[at..]
