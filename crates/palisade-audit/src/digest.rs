@@ -15,7 +15,9 @@ impl Fingerprint {
     pub fn of(secret: &[u8]) -> Self {
         let hash = digest(&SHA256, secret);
         let mut text = [0; 8];
-        write_hex(hash.as_ref(), &mut text);
+        if let Some(head) = hash.as_ref().first_chunk::<4>() {
+            write_hex(head, &mut text);
+        }
         Self(text)
     }
 
@@ -51,10 +53,11 @@ pub(crate) fn push_sha256(out: &mut Vec<u8>, data: &[u8]) {
 }
 
 /// Fills `text`, as far as `bytes` reach.
+#[inline]
 fn write_hex(bytes: &[u8], text: &mut [u8]) {
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = HEX[usize::from(byte >> 4)];
-        pair[1] = HEX[usize::from(byte & 15)];
+    for ([high, low], byte) in text.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *high = HEX[usize::from(byte >> 4)];
+        *low = HEX[usize::from(byte & 15)];
     }
 }
 

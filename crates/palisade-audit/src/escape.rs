@@ -3,6 +3,7 @@
 //! forge another line, move a terminal's cursor or turn text round before a reader's eyes.
 
 use crate::digest::HEX;
+use crate::survey::survey;
 
 /// Appends `text` as a JSON string, quotes included.
 pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
@@ -14,7 +15,7 @@ pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
 /// Appends UTF-8 `text` as the inside of a JSON string.
 pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
     let mut run = 0;
-    let mut at = plain_prefix(text);
+    let mut at = survey(text).plain;
     while at < text.len() {
         let byte = text[at];
         let short = match byte {
@@ -38,7 +39,7 @@ pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
         } else {
             at += 1;
         }
-        at += plain_prefix(&text[at..]);
+        at += survey(&text[at..]).plain;
     }
     out.extend_from_slice(&text[run..]);
 }
@@ -78,55 +79,6 @@ pub(crate) fn unsafe_to_show(text: &[u8]) -> Option<(u32, usize)> {
         [0xe2, 0x81, low @ 0xa6..=0xa9, ..] => Some((0x2040 + u32::from(low - 0x80), 3)),
         _ => None,
     }
-}
-
-/// How many bytes from the start are printable ASCII other than quote and backslash.
-#[inline]
-pub(crate) fn plain_prefix(text: &[u8]) -> usize {
-    survey(text).0
-}
-
-/// As [`plain_prefix`], and whether any of those bytes lies between `-` and `_`: all signs that a secret or
-/// an address is known by do (digits, capitals, `-`, `.`, `:`, `=`, `@`, `_`).
-///
-/// Eight bytes at a time. A term sets the high bit of a byte that is what its comment says; those of `odd` may
-/// set it in bytes above such a one, too, those of `telling` never, for they add without carry.
-#[inline]
-pub(crate) fn survey(text: &[u8]) -> (usize, bool) {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut at = 0;
-    let mut signs = 0;
-    while let Some(chunk) = text[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (LOW * 0x22);
-        let backslash = word ^ (LOW * 0x5c);
-        let delete = word ^ (LOW * 0x7f);
-        let odd = (word // not ASCII
-            | word.wrapping_sub(LOW * 0x20) // a control
-            | quote.wrapping_sub(LOW)
-            | backslash.wrapping_sub(LOW)
-            | delete.wrapping_sub(LOW))
-            & HIGH;
-        let seven = word & !HIGH;
-        let telling = (seven + LOW * (0x80 - 0x2d)) & !(seven + LOW * (0x7f - 0x5f)) & HIGH;
-        if odd != 0 {
-            // The lowest mark is never a false alarm; what lies below it is plain.
-            let below = odd & odd.wrapping_neg();
-            signs |= telling & (below - 1);
-            return (at + below.trailing_zeros() as usize / 8, signs != 0);
-        }
-        signs |= telling;
-        at += 8;
-    }
-    while let Some(&byte) = text.get(at) {
-        if !matches!(byte, 0x20..=0x7e) || byte == b'"' || byte == b'\\' {
-            break;
-        }
-        signs |= u64::from(matches!(byte, b'-'..=b'_'));
-        at += 1;
-    }
-    (at, signs != 0)
 }
 
 fn push_code(out: &mut Vec<u8>, code: u32) {
@@ -175,16 +127,6 @@ mod tests {
         fn any_text_comes_back(text in any::<String>()) {
             let line = format!("\"{}\"", escaped(&text));
             prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
-        }
-
-        #[test]
-        fn plain_prefix_is_what_it_says(bytes in prop::collection::vec(prop_oneof![0x60..0x7f_u8, any::<u8>()], 0..40)) {
-            let slow = bytes
-                .iter()
-                .position(|byte| !matches!(byte, 0x20..=0x7e) || matches!(byte, b'"' | b'\\'))
-                .unwrap_or(bytes.len());
-            let telling = bytes[..slow].iter().any(|byte| matches!(byte, b'-'..=b'_'));
-            prop_assert_eq!(survey(&bytes), (slow, telling));
         }
     }
 }

@@ -24,10 +24,12 @@
 mod digest;
 mod escape;
 mod log;
+mod memo;
 mod record;
 mod redact;
 mod sink;
 mod stamp;
+mod survey;
 
 pub use digest::Fingerprint;
 pub use log::{AppendError, Change, Config, FlushError, Handle, Log, OnChange, Status};

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::digest::Fingerprint;
 use crate::escape::push_string;
+use crate::memo::Memo;
 use crate::redact::{self, Aim, MARGIN, Scratch, cut_bytes};
 use crate::stamp::Stamp;
 
@@ -157,11 +158,41 @@ impl Phase {
     }
 }
 
-/// What encoding keeps from line to line: the formatted second, room for decoded strings.
+/// What encoding keeps from line to line: the formatted second, room for decoded strings, and the members that
+/// were the same last time. At most a few kilobytes.
 #[derive(Debug, Default)]
 pub struct Encoder {
     stamp: Stamp,
     scratch: Scratch,
+    actor: Memo,
+    ip: LastIp,
+    tool: Memo,
+    server_version: Memo,
+    gateway_version: Memo,
+    server: Memo,
+    method: Memo,
+    revision: Memo,
+    auth_method: Memo,
+}
+
+/// The last caller's address, as it is written.
+#[derive(Debug, Default)]
+struct LastIp {
+    ip: Option<IpAddr>,
+    text: Vec<u8>,
+}
+
+impl LastIp {
+    fn push(&mut self, out: &mut Vec<u8>, ip: IpAddr) {
+        if self.ip != Some(ip) {
+            use std::io::Write as _;
+            self.ip = Some(ip);
+            self.text.clear();
+            // Writing to a `Vec` cannot fail.
+            let _ = write!(self.text, ",\"ip\":\"{ip}\"}}");
+        }
+        out.extend_from_slice(&self.text);
+    }
 }
 
 impl Encoder {
@@ -212,11 +243,12 @@ impl<'a> Record<'a> {
         if let Some(phase) = self.phase {
             push_word(out, b",\"phase\":\"", phase.as_str());
         }
-        self.push_actor(out);
-        out.extend_from_slice(b",\"tool\":");
+        self.push_actor(encoder, out);
         match self.tool {
-            Some(tool) => push_foreign(out, tool, 256, Aim::All),
-            None => push_null(out),
+            Some(tool) => encoder.tool.push(out, b",\"tool\":", tool, |out, tool| {
+                push_foreign(out, tool, 256, Aim::All);
+            }),
+            None => out.extend_from_slice(b",\"tool\":null"),
         }
         out.extend_from_slice(b",\"args\":");
         match self.args {
@@ -228,10 +260,12 @@ impl<'a> Record<'a> {
             Some(outcome) => push_word(out, b",\"outcome\":\"", outcome.as_str()),
             None => out.extend_from_slice(b",\"outcome\":null"),
         }
-        out.extend_from_slice(b",\"error\":");
         match self.error {
-            Some(error) => push_error(out, error),
-            None => push_null(out),
+            Some(error) => {
+                out.extend_from_slice(b",\"error\":");
+                push_error(out, error);
+            }
+            None => out.extend_from_slice(b",\"error\":null"),
         }
         out.extend_from_slice(b",\"durationMs\":");
         match self.duration {
@@ -240,41 +274,35 @@ impl<'a> Record<'a> {
             }
             None => push_null(out),
         }
-        out.extend_from_slice(b",\"serverVersion\":");
-        push_foreign(out, self.server_version.unwrap_or("unknown"), 128, Aim::All);
-        self.push_more(out);
+        let version = self.server_version.unwrap_or("unknown");
+        let memo = &mut encoder.server_version;
+        memo.push(out, b",\"serverVersion\":", version, |out, version| {
+            push_foreign(out, version, 128, Aim::All);
+        });
+        self.push_more(encoder, out);
         out.extend_from_slice(b"}\n");
     }
 
-    fn push_actor(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b",\"actor\":{\"id\":");
+    fn push_actor(&self, encoder: &mut Encoder, out: &mut Vec<u8>) {
         match self.actor.id {
-            Some(id) => push_foreign(out, id, 256, Aim::Secrets),
-            None => out.extend_from_slice(b"\"anonymous\""),
+            Some(id) => encoder
+                .actor
+                .push(out, b",\"actor\":{\"id\":", id, |out, id| {
+                    push_foreign(out, id, 256, Aim::Secrets);
+                }),
+            None => out.extend_from_slice(b",\"actor\":{\"id\":\"anonymous\""),
         }
-        out.extend_from_slice(b",\"ip\":\"");
         match self.actor.ip {
-            Some(IpAddr::V4(ip)) => {
-                for (at, byte) in ip.octets().into_iter().enumerate() {
-                    if at > 0 {
-                        out.push(b'.');
-                    }
-                    push_number(out, u64::from(byte));
-                }
-            }
-            Some(IpAddr::V6(ip)) => {
-                use std::io::Write as _;
-                // Writing to a `Vec` cannot fail.
-                let _ = write!(out, "{ip}");
-            }
-            None => out.extend_from_slice(b"unknown"),
+            Some(ip) => encoder.ip.push(out, ip),
+            None => out.extend_from_slice(b",\"ip\":\"unknown\"}"),
         }
-        out.extend_from_slice(b"\"}");
     }
 
-    fn push_more(&self, out: &mut Vec<u8>) {
+    fn push_more(&self, encoder: &mut Encoder, out: &mut Vec<u8>) {
         if let Some(version) = self.gateway_version {
-            push_own(out, b",\"gatewayVersion\":", version);
+            encoder
+                .gateway_version
+                .push(out, b",\"gatewayVersion\":", version, push_own);
         }
         if let Some(session) = self.session {
             out.extend_from_slice(b",\"session\":\"");
@@ -282,18 +310,26 @@ impl<'a> Record<'a> {
             out.push(b'"');
         }
         if let Some(server) = self.server {
-            push_own(out, b",\"server\":", server);
+            encoder.server.push(out, b",\"server\":", server, push_own);
         }
         if let Some(method) = self.method {
-            out.extend_from_slice(b",\"method\":");
-            push_foreign(out, method, 128, Aim::All);
+            encoder
+                .method
+                .push(out, b",\"method\":", method, |out, method| {
+                    push_foreign(out, method, 128, Aim::All);
+                });
         }
         if let Some(revision) = self.revision {
-            out.extend_from_slice(b",\"revision\":");
-            push_foreign(out, revision, 32, Aim::All);
+            encoder
+                .revision
+                .push(out, b",\"revision\":", revision, |out, revision| {
+                    push_foreign(out, revision, 32, Aim::All);
+                });
         }
         if let Some(method) = self.auth_method {
-            push_own(out, b",\"authMethod\":", method);
+            encoder
+                .auth_method
+                .push(out, b",\"authMethod\":", method, push_own);
         }
         if let Some(id) = self.trace_id {
             out.extend_from_slice(b",\"traceId\":");
@@ -311,12 +347,14 @@ impl<'a> Record<'a> {
             push_number(out, u64::from(status));
         }
         if let Some(reason) = self.reason {
-            push_own(out, b",\"reason\":", reason);
+            out.extend_from_slice(b",\"reason\":");
+            push_own(out, reason);
         }
         if !self.reported.is_empty() {
             out.extend_from_slice(b",\"reported\":");
             for (at, code) in self.reported.iter().take(16).enumerate() {
-                push_own(out, if at == 0 { b"[" } else { b"," }, code);
+                out.push(if at == 0 { b'[' } else { b',' });
+                push_own(out, code);
             }
             out.push(b']');
         }
@@ -328,8 +366,8 @@ impl<'a> Record<'a> {
 }
 
 /// A string that some peer chose: secrets out, then cut to `max` bytes.
-fn push_foreign(out: &mut Vec<u8>, text: &str, max: usize, aim: Aim) {
-    if text.len() <= max && redact::is_plain(text) {
+pub(crate) fn push_foreign(out: &mut Vec<u8>, text: &str, max: usize, aim: Aim) {
+    if text.len() <= max && redact::is_plain(text, aim) {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
@@ -340,8 +378,7 @@ fn push_foreign(out: &mut Vec<u8>, text: &str, max: usize, aim: Aim) {
 }
 
 /// A string of our own configuration or code: bounded all the same.
-fn push_own(out: &mut Vec<u8>, name: &[u8], text: &str) {
-    out.extend_from_slice(name);
+fn push_own(out: &mut Vec<u8>, text: &str) {
     push_string(out, cut_bytes(text, 256));
 }
 

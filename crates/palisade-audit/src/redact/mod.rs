@@ -19,6 +19,8 @@ use std::borrow::Cow;
 
 use crate::digest::{Fingerprint, push_sha256};
 use crate::escape;
+use crate::survey::{is_alphanumeric, survey};
+use values::Scanner;
 
 pub(crate) use copy::Scratch;
 
@@ -103,7 +105,7 @@ pub(crate) fn text_with(text: &str, aim: Aim) -> Cow<'_, str> {
     }
     let mut out = Vec::new();
     let mut from = 0;
-    for finding in values::Scanner::surveyed(bytes, 0, aim) {
+    for finding in Scanner::surveyed(bytes, 0, aim) {
         out.extend_from_slice(&bytes[from..finding.start]);
         push_mask(&mut out, &bytes[finding.start..finding.end], finding.mask);
         from = finding.end;
@@ -118,13 +120,16 @@ pub(crate) fn text_with(text: &str, aim: Aim) -> Cow<'_, str> {
 
 /// Whether `text` needs neither redaction nor escapes: most short names do not.
 #[inline]
-pub(crate) fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str, aim: Aim) -> bool {
     let text = text.as_bytes();
-    if text.iter().all(u8::is_ascii_alphanumeric) {
-        return !values::is_telling_word(text);
+    if is_alphanumeric(text) {
+        return !values::is_telling_word(text, aim);
     }
-    let (plain, telling) = escape::survey(text);
-    plain == text.len() && (!telling && !values::names_scheme(text) || !values::may_hold(text))
+    let survey = survey(text);
+    if survey.plain < text.len() {
+        return false;
+    }
+    !values::may_hold_surveyed(text, survey) || Scanner::surveyed(text, 0, aim).next().is_none()
 }
 
 /// Appends what stands in the place of `secret`; never a quote, a backslash or a control.

@@ -15,6 +15,10 @@ use super::message::{Kind, Message, TargetKind};
 /// Values are compared byte by byte after the optional whitespace round them is dropped (RFC 9110,
 /// section 5.5) and after `=?base64?…?=` is decoded (the markers are case-sensitive; the alphabet
 /// is the standard one, padded). Header names have no case.
+///
+/// A notification without `Mcp-Method` is left to the server. The specification demands the header
+/// there too, but the TypeScript client (2.4) sends it with requests alone and some servers accept
+/// that; and who finds no header cannot be misled by it.
 #[must_use]
 pub fn agreement(headers: &HeaderMap, message: &Message<'_>) -> Agreement {
     if !message.is_modern() || !matches!(message.kind, Kind::Request | Kind::Notification) {
@@ -27,7 +31,11 @@ pub fn agreement(headers: &HeaderMap, message: &Message<'_>) -> Agreement {
             message.protocol_version.as_deref(),
             true,
         ),
-        (MirrorHeader::Method, message.method.as_deref(), true),
+        (
+            MirrorHeader::Method,
+            message.method.as_deref(),
+            message.kind == Kind::Request,
+        ),
         (
             MirrorHeader::Name,
             name,

@@ -27,6 +27,28 @@ fn call(method: &str, params: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}{META}}}}}"#)
 }
 
+// REQ: G-2, G-14
+#[test]
+fn a_modern_notification() {
+    let method = "notifications/cancelled";
+    let body =
+        format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"requestId":1,{META}}}}}"#);
+    let version = ("mcp-protocol-version", "2026-07-28");
+    let right = ("mcp-method", method);
+    let table: &[(&[(&str, &str)], Agreement)] = &[
+        (&[version, right], Agrees),
+        (&[version], Agrees),
+        (&[right], Missing(ProtocolVersion)),
+        (&[version, right, right], Repeated(Method)),
+        (&[version, ("mcp-method", "tools/call")], Differs(Method)),
+        (&[version, ("mcp-method", "")], Differs(Method)),
+        (&[version, ("mcp-method", "\u{fc}")], Undecodable(Method)),
+    ];
+    for (pairs, expected) in table {
+        assert_eq!(judge(&body, pairs), *expected, "{pairs:?}");
+    }
+}
+
 // REQ: G-14
 #[test]
 fn a_modern_call() {

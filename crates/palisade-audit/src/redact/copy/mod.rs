@@ -1,9 +1,13 @@
 //! The walk over raw JSON: checks the grammar (RFC 8259) and copies, replacing what keys and values say.
 
+mod string;
+
 use super::keys::{self, Rule};
 use super::values::{self, Scanner};
 use super::{Aim, Mask, push_mask};
-use crate::escape::{push_escaped, push_shown, survey, unsafe_to_show};
+use crate::escape::{push_escaped, push_shown};
+use crate::survey::{Survey, quoted_word, survey};
+use string::Text;
 
 /// Why nothing was copied; what is in the output by then is to be cut off again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,45 +57,46 @@ struct Copier<'a> {
     strings: Option<(u32, Mask)>,
 }
 
-/// A string's inside: `start..end` of the input.
-struct Text {
+/// A string's inside, `start..end` of the input: no escapes, all of printable ASCII.
+struct Plain {
     start: usize,
     end: usize,
-    /// Holds a backslash: must be decoded before it is judged.
-    escaped: bool,
-    /// Holds a character that must not be shown raw.
-    odd: bool,
-    /// Holds a sign of what a scan looks for, or what was not surveyed.
-    telling: bool,
+    survey: Survey,
+}
+
+impl Plain {
+    fn as_text(&self) -> Text {
+        Text {
+            start: self.start,
+            end: self.end,
+            escaped: false,
+            odd: false,
+        }
+    }
 }
 
 impl Copier<'_> {
     fn document(&mut self) -> Result<(), Refused> {
-        self.space();
         loop {
             if self.value()? {
                 continue; // opened: its first element is next
             }
             // A value is complete: close what closes after it, or go on to its neighbour.
             loop {
-                self.space();
                 if self.depth == 0 {
+                    self.space();
                     if self.at != self.json.len() {
                         return Err(Refused::Invalid);
                     }
                     self.flush(self.at);
                     return Ok(());
                 }
-                match (self.next()?, self.objects & 1 == 1) {
+                match (self.token(), self.objects & 1 == 1) {
                     (b',', true) => {
-                        self.space();
                         self.key()?;
                         break;
                     }
-                    (b',', false) => {
-                        self.space();
-                        break;
-                    }
+                    (b',', false) => break,
                     (b'}', true) | (b']', false) => self.close(),
                     _ => return Err(Refused::Invalid),
                 }
@@ -100,16 +105,20 @@ impl Copier<'_> {
     }
 
     /// Reads a scalar, an empty container, or the opening of a container up to its first value (then `true`).
+    #[inline]
     fn value(&mut self) -> Result<bool, Refused> {
-        match self.peek()? {
+        match self.token() {
             b'"' => {
-                self.at += 1;
-                let text = self.string()?;
-                self.judge_string(&text);
+                if let Some(plain) = self.plain() {
+                    self.judge_plain(&plain);
+                } else {
+                    let text = self.string()?;
+                    self.judge_string(&text);
+                }
             }
             b'{' => {
                 self.open(true)?;
-                if self.peek()? == b'}' {
+                if self.peek() == b'}' {
                     self.at += 1;
                     self.close();
                 } else {
@@ -119,17 +128,17 @@ impl Copier<'_> {
             }
             b'[' => {
                 self.open(false)?;
-                if self.peek()? == b']' {
+                if self.peek() == b']' {
                     self.at += 1;
                     self.close();
                 } else {
                     return Ok(true);
                 }
             }
-            b'-' | b'0'..=b'9' => self.number()?,
-            b't' => self.literal(b"true")?,
-            b'f' => self.literal(b"false")?,
-            b'n' => self.literal(b"null")?,
+            first @ (b'-' | b'0'..=b'9') => self.number(first)?,
+            b't' => self.literal(b"rue")?,
+            b'f' => self.literal(b"alse")?,
+            b'n' => self.literal(b"ull")?,
             _ => return Err(Refused::Invalid),
         }
         Ok(false)
@@ -141,7 +150,6 @@ impl Copier<'_> {
         }
         self.objects = self.objects << 1 | u64::from(object);
         self.depth += 1;
-        self.at += 1;
         self.space();
         Ok(())
     }
@@ -163,20 +171,73 @@ impl Copier<'_> {
 
     /// A key with its colon; leaves the position at the value and the rule for it set.
     fn key(&mut self) -> Result<(), Refused> {
-        if self.next()? != b'"' {
+        if self.token() != b'"' {
             return Err(Refused::Invalid);
         }
-        let text = self.string()?;
-        let rule = self.judge_key(&text);
-        self.space();
-        if self.next()? != b':' {
+        let rest = self.json.get(self.at..).unwrap_or_default();
+        let rule = if let Some(word) = quoted_word(rest) {
+            self.at += word.len() + 1;
+            match self.hidden {
+                None => keys::classify_word(word),
+                Some(_) => None,
+            }
+        } else if let Some(plain) = self.plain() {
+            self.judge_plain_key(&plain)
+        } else {
+            let text = self.string()?;
+            self.judge_key(&text)
+        };
+        if self.token() != b':' {
             return Err(Refused::Invalid);
         }
-        self.space();
         if let Some(rule) = rule {
-            self.apply(rule)?;
+            self.space();
+            self.apply(rule);
         }
         Ok(())
+    }
+
+    /// Reads a string without escapes, all of printable ASCII, as nearly all are: from behind its opening
+    /// quote to behind its closing one.
+    #[inline(always)]
+    fn plain(&mut self) -> Option<Plain> {
+        let start = self.at;
+        let rest = self.json.get(start..)?;
+        let survey = survey(rest);
+        if rest.get(survey.plain) != Some(&b'"') {
+            return None;
+        }
+        let end = start + survey.plain;
+        self.at = end + 1;
+        Some(Plain { start, end, survey })
+    }
+
+    #[inline]
+    fn judge_plain_key(&mut self, key: &Plain) -> Option<Rule> {
+        if self.hidden.is_some() {
+            return None;
+        }
+        let inside = &self.json[key.start..key.end];
+        let rule = keys::classify(inside);
+        self.scan_plain(key);
+        rule
+    }
+
+    #[inline]
+    fn judge_plain(&mut self, text: &Plain) {
+        if self.hidden.is_some() || self.strings.is_some() {
+            self.judge_string(&text.as_text());
+        } else {
+            self.scan_plain(text);
+        }
+    }
+
+    /// Looks twice at what may hold a secret by its survey.
+    #[inline]
+    fn scan_plain(&mut self, text: &Plain) {
+        if values::may_hold_surveyed(&self.json[text.start..text.end], text.survey) {
+            self.scan(&text.as_text());
+        }
     }
 
     fn judge_key(&mut self, text: &Text) -> Option<Rule> {
@@ -193,20 +254,19 @@ impl Copier<'_> {
         rule
     }
 
-    fn apply(&mut self, rule: Rule) -> Result<(), Refused> {
-        let opens = matches!(self.peek()?, b'{' | b'[');
-        let scalar = matches!(self.peek()?, b'"' | b'-' | b'0'..=b'9');
+    fn apply(&mut self, rule: Rule) {
+        let opens = matches!(self.peek(), b'{' | b'[');
+        let scalar = matches!(self.peek(), b'"' | b'-' | b'0'..=b'9');
         match rule {
             // Within a subtree whose strings go, a stricter rule may still take a value whole.
             Rule::Whole(mask) if opens || scalar => self.hidden = Some((self.depth, self.at, mask)),
-            Rule::Strings(mask) if opens || self.peek()? == b'"' => {
+            Rule::Strings(mask) if opens || self.peek() == b'"' => {
                 if self.strings.is_none() {
                     self.strings = Some((self.depth, mask));
                 }
             }
             Rule::Whole(_) | Rule::Strings(_) => {}
         }
-        Ok(())
     }
 
     fn judge_string(&mut self, text: &Text) {
@@ -251,12 +311,19 @@ impl Copier<'_> {
             self.run = text.end;
             return;
         }
-        let inside = &json[text.start..text.end];
-        if !text.telling && !text.odd && !values::names_scheme(inside) {
-            return;
+        if values::may_hold(&json[text.start..text.end]) {
+            self.scan(text);
+        } else {
+            self.shown(text);
         }
+    }
+
+    /// Copies a string without escapes, replacing what is found in it.
+    #[inline(never)]
+    fn scan(&mut self, text: &Text) {
+        let inside = &self.json[text.start..text.end];
         let mut from = 0;
-        for finding in Scanner::new(inside, Aim::All) {
+        for finding in Scanner::surveyed(inside, 0, Aim::All) {
             self.flush(text.start + from);
             push_shown(self.out, &inside[from..finding.start]);
             push_mask(self.out, &inside[finding.start..finding.end], finding.mask);
@@ -302,13 +369,13 @@ impl Copier<'_> {
         self.run = self.at;
     }
 
-    fn number(&mut self) -> Result<(), Refused> {
-        let start = self.at;
-        if self.json[self.at] == b'-' {
-            self.at += 1;
+    fn number(&mut self, mut first: u8) -> Result<(), Refused> {
+        let start = self.at - 1;
+        if first == b'-' {
+            first = self.next();
         }
         let mut float = false;
-        match self.next()? {
+        match first {
             b'0' => {}
             b'1'..=b'9' => self.digits(),
             _ => return Err(Refused::Invalid),
@@ -363,6 +430,7 @@ impl Copier<'_> {
         }
     }
 
+    /// The rest of a literal name.
     fn literal(&mut self, word: &[u8]) -> Result<(), Refused> {
         if !self.json[self.at..].starts_with(word) {
             return Err(Refused::Invalid);
@@ -371,108 +439,34 @@ impl Copier<'_> {
         Ok(())
     }
 
-    /// Reads a string from behind its opening quote to behind its closing one.
+    /// Reads the next byte that is no space.
     #[inline]
-    fn string(&mut self) -> Result<Text, Refused> {
-        let mut text = Text {
-            start: self.at,
-            end: 0,
-            escaped: false,
-            odd: false,
-            telling: false,
-        };
-        let json = self.json;
-        let mut at = self.at;
-        let mut ascii = true;
-        loop {
-            let rest = json.get(at..).unwrap_or_default();
-            let (plain, telling) = survey(rest);
-            text.telling |= telling;
-            at += plain + 1;
-            match *rest.get(plain).ok_or(Refused::Invalid)? {
-                b'"' => {
-                    self.at = at;
-                    text.end = at - 1;
-                    // Nowhere else can JSON hold anything but ASCII.
-                    if !ascii && std::str::from_utf8(&json[text.start..text.end]).is_err() {
-                        return Err(Refused::Invalid);
-                    }
-                    return Ok(text);
-                }
-                b'\\' => {
-                    text.escaped = true;
-                    self.at = at;
-                    self.escape()?;
-                    at = self.at;
-                }
-                0..=0x1f => return Err(Refused::Invalid),
-                byte => {
-                    ascii &= byte < 0x80;
-                    text.odd |= unsafe_to_show(&rest[plain..]).is_some();
-                }
-            }
-        }
-    }
-
-    /// Reads an escape from behind its backslash.
-    fn escape(&mut self) -> Result<(), Refused> {
-        match self.next()? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
-            b'u' => match self.hex()? {
-                // A high surrogate and its low half; half a pair is no character.
-                0xd800..=0xdbff => {
-                    if self.next()? == b'\\'
-                        && self.next()? == b'u'
-                        && (0xdc00..=0xdfff).contains(&self.hex()?)
-                    {
-                        Ok(())
-                    } else {
-                        Err(Refused::Invalid)
-                    }
-                }
-                0xdc00..=0xdfff => Err(Refused::Invalid),
-                _ => Ok(()),
-            },
-            _ => Err(Refused::Invalid),
-        }
-    }
-
-    fn hex(&mut self) -> Result<u32, Refused> {
-        let digits = self.json[self.at..]
-            .first_chunk::<4>()
-            .ok_or(Refused::Invalid)?;
-        self.at += 4;
-        hex(digits).ok_or(Refused::Invalid)
-    }
-
-    /// Writes the string's characters to the scratch room; its escapes have been checked.
-    fn decode(&mut self, text: &Text) {
-        self.scratch.clear();
-        let mut rest = &self.json[text.start..text.end];
-        while let Some(at) = memchr::memchr(b'\\', rest) {
-            self.scratch.extend_from_slice(&rest[..at]);
-            let (escape, length) = unescape(&rest[at + 1..]);
-            self.scratch
-                .extend_from_slice(escape.encode_utf8(&mut [0; 4]).as_bytes());
-            rest = &rest[at + 1 + length..];
-        }
-        self.scratch.extend_from_slice(rest);
+    fn token(&mut self) -> u8 {
+        self.space();
+        self.next()
     }
 
     #[inline]
     fn space(&mut self) {
-        while let Some(&byte) = self.json.get(self.at) {
-            match byte {
-                b' ' | b'\t' => self.at += 1,
+        if self.peek() <= b' ' {
+            self.some_space();
+        }
+    }
+
+    #[inline(never)]
+    fn some_space(&mut self) {
+        loop {
+            match self.peek() {
+                b' ' | b'\t' => {}
                 b'\n' | b'\r' => {
                     if self.hidden.is_none() {
                         self.flush(self.at);
                         self.run = self.at + 1;
                     }
-                    self.at += 1;
                 }
-                _ => break,
+                _ => return,
             }
+            self.at += 1;
         }
     }
 
@@ -482,16 +476,17 @@ impl Copier<'_> {
         flush(self.out, self.json, &mut self.run, end);
     }
 
+    /// The byte here. Behind the end it is 0, which JSON holds nowhere: it is refused wherever it is met.
     #[inline]
-    fn peek(&self) -> Result<u8, Refused> {
-        self.json.get(self.at).copied().ok_or(Refused::Invalid)
+    fn peek(&self) -> u8 {
+        self.json.get(self.at).copied().unwrap_or_default()
     }
 
     #[inline]
-    fn next(&mut self) -> Result<u8, Refused> {
-        let byte = self.peek()?;
+    fn next(&mut self) -> u8 {
+        let byte = self.peek();
         self.at += 1;
-        Ok(byte)
+        byte
     }
 }
 
@@ -508,46 +503,4 @@ fn is_finite(number: &[u8]) -> bool {
         .ok()
         .and_then(|text| text.parse::<f64>().ok())
         .is_some_and(f64::is_finite)
-}
-
-/// The character of a checked escape, read from behind the backslash, and its length there.
-fn unescape(escape: &[u8]) -> (char, usize) {
-    let unit = |at: usize| {
-        escape
-            .get(at..)
-            .and_then(<[u8]>::first_chunk::<4>)
-            .and_then(hex)
-            .unwrap_or_default()
-    };
-    match escape.first() {
-        Some(b'b') => ('\u{8}', 1),
-        Some(b'f') => ('\u{c}', 1),
-        Some(b'n') => ('\n', 1),
-        Some(b'r') => ('\r', 1),
-        Some(b't') => ('\t', 1),
-        Some(b'u') => {
-            let first = unit(1);
-            if (0xd800..0xdc00).contains(&first) {
-                let low = unit(7).wrapping_sub(0xdc00) & 0x3ff;
-                let code = 0x10000 + ((first - 0xd800) << 10) + low;
-                (
-                    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-                    11,
-                )
-            } else {
-                (
-                    char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
-                    5,
-                )
-            }
-        }
-        Some(&other) => (char::from(other), 1),
-        None => (char::REPLACEMENT_CHARACTER, 0),
-    }
-}
-
-fn hex(digits: &[u8; 4]) -> Option<u32> {
-    digits.iter().try_fold(0, |value, &digit| {
-        Some(value << 4 | char::from(digit).to_digit(16)?)
-    })
 }

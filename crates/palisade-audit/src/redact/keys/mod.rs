@@ -5,7 +5,10 @@
 //! `keyboard` are none of them. A last segment that says the value is *about* the secret
 //! (`token_count`, `password_policy`) makes the name innocent.
 
+mod names;
+
 use super::Mask;
+use names::{Meaning, NAMES, PAGING, PAIRS, WORD_MAX, word};
 
 /// What becomes of the value under a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,20 +21,10 @@ pub(crate) enum Rule {
 
 /// `None`: the name says nothing.
 pub(crate) fn classify(key: &[u8]) -> Option<Rule> {
-    let mut state = State {
-        previous: 0,
-        rule: None,
-        qualified: false,
-        counted: false,
-    };
     if key.iter().all(u8::is_ascii_lowercase) {
-        state.take(key);
-        return if state.qualified {
-            None
-        } else {
-            state.finish()
-        };
+        return classify_word(key);
     }
+    let mut state = State::default();
     let mut start = 0;
     let mut before = Kind::Other;
     for (at, &byte) in key.iter().enumerate() {
@@ -52,13 +45,23 @@ pub(crate) fn classify(key: &[u8]) -> Option<Rule> {
         before = kind;
     }
     state.take(&key[start..]);
-    if state.qualified {
-        None
-    } else {
-        state.finish()
-    }
+    state.finish()
 }
 
+/// As [`classify`], for a name of small letters only, which is one segment: nearly every such name is told
+/// apart by its first letter and length.
+#[inline]
+pub(crate) fn classify_word(key: &[u8]) -> Option<Rule> {
+    let first = *key.first()?;
+    if key.len() > WORD_MAX || GROUPS[usize::from(first & 31)].alone & 1 << key.len() == 0 {
+        return None;
+    }
+    let mut state = State::default();
+    state.take(key);
+    state.finish()
+}
+
+#[derive(Default)]
 struct State {
     /// The segment before, 0 where it is no word of ours.
     previous: u128,
@@ -96,7 +99,7 @@ impl State {
         self.previous = word;
         match meaning {
             Personal => self.find(Rule::Whole(Mask::Plain)),
-            Secret if PAGING.contains(&previous) => {}
+            Secret if previous != 0 && PAGING.contains(&previous) => {}
             Secret => self.find(Rule::Whole(Mask::Fingerprint)),
             Plural => self.find(Rule::Strings(Mask::Fingerprint)),
             Qualifier => self.qualified = true,
@@ -122,6 +125,7 @@ impl State {
 
     fn finish(self) -> Option<Rule> {
         match self.rule {
+            _ if self.qualified => None,
             Some(Rule::Whole(Mask::Fingerprint)) if self.counted => {
                 Some(Rule::Strings(Mask::Fingerprint))
             }
@@ -152,17 +156,6 @@ static KINDS: [Kind; 256] = {
     kinds
 };
 
-#[derive(Clone, Copy)]
-enum Meaning {
-    /// Known from a pair only.
-    Part,
-    Personal,
-    Plural,
-    Qualifier,
-    Quantity,
-    Secret,
-}
-
 use Meaning::{Part, Personal, Plural, Qualifier, Quantity, Secret};
 
 /// Sorted by first letter.
@@ -191,6 +184,8 @@ struct Group {
     end: usize,
     /// One bit for each length.
     lengths: u32,
+    /// Those of the words that say something standing alone.
+    alone: u32,
 }
 
 static GROUPS: [Group; 32] = {
@@ -198,6 +193,7 @@ static GROUPS: [Group; 32] = {
         start: 0,
         end: 0,
         lengths: 0,
+        alone: 0,
     }; 32];
     let mut next = 0;
     let mut letter = 0;
@@ -208,6 +204,9 @@ static GROUPS: [Group; 32] = {
             let name = NAMES[at].0.as_bytes();
             if (name[0] & 31) as usize == letter {
                 groups[letter].lengths |= 1 << name.len();
+                if matches!(NAMES[at].1, Personal | Plural | Secret) {
+                    groups[letter].alone |= 1 << name.len();
+                }
                 next += 1;
             }
             at += 1;
@@ -218,248 +217,26 @@ static GROUPS: [Group; 32] = {
     groups
 };
 
-const NAMES: &[(&str, Meaning)] = &[
-    // Secrets of enough randomness to be fingerprinted.
-    ("token", Secret),
-    ("secret", Secret),
-    ("secrets", Secret),
-    ("authorization", Secret),
-    ("apikey", Secret),
-    ("apikeys", Secret),
-    ("accesskey", Secret),
-    ("secretkey", Secret),
-    ("privatekey", Secret),
-    ("accesstoken", Secret),
-    ("refreshtoken", Secret),
-    ("authtoken", Secret),
-    ("idtoken", Secret),
-    ("clientsecret", Secret),
-    ("cookie", Secret),
-    ("cookies", Secret),
-    ("setcookie", Secret),
-    ("credential", Secret),
-    ("credentials", Secret),
-    ("creds", Secret),
-    ("jwt", Secret),
-    ("bearer", Secret),
-    ("sessionid", Secret),
-    ("tokens", Plural),
-    // Passwords and personal data: few enough to be guessed from a hash.
-    ("password", Personal),
-    ("passwords", Personal),
-    ("passwd", Personal),
-    ("passwort", Personal),
-    ("passphrase", Personal),
-    ("passcode", Personal),
-    ("pwd", Personal),
-    ("pass", Personal),
-    ("pin", Personal),
-    ("otp", Personal),
-    ("totp", Personal),
-    ("cvv", Personal),
-    ("cvc", Personal),
-    ("ssn", Personal),
-    ("iban", Personal),
-    ("email", Personal),
-    ("emails", Personal),
-    ("phone", Personal),
-    ("phonenumber", Personal),
-    ("telephone", Personal),
-    ("creditcard", Personal),
-    ("cardnumber", Personal),
-    // Parts of pairs.
-    ("api", Part),
-    ("access", Part),
-    ("private", Part),
-    ("signing", Part),
-    ("encryption", Part),
-    ("master", Part),
-    ("shared", Part),
-    ("account", Part),
-    ("ssh", Part),
-    ("license", Part),
-    ("service", Part),
-    ("key", Part),
-    ("keys", Part),
-    ("card", Part),
-    ("credit", Part),
-    ("number", Part),
-    ("session", Part),
-    ("id", Part),
-    ("security", Part),
-    ("social", Part),
-    ("code", Part),
-    ("codes", Part),
-    ("verification", Part),
-    ("recovery", Part),
-    ("backup", Part),
-    ("auth", Part),
-    ("tax", Part),
-    ("national", Part),
-    ("passport", Part),
-    ("bank", Part),
-    ("routing", Part),
-    ("mail", Part),
-    ("e", Part),
-    ("page", Part),
-    ("next", Part),
-    ("continuation", Part),
-    ("sync", Part),
-    ("progress", Part),
-    ("cancel", Part),
-    ("stop", Part),
-    ("start", Part),
-    ("end", Part),
-    ("pad", Part),
-    ("bos", Part),
-    ("eos", Part),
-    ("unk", Part),
-    ("sep", Part),
-    ("mask", Part),
-    // Words that make a token a unit of text.
-    ("max", Quantity),
-    ("min", Quantity),
-    ("total", Quantity),
-    ("num", Quantity),
-    ("prompt", Quantity),
-    ("completion", Quantity),
-    ("input", Quantity),
-    ("output", Quantity),
-    // Last segments that speak about the secret, not of it.
-    ("count", Qualifier),
-    ("counts", Qualifier),
-    ("type", Qualifier),
-    ("policy", Qualifier),
-    ("limit", Qualifier),
-    ("limits", Qualifier),
-    ("enabled", Qualifier),
-    ("disabled", Qualifier),
-    ("required", Qualifier),
-    ("endpoint", Qualifier),
-    ("url", Qualifier),
-    ("uri", Qualifier),
-    ("ttl", Qualifier),
-    ("expiry", Qualifier),
-    ("expires", Qualifier),
-    ("expiration", Qualifier),
-    ("in", Qualifier),
-    ("at", Qualifier),
-    ("length", Qualifier),
-    ("size", Qualifier),
-    ("name", Qualifier),
-    ("verified", Qualifier),
-    ("valid", Qualifier),
-    ("format", Qualifier),
-    ("version", Qualifier),
-    ("status", Qualifier),
-    ("algorithm", Qualifier),
-    ("alg", Qualifier),
-    ("hint", Qualifier),
-    ("method", Qualifier),
-    ("budget", Qualifier),
-    ("usage", Qualifier),
-    ("used", Qualifier),
-    ("field", Qualifier),
-    ("label", Qualifier),
-    ("placeholder", Qualifier),
-    ("template", Qualifier),
-    ("subject", Qualifier),
-    ("provider", Qualifier),
-    ("domain", Qualifier),
-    ("file", Qualifier),
-    ("path", Qualifier),
-    ("preferences", Qualifier),
-    ("notifications", Qualifier),
-    ("rotation", Qualifier),
-    ("strategy", Qualifier),
-    ("frequency", Qualifier),
-    ("scope", Qualifier),
-    ("scopes", Qualifier),
-    ("host", Qualifier),
-    ("port", Qualifier),
-    ("mode", Qualifier),
-    ("pattern", Qualifier),
-    ("regex", Qualifier),
-    ("rules", Qualifier),
-    ("schema", Qualifier),
-    ("description", Qualifier),
-    ("symbol", Qualifier),
-];
-
-/// Tokens that open nothing: cursors and units of text.
-static PAGING: [u128; 14] = [
-    word("page"),
-    word("next"),
-    word("continuation"),
-    word("sync"),
-    word("progress"),
-    word("cancel"),
-    word("stop"),
-    word("start"),
-    word("end"),
-    word("pad"),
-    word("bos"),
-    word("eos"),
-    word("unk"),
-    word("sep"),
-];
-
-static PAIRS: &[(u128, u128, Mask)] = &[
-    (word("api"), word("key"), Mask::Fingerprint),
-    (word("api"), word("keys"), Mask::Fingerprint),
-    (word("access"), word("key"), Mask::Fingerprint),
-    (word("access"), word("keys"), Mask::Fingerprint),
-    (word("private"), word("key"), Mask::Fingerprint),
-    (word("private"), word("keys"), Mask::Fingerprint),
-    (word("signing"), word("key"), Mask::Fingerprint),
-    (word("encryption"), word("key"), Mask::Fingerprint),
-    (word("master"), word("key"), Mask::Fingerprint),
-    (word("shared"), word("key"), Mask::Fingerprint),
-    (word("account"), word("key"), Mask::Fingerprint),
-    (word("ssh"), word("key"), Mask::Fingerprint),
-    (word("license"), word("key"), Mask::Fingerprint),
-    (word("service"), word("key"), Mask::Fingerprint),
-    (word("auth"), word("key"), Mask::Fingerprint),
-    (word("session"), word("id"), Mask::Fingerprint),
-    (word("session"), word("key"), Mask::Fingerprint),
-    (word("auth"), word("code"), Mask::Fingerprint),
-    (word("verification"), word("code"), Mask::Plain),
-    (word("security"), word("code"), Mask::Plain),
-    (word("recovery"), word("code"), Mask::Plain),
-    (word("recovery"), word("codes"), Mask::Plain),
-    (word("backup"), word("code"), Mask::Plain),
-    (word("backup"), word("codes"), Mask::Plain),
-    (word("card"), word("number"), Mask::Plain),
-    (word("credit"), word("card"), Mask::Plain),
-    (word("social"), word("security"), Mask::Plain),
-    (word("tax"), word("id"), Mask::Plain),
-    (word("national"), word("id"), Mask::Plain),
-    (word("passport"), word("number"), Mask::Plain),
-    (word("bank"), word("account"), Mask::Plain),
-    (word("account"), word("number"), Mask::Plain),
-    (word("routing"), word("number"), Mask::Plain),
-    (word("e"), word("mail"), Mask::Plain),
-];
-
-/// What a `u128` holds.
-const WORD_MAX: usize = 16;
-
-/// The letters of a name, packed.
-const fn word(name: &str) -> u128 {
-    let bytes = name.as_bytes();
-    assert!(bytes.len() <= WORD_MAX, "a word must fit 16 bytes");
-    let mut word = 0;
-    let mut at = 0;
-    while at < bytes.len() {
-        word = word << 8 | bytes[at] as u128;
-        at += 1;
-    }
-    word
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The look at first letter and length lets no word through that the whole look would find.
+    // REQ: L-2
+    #[test]
+    fn single_words() {
+        for (name, meaning) in NAMES {
+            let mut state = State::default();
+            state.take(name.as_bytes());
+            let rule = state.finish();
+            assert_eq!(classify_word(name.as_bytes()), rule, "{name}");
+            assert_eq!(classify(name.as_bytes()), rule, "{name}");
+            let says = matches!(meaning, Personal | Plural | Secret);
+            assert_eq!(rule.is_some(), says, "{name}");
+        }
+        assert_eq!(classify_word(b""), None);
+        assert_eq!(classify_word(&[b't'; 40]), None);
+    }
 
     // REQ: L-2
     #[test]

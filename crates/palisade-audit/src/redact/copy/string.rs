@@ -1,0 +1,145 @@
+//! Strings with escapes, or with more than printable ASCII in them.
+
+use super::{Copier, Refused};
+use crate::escape::unsafe_to_show;
+use crate::survey::survey;
+
+/// A string's inside: `start..end` of the input.
+pub(super) struct Text {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Holds a backslash: must be decoded before it is judged.
+    pub(super) escaped: bool,
+    /// Holds a character that must not be shown raw.
+    pub(super) odd: bool,
+}
+
+impl Copier<'_> {
+    /// Reads a string from behind its opening quote to behind its closing one.
+    #[inline(never)]
+    pub(super) fn string(&mut self) -> Result<Text, Refused> {
+        let mut text = Text {
+            start: self.at,
+            end: 0,
+            escaped: false,
+            odd: false,
+        };
+        let json = self.json;
+        let mut at = self.at;
+        let mut ascii = true;
+        loop {
+            let rest = json.get(at..).unwrap_or_default();
+            let plain = survey(rest).plain;
+            at += plain + 1;
+            match *rest.get(plain).ok_or(Refused::Invalid)? {
+                b'"' => {
+                    self.at = at;
+                    text.end = at - 1;
+                    // Nowhere else can JSON hold anything but ASCII.
+                    if !ascii && std::str::from_utf8(&json[text.start..text.end]).is_err() {
+                        return Err(Refused::Invalid);
+                    }
+                    return Ok(text);
+                }
+                b'\\' => {
+                    text.escaped = true;
+                    self.at = at;
+                    self.escape()?;
+                    at = self.at;
+                }
+                0..=0x1f => return Err(Refused::Invalid),
+                byte => {
+                    ascii &= byte < 0x80;
+                    text.odd |= unsafe_to_show(&rest[plain..]).is_some();
+                }
+            }
+        }
+    }
+
+    /// Reads an escape from behind its backslash.
+    fn escape(&mut self) -> Result<(), Refused> {
+        match self.next() {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
+            b'u' => match self.hex()? {
+                // A high surrogate and its low half; half a pair is no character.
+                0xd800..=0xdbff => {
+                    if self.next() == b'\\'
+                        && self.next() == b'u'
+                        && (0xdc00..=0xdfff).contains(&self.hex()?)
+                    {
+                        Ok(())
+                    } else {
+                        Err(Refused::Invalid)
+                    }
+                }
+                0xdc00..=0xdfff => Err(Refused::Invalid),
+                _ => Ok(()),
+            },
+            _ => Err(Refused::Invalid),
+        }
+    }
+
+    fn hex(&mut self) -> Result<u32, Refused> {
+        let digits = self.json[self.at..]
+            .first_chunk::<4>()
+            .ok_or(Refused::Invalid)?;
+        self.at += 4;
+        hex(digits).ok_or(Refused::Invalid)
+    }
+
+    /// Writes the string's characters to the scratch room; its escapes have been checked.
+    pub(super) fn decode(&mut self, text: &Text) {
+        self.scratch.clear();
+        let mut rest = &self.json[text.start..text.end];
+        while let Some(at) = memchr::memchr(b'\\', rest) {
+            self.scratch.extend_from_slice(&rest[..at]);
+            let (escape, length) = unescape(&rest[at + 1..]);
+            self.scratch
+                .extend_from_slice(escape.encode_utf8(&mut [0; 4]).as_bytes());
+            rest = &rest[at + 1 + length..];
+        }
+        self.scratch.extend_from_slice(rest);
+    }
+}
+
+/// The character of a checked escape, read from behind the backslash, and its length there.
+fn unescape(escape: &[u8]) -> (char, usize) {
+    let unit = |at: usize| {
+        escape
+            .get(at..)
+            .and_then(<[u8]>::first_chunk::<4>)
+            .and_then(hex)
+            .unwrap_or_default()
+    };
+    match escape.first() {
+        Some(b'b') => ('\u{8}', 1),
+        Some(b'f') => ('\u{c}', 1),
+        Some(b'n') => ('\n', 1),
+        Some(b'r') => ('\r', 1),
+        Some(b't') => ('\t', 1),
+        Some(b'u') => {
+            let first = unit(1);
+            if (0xd800..0xdc00).contains(&first) {
+                let low = unit(7).wrapping_sub(0xdc00) & 0x3ff;
+                let code = 0x10000 + ((first - 0xd800) << 10) + low;
+                (
+                    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
+                    11,
+                )
+            } else {
+                (
+                    char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
+                    5,
+                )
+            }
+        }
+        Some(&other) => (char::from(other), 1),
+        None => (char::REPLACEMENT_CHARACTER, 0),
+    }
+}
+
+fn hex(digits: &[u8; 4]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, &digit| {
+        Some(value << 4 | char::from(digit).to_digit(16)?)
+    })
+}

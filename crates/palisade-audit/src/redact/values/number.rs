@@ -1,0 +1,127 @@
+//! Card numbers and social security numbers.
+
+use super::classes::{CLASSES, DIGIT, WORD, run};
+use crate::redact::{Finding, Mask};
+
+/// Whether these digits, nothing else among them, are a payment card's number: a known issuer's prefix and
+/// length, and the check digit by Luhn (ISO/IEC 7812-1).
+pub(crate) fn is_card(digits: &[u8]) -> bool {
+    if !(13..=19).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let prefix = |length: usize| {
+        digits[..length]
+            .iter()
+            .fold(0_u32, |value, digit| value * 10 + u32::from(digit - b'0'))
+    };
+    let known = match digits.len() {
+        13 => digits[0] == b'4',
+        14 => matches!(prefix(3), 300..=305) || matches!(prefix(2), 36 | 38 | 39),
+        15 => matches!(prefix(2), 34 | 37),
+        16 => {
+            matches!(prefix(1), 4)
+                || matches!(prefix(2), 51..=55 | 62 | 65)
+                || matches!(prefix(3), 644..=649)
+                || matches!(prefix(4), 2221..=2720 | 3528..=3589 | 6011 | 2200..=2204)
+        }
+        17 | 18 => prefix(2) == 62,
+        _ => digits[0] == b'4' || prefix(2) == 62,
+    };
+    known && luhn(digits)
+}
+
+fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(at, digit)| {
+            let value = u32::from(digit - b'0') << (at & 1);
+            value / 10 + value % 10
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// Whether a card or social security number could begin here: nearly every number is neither.
+#[inline]
+pub(super) fn may_be_number(text: &[u8]) -> bool {
+    let digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
+    // The first group has three digits at least; days and hours have two.
+    if !digit(2) || !digit(1) {
+        return false;
+    }
+    match text.get(3) {
+        Some(b'-') => digit(4),
+        Some(b'0'..=b'9') => match text.get(4) {
+            Some(b' ' | b'-') => (5..9).all(digit),
+            Some(b'0'..=b'9') => digit(12),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// A card number, bare or in its printed groups, or a US social security number.
+#[inline(never)]
+pub(super) fn number(text: &[u8], at: usize) -> Option<Finding> {
+    // Not inside another number, nor behind a decimal point or a sign of a longer id.
+    if let [.., before, b'-' | b'.'] = text[..at]
+        && before.is_ascii_digit()
+    {
+        return None;
+    }
+    let mut digits = [0; 19];
+    let mut groups = [0_usize; 5];
+    let mut count = 0;
+    let mut group = 0;
+    let mut end = at;
+    let mut separator = None;
+    loop {
+        let start = end;
+        end = run(text, start, DIGIT);
+        let length = end - start;
+        if count + length > digits.len() {
+            return None;
+        }
+        digits[count..count + length].copy_from_slice(&text[start..end]);
+        count += length;
+        groups[group] = length;
+        group += 1;
+        match text.get(end) {
+            Some(&byte @ (b' ' | b'-'))
+                if separator.is_none_or(|known| known == byte)
+                    && group < groups.len()
+                    && text.get(end + 1).is_some_and(u8::is_ascii_digit)
+                    && matches!(groups[..group], [3 | 4, ..]) =>
+            {
+                separator = Some(byte);
+                end += 1;
+            }
+            _ => break,
+        }
+    }
+    if let Some(&after) = text.get(end)
+        && (CLASSES[usize::from(after)] & WORD != 0
+            || matches!(after, b'.' | b'-') && text.get(end + 1).is_some_and(u8::is_ascii_digit))
+    {
+        return None;
+    }
+    let card = match groups[..group] {
+        [_] | [4, 4, 4, 4] | [4, 6, 4 | 5] | [4, 4, 4, 4, 1..=3] => is_card(&digits[..count]),
+        [3, 2, 4] if separator == Some(b'-') => is_ssn(&digits[..9]),
+        _ => false,
+    };
+    card.then_some(Finding {
+        start: at,
+        end,
+        mask: Mask::Plain,
+    })
+}
+
+/// What the administration has ever given out: area not 000, 666, 9xx; group not 00; serial not 0000.
+fn is_ssn(digits: &[u8]) -> bool {
+    let (area, rest) = digits.split_at(3);
+    let (group, serial) = rest.split_at(2);
+    area != b"000" && area != b"666" && area[0] != b'9' && group != b"00" && serial != b"0000"
+}
