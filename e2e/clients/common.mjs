@@ -1,7 +1,8 @@
 // What the Node clients share: arguments, a limit for each exercise, the report.
 //
-//   node CLIENT.mjs URL [--ca FILE] [--only EXERCISE]…
+//   node CLIENT.mjs URL [--ca FILE] [--only EXERCISE]… [--sse]
 //
+// --sse: by HTTP+SSE, as of 2024-11-05, for the clients that have it.
 // Prints one JSON line {"client", "url", "passed": [ERA/EXERCISE…], "failed": [{"exercise", "reason"}…]}; exit 0: all
 // passed; 1: some did not; 2: wrong arguments.
 import { spawnSync } from 'node:child_process';
@@ -13,10 +14,10 @@ const LIMIT_MS = 60_000;
 export function options() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { ca: { type: 'string' }, only: { type: 'string', multiple: true } },
+    options: { ca: { type: 'string' }, only: { type: 'string', multiple: true }, sse: { type: 'boolean' } },
   });
   if (positionals.length !== 1) {
-    console.error('usage: CLIENT.mjs URL [--ca FILE] [--only EXERCISE]…');
+    console.error('usage: CLIENT.mjs URL [--ca FILE] [--only EXERCISE]… [--sse]');
     process.exit(2);
   }
   const ca = values.ca && resolve(values.ca);
@@ -25,7 +26,7 @@ export function options() {
     const env = { ...process.env, NODE_EXTRA_CA_CERTS: ca };
     process.exit(spawnSync(process.execPath, process.argv.slice(1), { stdio: 'inherit', env }).status ?? 1);
   }
-  return { url: positionals[0], only: values.only };
+  return { url: positionals[0], only: values.only, sse: values.sse };
 }
 
 /** Runs the exercises, a map of name to async function, one after the other, and ends the process. */

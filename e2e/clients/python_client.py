@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 
 import mcp_types as types
 from mcp import Client
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 import exercises
@@ -30,24 +31,36 @@ async def roots(context):
 
 
 @asynccontextmanager
-async def connect(url, era, seen):
+async def connected(transport, era):
     notifications = []
 
     async def note(message):
         notifications.append(getattr(message, "method", None))
 
+    client = Client(
+        transport,
+        mode=era,
+        sampling_callback=exercises.answer_sampling,
+        elicitation_callback=elicit,
+        list_roots_callback=roots,
+        message_handler=note,
+    )
+    async with client:
+        yield Peer(client, notifications)
+
+
+@asynccontextmanager
+async def connect(url, era, seen):
     async with seen.http_client() as http_client:
-        client = Client(
-            streamable_http_client(url, http_client=http_client),
-            mode=era,
-            sampling_callback=exercises.answer_sampling,
-            elicitation_callback=elicit,
-            list_roots_callback=roots,
-            message_handler=note,
-        )
-        async with client:
-            yield Peer(client, notifications)
+        async with connected(streamable_http_client(url, http_client=http_client), era) as peer:
+            yield peer
+
+
+@asynccontextmanager
+async def connect_sse(url, era, seen):
+    async with connected(sse_client(url, httpx_client_factory=seen.http_client), era) as peer:
+        yield peer
 
 
 if __name__ == "__main__":
-    exercises.main("python", connect)
+    exercises.main("python", connect, connect_sse)

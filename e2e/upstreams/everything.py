@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Runs npm's @modelcontextprotocol/server-everything, shut away in a network namespace of its own.
 
-    everything.py PORT      listens on 127.0.0.1; PORT 0 takes a free one
+    everything.py PORT [sse]    listens on 127.0.0.1; PORT 0 takes a free one; sse: HTTP+SSE as of 2024-11-05
 
 That server binds all interfaces, so it gets a namespace that has none but a loopback. This process opens its listener
 first, moves into the new namespace afterwards, and copies bytes between the two, unread and unchanged. Works as root
-and, through a user namespace, as anyone. Prints {"port": N, "url": "http://127.0.0.1:N/mcp"} when the server answers;
-ends on SIGTERM. The server dies with this process, however that ends, and the namespace with the two of them.
+and, through a user namespace, as anyone. Prints {"port": N, "url": "http://127.0.0.1:N/mcp"} when the server answers
+(sse: the URL ends after the port; the stream is /sse); ends on SIGTERM. The server dies with this process, however that ends, and the namespace with the two of them.
 """
 
 import asyncio
@@ -36,8 +36,9 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
-    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
-        sys.exit("usage: everything.py PORT (0 takes a free one)")
+    if not sys.argv[1:] or not sys.argv[1].isdigit() or sys.argv[2:] not in ([], ["sse"]):
+        sys.exit("usage: everything.py PORT [sse] (PORT 0 takes a free one)")
+    mode, path = ("sse", "") if sys.argv[2:] else ("streamableHttp", "/mcp")
     if not SERVER.exists():
         sys.exit("server-everything is not installed: run e2e/setup.sh")
     listener = socket.socket()
@@ -45,11 +46,11 @@ def main() -> None:
     listener.bind(("127.0.0.1", int(sys.argv[1])))
     listener.listen(1024)
     enter_namespace()
-    server = start_server()
+    server = start_server(mode)
     try:
         await_server(server)
         port = listener.getsockname()[1]
-        print(json.dumps({"port": port, "url": f"http://127.0.0.1:{port}/mcp"}), flush=True)
+        print(json.dumps({"port": port, "url": f"http://127.0.0.1:{port}{path}"}), flush=True)
         asyncio.run(relay(listener))
     finally:
         server.kill()
@@ -69,7 +70,7 @@ def enter_namespace() -> None:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 
 
-def start_server() -> subprocess.Popen:
+def start_server(mode: str) -> subprocess.Popen:
     found = glob.glob(str(E2E / "node_modules/node-linux-*/bin/node"))
     parent = os.getpid()
 
@@ -79,7 +80,7 @@ def start_server() -> subprocess.Popen:
             os._exit(1)
 
     return subprocess.Popen(
-        [found[0] if found else "node", str(SERVER), "streamableHttp"],
+        [found[0] if found else "node", str(SERVER), mode],
         env={**os.environ, "PORT": str(INNER[1])},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -67,7 +67,7 @@ pub(crate) fn is_alphanumeric(text: &[u8]) -> bool {
     // In the high bits of bytes, as everywhere here.
     let other = |chunk: &[u8; WIDTH]| {
         let word = u64::from_le_bytes(*chunk);
-        word | !(within(word, b'0', b'9') | within(word | LOW * 0x20, b'a', b'z'))
+        word | !(within(word, b'0', b'9') | within(word | (LOW * 0x20), b'a', b'z'))
     };
     let mut found = other(last);
     let mut rest = text;

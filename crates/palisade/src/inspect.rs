@@ -213,7 +213,7 @@ impl<T: Timer> Inspection<T> {
                     .map(|id| Bytes::copy_from_slice(id.text().as_bytes()));
                 Err(Rejection::new(Reason::MessageHeaderMismatch)
                     .with_id(id)
-                    .with_detail(format_args!("{disagreement:?}")))
+                    .with_detail(disagreement))
             }
         }
     }

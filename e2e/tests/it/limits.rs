@@ -1,6 +1,5 @@
 //! What may be used up, and what happens past it.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -517,46 +516,6 @@ async fn connections_are_bounded_in_all() {
         assert!(Instant::now() < until, "the place was not given back");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-// REQ: R-3
-#[tokio::test]
-async fn connections_are_bounded_per_address_but_not_on_loopback() {
-    let Some(other) = other_address() else { return };
-    let rig = Rig::new(
-        "[limits]\nconnections_per_peer = 2",
-        [server("mcp", Upstream::new())],
-    );
-    let client = rig.palisade.client();
-    let mut near = Vec::new();
-    for _ in 0..5 {
-        near.push(client.http1().await);
-    }
-    let from_there = || {
-        let socket =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::new(other, 0).into()).unwrap();
-        socket.connect(&rig.palisade.address().into()).unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_millis(500)))
-            .unwrap();
-        socket
-    };
-    let is_closed = |socket: &socket2::Socket| {
-        let mut byte = [std::mem::MaybeUninit::new(0)];
-        !matches!(socket.recv(&mut byte), Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
-    };
-    let far = [from_there(), from_there(), from_there()];
-    assert_eq!(far.each_ref().map(is_closed), [false, false, true]);
-}
-
-/// An address of this machine that is not loopback, if it has one.
-fn other_address() -> Option<IpAddr> {
-    // Connecting a datagram socket sends nothing; it asks for a route.
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("192.0.2.1:9").ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
 // REQ: R-3, L-1

@@ -6,6 +6,8 @@
 )]
 
 mod audit;
+mod clients;
+mod conformance;
 mod cors;
 mod demo;
 mod docs;
@@ -15,10 +17,12 @@ mod harness;
 mod headers;
 mod host;
 mod judge;
+mod legacy_sse;
 mod lifecycle;
 mod limits;
 mod messages;
 mod origin;
+mod peers;
 mod rig;
 mod sse;
 mod upstream;

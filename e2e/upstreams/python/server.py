@@ -1,8 +1,9 @@
 """An MCP server on the Python SDK, for the end-to-end tests.
 
-    server.py PORT          binds 127.0.0.1; PORT 0 takes a free one
+    server.py PORT [sse]    binds 127.0.0.1; PORT 0 takes a free one; sse: HTTP+SSE as of 2024-11-05
 
-Prints one JSON line, {"port": N, "url": "http://127.0.0.1:N/mcp"}, when it is ready; ends on SIGTERM.
+Prints one JSON line, {"port": N, "url": "http://127.0.0.1:N/mcp"}, when it is ready (sse: the URL ends after the port;
+the stream is /sse, messages go to /messages/); ends on SIGTERM.
 What it offers stands in ../fixtures.json, which the rmcp server reads too. Transport, sessions, sealing
 of request states, Host and Origin checks are the SDK's own, with its defaults for a loopback address.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 import mcp_types as types
 import uvicorn
 from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.mcpserver import MCPServer
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.server.subscriptions import (
@@ -407,15 +409,26 @@ def answering(model, handler):
 class Announced(uvicorn.Server):
     """Says on stdout where it listens, once it does."""
 
+    def __init__(self, config, path):
+        super().__init__(config)
+        self.path = path
+
     async def startup(self, sockets=None):
         await super().startup(sockets=sockets)
         port = sockets[0].getsockname()[1]
-        print(json.dumps({"port": port, "url": f"http://127.0.0.1:{port}/mcp"}), flush=True)
+        print(json.dumps({"port": port, "url": f"http://127.0.0.1:{port}{self.path}"}), flush=True)
+
+
+def sse_app(server):
+    """The SDK's own routes for HTTP+SSE; it has them for its other server class only."""
+    other = MCPServer(server.name)
+    other._lowlevel_server = server
+    return other.sse_app()
 
 
 def main():
-    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
-        sys.exit("usage: server.py PORT (0 takes a free one)")
+    if not sys.argv[1:] or not sys.argv[1].isdigit() or sys.argv[2:] not in ([], ["sse"]):
+        sys.exit("usage: server.py PORT [sse] (PORT 0 takes a free one)")
     server = Peer(
         "palisade-e2e-python",
         version="1.0.0",
@@ -434,12 +447,15 @@ def main():
         on_set_logging_level=answering(types.EmptyResult, set_level),
     )
     server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
-    app = server.streamable_http_app(event_store=Events(), retry_interval=100)
+    if sys.argv[2:]:
+        app, path = sse_app(server), ""
+    else:
+        app, path = server.streamable_http_app(event_store=Events(), retry_interval=100), "/mcp"
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", int(sys.argv[1])))
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-    Announced(config).run(sockets=[listener])
+    Announced(config, path).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 //! body says, each once. For messages of older revisions they mean nothing and are passed on.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use http::HeaderMap;
 
@@ -62,6 +63,20 @@ pub fn agreement(headers: &HeaderMap, message: &Message<'_>) -> Agreement {
         }
     }
     Agreement::Agrees
+}
+
+/// In words for an operator.
+impl fmt::Display for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agrees => f.write_str("the headers agree with the body"),
+            Self::Differs(header) => write!(f, "{} differs from the body", header.name()),
+            Self::Missing(header) => write!(f, "{} is missing", header.name()),
+            Self::NotApplicable => f.write_str("the message has no mirroring headers"),
+            Self::Repeated(header) => write!(f, "{} comes more than once", header.name()),
+            Self::Undecodable(header) => write!(f, "{} cannot be decoded", header.name()),
+        }
+    }
 }
 
 /// How the mirroring headers stand to the body.

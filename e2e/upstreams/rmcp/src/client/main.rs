@@ -1,8 +1,8 @@
 //! rmcp's client, put through the same exercises as the others in `e2e/clients`, in both eras.
 //!
 //! `rmcp-client URL [--ca FILE] [--http1] [--only EXERCISE]…` prints one JSON line
-//! `{"client", "url", "passed": [ERA/EXERCISE…], "failed": [{"exercise", "reason"}…]}`; exit 0: all passed; 1: some
-//! did not. Without `--ca` the machine's own roots count. Over TLS it takes HTTP/2 if it is offered it; `--http1` forbids
+//! `{"client", "url", "http", "passed": [ERA/EXERCISE…], "failed": [{"exercise", "reason"}…]}`, `http` being the version
+//! it was answered in; exit 0: all passed; 1: some did not. Without `--ca` the machine's own roots count. Over TLS it takes HTTP/2 if it is offered it; `--http1` forbids
 //! that. It needs a server that offers `e2e/upstreams/fixtures.json`.
 #![expect(
     deprecated,
@@ -48,9 +48,12 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     let good = failed.is_empty() && !passed.is_empty();
+    // The pool that the exercises used answers this too.
+    let answer = options.http.get(&options.url).send().await?;
+    let http = format!("{:?}", answer.version());
     println!(
         "{}",
-        json!({ "client": "rmcp", "url": options.url, "passed": passed, "failed": failed })
+        json!({ "client": "rmcp", "url": options.url, "http": http, "passed": passed, "failed": failed })
     );
     std::process::exit(i32::from(!good));
 }
