@@ -3,6 +3,7 @@
 
 pub mod certs;
 pub mod config;
+mod linger;
 pub mod listen;
 pub mod path;
 pub mod plan;

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 
+use crate::linger;
 use crate::listen::limits::ConnectionPermit;
 
 use crate::listen::tls::{self, Alpn, TlsAcceptor};
@@ -110,6 +111,7 @@ impl<S: Stack> Path<S> {
             stack: self.stack.clone(),
             connection,
         };
+        let (io, home) = linger::lend(io);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.http.header_timeout)
@@ -117,16 +119,22 @@ impl<S: Stack> Path<S> {
             .max_headers(self.http.header_count + 28)
             .max_buf_size(self.http.header_bytes.max(MIN_BUFFER))
             .serve_connection(io, service);
-        let mut connection = pin!(connection);
         let mut draining = self.draining.clone();
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = drained(&mut draining) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let ended = {
+            let mut connection = pin!(connection);
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = drained(&mut draining) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
             }
         };
         note(ended);
+        tokio::select! {
+            () = home.linger() => {}
+            () = drained(&mut draining) => {}
+        }
     }
 
     async fn http2<I>(&self, io: I, connection: Connection)

@@ -2,12 +2,17 @@
 //!
 //! A layer that refuses drops the body unread. In HTTP/2 that would reset the stream with CANCEL
 //! before the refusal is sent, and the client would never see it; RFC 9113 section 8.1 wants the
-//! answer first and NO_ERROR after it. So the unread rest goes to the answer's body and is
-//! dropped with that.
+//! answer first and NO_ERROR after it. So the unread rest goes to the answer's body.
+//!
+//! Nor is it dropped with that: a client that is still sending then meets the reset, and some
+//! (curl 7.88 among them) forget the answer over it. What was on its way is taken and thrown
+//! away, within bounds; whoever sends more gets the reset.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Version};
@@ -25,6 +30,31 @@ pub struct RequestBody {
 /// Where the rest of a body waits for the end of its answer.
 #[derive(Debug, Default)]
 pub(crate) struct Unread(Mutex<Option<Incoming>>);
+
+/// How much of a refused body is thrown away, in bytes, and for how long it is waited for.
+const REST: (usize, Duration) = (8 * 1024 * 1024, Duration::from_secs(1));
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let rest = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rest) = rest.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(tokio::time::timeout(REST.1, discard(rest)));
+        }
+    }
+}
+
+/// Reads a body to its end, or as far as [`REST`] goes.
+async fn discard(mut body: Incoming) {
+    let mut length = 0;
+    while length < REST.0 {
+        match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            Some(Ok(frame)) => length += frame.data_ref().map_or(0, Bytes::len),
+            Some(Err(_)) | None => return,
+        }
+    }
+}
 
 impl RequestBody {
     /// The request with its body so kept, and the place for the rest of it.

@@ -116,6 +116,7 @@ fn guard(
         inspect: Arc::new(Inspection {
             mcp: true,
             limit: DEFAULT_LIMIT,
+            report_above: None,
             deadline: Duration::from_secs(10),
             inflight: Inflight::new(256 << 20),
             message: Default::default(),

@@ -7,6 +7,7 @@ use e2e::upstream::Step;
 use e2e::wire::{Answer, Ask, BOTH, Outcome, Protocol};
 use e2e::{Palisade, Reply, Upstream};
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::rig::{Rig, always, modern_request, section, server};
 
@@ -245,7 +246,7 @@ async fn calls_at_once_are_bounded_per_server_and_per_tool() {
         for count in 1..=held {
             let mut http2 = rig.palisade.client().http2().await;
             calls.push(tokio::spawn(async move {
-                http2.ask(&ask_of(&ask_name(name))).await.status
+                http2.outcome(&ask_of(&ask_name(name))).await
             }));
             upstream.wait_for(count);
         }
@@ -278,7 +279,7 @@ async fn calls_at_once_are_bounded_per_server_and_per_tool() {
         let until = Instant::now() + Duration::from_secs(5);
         let before = upstream.arrived().len();
         let mut http2 = rig.palisade.client().http2().await;
-        let again = tokio::spawn(async move { http2.ask(&ask_of(&ask_name(name))).await.status });
+        let again = tokio::spawn(async move { http2.outcome(&ask_of(&ask_name(name))).await });
         while upstream.arrived().len() == before {
             assert!(
                 Instant::now() < until,
@@ -641,5 +642,69 @@ async fn bodies_in_flight_are_bounded_together() {
         }
         assert!(Instant::now() < until, "{answer:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+// REQ: R-3, G-13
+#[tokio::test]
+async fn a_refusal_reaches_clients_that_are_still_sending() {
+    let rig = Rig::new("", [server("mcp", Upstream::new())]);
+    let mut http2 = rig.palisade.client().http2().await;
+    for finishes in [true, false] {
+        let request = http::Request::post("https://localhost/mcp")
+            .version(http::Version::HTTP_2)
+            .header("content-type", "application/json")
+            .header("origin", "https://evil.example")
+            .body(())
+            .unwrap();
+        let (answer, mut send) = http2.begin(request, false).await;
+        let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
+        let mut answer = answer.unwrap().unwrap();
+        assert_eq!(answer.status(), 403);
+        let mut seen = Vec::new();
+        while let Some(data) = answer.body_mut().data().await {
+            seen.extend(data.expect("a reset before the end of the answer"));
+        }
+        assert!(String::from_utf8_lossy(&seen).contains("origin.not_allowed"));
+        // There is time to finish: some clients forget the answer over a reset while they send.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        send.send_data(Bytes::from_static(b"{}"), finishes)
+            .expect("already reset");
+        let reset = std::future::poll_fn(|cx| send.poll_reset(cx));
+        let reset = tokio::time::timeout(Duration::from_secs(3), reset).await;
+        if finishes {
+            assert!(!matches!(reset, Ok(Ok(_))), "{reset:?}");
+        } else {
+            // But not for ever.
+            assert_eq!(reset.unwrap().unwrap(), h2::Reason::NO_ERROR);
+        }
+    }
+    assert_eq!(http2.ask(&Ask::call().target("/mcp")).await.status, 200);
+}
+
+// REQ: R-3, G-13
+#[tokio::test]
+async fn a_refused_sender_over_http1_is_heard_out_for_a_while() {
+    let rig = Rig::new("", [server("mcp", Upstream::new())]);
+    let head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nOrigin: https://evil.example\r\nContent-Length: 4000000\r\n\r\n";
+    let mut http1 = rig.palisade.client().http1().await;
+    let answer = http1.exchange(head).await;
+    assert_eq!(
+        answer.reason().as_deref(),
+        Some("origin.not_allowed"),
+        "{answer:?}"
+    );
+    assert!(http1.is_closed().await, "the gateway's own end");
+    // What is sent now would meet a reset, were the socket closed.
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let sent = http1.stream().write_all(&[b' '; 100_000]).await;
+        sent.expect("the connection was reset");
+    }
+    // But not for ever.
+    let until = Instant::now() + Duration::from_secs(10);
+    while http1.stream().write_all(&[b' '; 1000]).await.is_ok() {
+        assert!(Instant::now() < until, "it reads on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
