@@ -2,6 +2,7 @@
 
 mod generate;
 mod install;
+mod soak;
 mod steps;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ const USAGE: &str = "\
 usage: cargo xtask <task>
 
   test       install what the tests need, then run everything that must hold (what CI runs)
+  soak       what takes long: fuzzing, mutation, the load harness (about an hour)
   generate   write the generated files: docs/requirements.md, docs/reasons.md, docs/config.schema.json
   e2e-setup  only install the peers of the end-to-end tests
 ";
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     let task = std::env::args().nth(1);
     let result = match task.as_deref() {
         Some("test") => test(),
+        Some("soak") => soak::run().map(|()| true),
         Some("generate") => generate::write().map(|()| true),
         Some("e2e-setup") => install::all().map(|()| true),
         _ => {

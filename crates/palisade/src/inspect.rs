@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -26,7 +25,8 @@ use crate::mcp::json::Raw;
 use crate::mcp::message::{self, FaultKind, Kind, Message, Payload};
 use crate::mcp::shown::Shown;
 use crate::mcp::{Fault, Limits};
-use crate::rejection::{Reason, Rejection, is_json};
+use crate::media;
+use crate::rejection::{Reason, Rejection};
 use crate::timer::Timer;
 
 /// How the messages of one server are read.
@@ -143,10 +143,7 @@ impl<T: Timer> Inspection<T> {
         B: Body<Data = Bytes, Error: std::fmt::Display>,
     {
         if self.mcp && head.method == Method::POST {
-            let json = head
-                .headers
-                .get(CONTENT_TYPE)
-                .is_some_and(|value| is_json(value.as_bytes()));
+            let json = media::is_json(&head.headers);
             // What is not called JSON is not read as JSON here, so nobody behind may either: a
             // page can send `text/plain` anywhere without asking first.
             if !json {

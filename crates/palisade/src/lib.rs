@@ -15,6 +15,7 @@ pub mod headers;
 pub mod host;
 pub mod inspect;
 pub mod mcp;
+pub mod media;
 pub mod origin;
 pub mod origins;
 pub mod path;

@@ -8,6 +8,8 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use crate::media;
+
 use crate::field::{Field, Meet};
 
 /// A refusal, or an answer that could not be had.
@@ -338,23 +340,7 @@ impl fmt::Display for Reason {
 
 /// A message to an MCP endpoint is a POST of JSON.
 fn is_json_rpc(request: &Parts) -> bool {
-    request.method == Method::POST
-        && request
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|value| is_json(value.as_bytes()))
-}
-
-/// `application/json`, with any parameters (RFC 9110 section 8.3.1).
-pub(crate) fn is_json(content_type: &[u8]) -> bool {
-    const JSON: &[u8] = b"application/json";
-    content_type
-        .get(..JSON.len())
-        .is_some_and(|head| head.eq_ignore_ascii_case(JSON))
-        && content_type[JSON.len()..]
-            .iter()
-            .find(|byte| !matches!(byte, b' ' | b'\t'))
-            .is_none_or(|byte| *byte == b';')
+    request.method == Method::POST && media::is_json(&request.headers)
 }
 
 fn bounded(text: impl fmt::Display) -> String {

@@ -334,7 +334,7 @@ pub struct Timeouts {
     pub first_byte: Value<Duration>,
     /// `headers`: from the first byte of a request to the end of its head. Default 10 s.
     pub headers: Value<Duration>,
-    /// `body`: the whole of a request body. Default 10 s.
+    /// `body`: the whole of a request body. Default 30 s.
     pub body: Value<Duration>,
     /// `idle`: between two requests on one connection. Default 60 s.
     pub idle: Value<Duration>,

@@ -240,7 +240,7 @@ where
             self.config.public_url.as_deref(),
         );
         parts.version = http::Version::HTTP_11;
-        let events = is_event_stream(&parts.headers);
+        let events = palisade::media::is_event_stream(&parts.headers);
         let mut lease = Lease {
             sender: Some(sender),
             pool: self.pool.clone(),
@@ -301,13 +301,6 @@ fn is_subscription(exchange: &Exchange) -> bool {
             .as_ref()
             .is_some_and(|method| method.as_str() == "subscriptions/listen")
     })
-}
-
-/// Whether the answer is an SSE stream.
-fn is_event_stream(headers: &http::HeaderMap) -> bool {
-    headers
-        .get(http::header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the upstream")]

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::HeaderName;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use palisade_audit::Fingerprint;
 use pin_project_lite::pin_project;
@@ -22,7 +22,8 @@ use crate::mcp::outcome::{Outcome, Outcomes, Scanner, Verdict};
 use crate::mcp::revision::Revision;
 use crate::mcp::shown::Shown;
 use crate::mcp::sse::Peeker;
-use crate::rejection::{Reason, Rejection, is_json};
+use crate::media;
+use crate::rejection::{Reason, Rejection};
 
 static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -171,18 +172,13 @@ fn reading<R>(answer: &Response<R>, exchange: &Exchange) -> Option<Reading> {
     {
         return None;
     }
-    let content_type = content_type(answer.headers())?;
-    if is_json(content_type) {
+    if media::is_json(answer.headers()) {
         Some(Reading::Json(Scanner::new()))
-    } else if content_type.starts_with(b"text/event-stream") {
+    } else if media::is_event_stream(answer.headers()) {
         Some(Reading::Events(Peeker::new()))
     } else {
         None
     }
-}
-
-fn content_type(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes)
 }
 
 pin_project! {
@@ -321,6 +317,7 @@ fn rpc_error(outcome: &Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::CONTENT_TYPE;
 
     #[test]
     fn a_stream_without_calls_is_not_read() {

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -15,6 +14,7 @@ use tower_service::Service;
 
 use super::recorder::Recorder;
 use crate::exchange::Exchange;
+use crate::media;
 use crate::rejection::Rejection;
 
 /// Records every exchange that passes it.
@@ -207,11 +207,7 @@ impl Commit {
         account.status = Some(answer.status());
         account.rejection = answer.extensions_mut().get::<Rejection>().cloned();
         account.end = End::Left;
-        let events = answer
-            .headers()
-            .get(CONTENT_TYPE)
-            .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-        account.stream = events && account.stays_open();
+        account.stream = media::is_event_stream(answer.headers()) && account.stays_open();
         if account.stream {
             self.recorder.opened(account);
         }

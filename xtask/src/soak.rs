@@ -1,0 +1,104 @@
+//! What takes long: fuzzing, mutation, the load harness. Its last figures stand in
+//! `docs/measured/`.
+
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+/// The modules whose case tables are judged by mutation: at least 90 % of the viable mutants die.
+const DECISIONS: &[&str] = &[
+    "crates/palisade/src/authority.rs",
+    "crates/palisade/src/cors.rs",
+    "crates/palisade/src/cors/policy.rs",
+    "crates/palisade/src/host.rs",
+    "crates/palisade/src/mcp/json.rs",
+    "crates/palisade/src/mcp/message.rs",
+    "crates/palisade/src/origin.rs",
+    "crates/palisade/src/origins.rs",
+    "crates/palisade/src/origins/entry.rs",
+    "crates/palisade/src/origins/set.rs",
+];
+
+/// The fuzz targets, each for ten minutes.
+const TARGETS: &[&str] = &["message", "outcome", "sse"];
+
+const KEPT: f64 = 0.9;
+
+/// Runs everything; the harness's text goes to `docs/measured/bench.txt`.
+pub(crate) fn run() -> anyhow::Result<()> {
+    for (program, version) in [("cargo-fuzz", "0.13.2"), ("cargo-mutants", "27.1.0")] {
+        if Command::new(program).arg("--version").output().is_err() {
+            let cargo = [
+                "install",
+                "--locked",
+                "--quiet",
+                program,
+                "--version",
+                version,
+            ];
+            succeed(Command::new(env!("CARGO")).args(cargo))?;
+        }
+    }
+    for target in TARGETS {
+        let fuzz = [
+            "+nightly",
+            "fuzz",
+            "run",
+            target,
+            "--",
+            "-max_total_time=600",
+        ];
+        succeed(Command::new("cargo").args(fuzz).current_dir("fuzz"))?;
+    }
+    mutants()?;
+    succeed(Command::new(env!("CARGO")).args(["build", "--release", "--locked"]))?;
+    succeed(Command::new("python3").args([
+        "bench/run.py",
+        "--rounds",
+        "3",
+        "--out",
+        "docs/measured/bench.json",
+        "--text",
+        "docs/measured/bench.txt",
+    ]))
+}
+
+fn mutants() -> anyhow::Result<()> {
+    let mut command = Command::new("cargo");
+    command.args([
+        "mutants",
+        "--package",
+        "palisade",
+        "--output",
+        "target/mutants",
+    ]);
+    for file in DECISIONS {
+        command.args(["--file", file]);
+    }
+    // It fails when a mutant survives; what counts is how many.
+    command
+        .args(["--", "--lib"])
+        .env("PROPTEST_CASES", "64")
+        .status()?;
+    let lines = |name: &str| -> anyhow::Result<usize> {
+        let path = format!("target/mutants/mutants.out/{name}.txt");
+        Ok(std::fs::read_to_string(&path)
+            .context(path)?
+            .lines()
+            .count())
+    };
+    let (caught, missed) = (lines("caught")? + lines("timeout")?, lines("missed")?);
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+    let share = caught as f64 / (caught + missed).max(1) as f64;
+    println!("mutants: {caught} of {} viable ones died", caught + missed);
+    ensure!(share >= KEPT, "fewer than {KEPT} of the mutants died");
+    Ok(())
+}
+
+fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("{:?}", command.get_program()))?;
+    ensure!(status.success(), "{command:?} failed");
+    Ok(())
+}
