@@ -11,17 +11,23 @@ const DEBIAN: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("python3", "python3"),
     ("curl", "curl"),
+    ("gcc", "cc"),
+    ("npm", "npm"),
 ];
 
 const CARGO_DENY: &str = "0.20.2";
 
 /// Installs what is missing; quick where nothing is.
 pub(crate) fn all() -> anyhow::Result<()> {
-    let missing: Vec<&str> = DEBIAN
+    let mut missing: Vec<&str> = DEBIAN
         .iter()
         .filter(|(_, program)| !on_path(program))
         .map(|(package, _)| *package)
         .collect();
+    // Debian ships Python without what `python3 -m venv` needs.
+    if !python_has_venv() {
+        missing.push("python3-venv");
+    }
     if !missing.is_empty() {
         run(Command::new("apt-get").args(["update", "-qq"]))?;
         run(Command::new("apt-get")
@@ -44,6 +50,11 @@ pub(crate) fn all() -> anyhow::Result<()> {
         "run this in the repository's root"
     );
     run(Command::new("bash").arg("e2e/setup.sh"))
+}
+
+fn python_has_venv() -> bool {
+    let status = Command::new("python3").args(["-c", "import ensurepip, venv"]).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn has_cargo_deny() -> bool {
