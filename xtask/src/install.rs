@@ -53,7 +53,9 @@ pub(crate) fn all() -> anyhow::Result<()> {
 }
 
 fn python_has_venv() -> bool {
-    let status = Command::new("python3").args(["-c", "import ensurepip, venv"]).status();
+    let status = Command::new("python3")
+        .args(["-c", "import ensurepip, venv"])
+        .status();
     status.is_ok_and(|status| status.success())
 }
 

@@ -112,13 +112,15 @@ impl<S: Stack> Path<S> {
             connection,
         };
         let (io, home) = linger::lend(io);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
             .header_read_timeout(self.http.header_timeout)
-            // One too many is to reach the stack, which answers as it does everywhere.
-            .max_headers(self.http.header_count + 28)
-            .max_buf_size(self.http.header_bytes.max(MIN_BUFFER))
-            .serve_connection(io, service);
+            .max_buf_size(self.http.header_bytes.max(MIN_BUFFER));
+        // hyper's own bound is 100 fields, and any other costs every request some allocations.
+        if self.http.header_count > HYPER_FIELDS {
+            http.max_headers(self.http.header_count + 1);
+        }
+        let connection = http.serve_connection(io, service);
         let mut draining = self.draining.clone();
         let ended = {
             let mut connection = pin!(connection);
@@ -166,6 +168,8 @@ impl<S: Stack> Path<S> {
     }
 }
 
+/// How many fields hyper takes by default.
+const HYPER_FIELDS: usize = 100;
 /// hyper's own lower bound.
 const MIN_BUFFER: usize = 8192;
 /// Bytes of answers that one HTTP/2 stream may hold back for a slow reader.

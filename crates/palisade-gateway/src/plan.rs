@@ -215,6 +215,7 @@ impl Plan {
                     tls: Arc::clone(&server.upstream.tls),
                     connect_timeout: server.upstream.connect_timeout,
                     keep_alive: Some(KEEP_ALIVE),
+                    reuse_after_body: server.inspect.mcp,
                     public_url: server.upstream.public_url.clone(),
                     draining: draining.clone(),
                 })
@@ -495,8 +496,10 @@ fn server_plan(
         HostSetting::Preserve => UpstreamHost::Preserve,
         HostSetting::Rewrite => UpstreamHost::Rewrite,
     };
-    let target = Target::new(&url, &server.path.value, upstream_host)
+    let mut target = Target::new(&url, &server.path.value, upstream_host)
         .ok_or_else(|| setting(&key("upstream"), "it is no http or https URL"))?;
+    target.keep_origin =
+        policy.origin_mode.value != Mode::Enforce || policy.cors.mode.value == Mode::Off;
     let rates = mode(policy.rate.mode.value);
     let styles: Vec<Style> = policy
         .rate

@@ -9,7 +9,7 @@ use std::time::Duration;
 use palisade_audit::Log;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::config::Settings;
 use crate::listen::limits::{ConnectionLimits, ConnectionPermit};
@@ -100,6 +100,7 @@ impl Gateway {
     /// Blocks the calling thread; the workers have threads of their own.
     pub fn run(self, mut stop: mpsc::Receiver<()>) -> Ended {
         let (drain, draining) = watch::channel(false);
+        let (end, ending) = watch::channel(false);
         let (working, mut all_done) = mpsc::channel::<()>(1);
         let mut queues: Vec<Vec<(usize, StdListener)>> = Vec::new();
         queues.resize_with(self.workers, Vec::new);
@@ -122,6 +123,7 @@ impl Gateway {
                 sockets,
                 redirects,
                 draining: draining.clone(),
+                ending: ending.clone(),
             };
             let working = working.clone();
             let spawned = thread::Builder::new()
@@ -136,6 +138,7 @@ impl Gateway {
         }
         drop(working);
         drop(draining);
+        drop(ending);
 
         let ended = block_on(async {
             tokio::select! {
@@ -146,7 +149,7 @@ impl Gateway {
             let _ = drain.send(true);
             tokio::select! {
                 _ = all_done.recv() => Ended::Drained,
-                () = tokio::time::sleep(self.drain_deadline) => {
+                () = sleep(self.drain_deadline) => {
                     tracing::warn!("drain deadline passed with requests in flight");
                     Ended::Stopped
                 }
@@ -156,6 +159,13 @@ impl Gateway {
                 }
             }
         });
+        if ended == Ended::Stopped {
+            // What is cut off is recorded before the log closes.
+            let _ = end.send(true);
+            block_on(async {
+                let _ = timeout(END_DEADLINE, all_done.recv()).await;
+            });
+        }
         for log in self.logs {
             if let Err(error) = log.close(LOG_DEADLINE) {
                 tracing::error!(%error, "the audit log could not be written to its end");
@@ -167,6 +177,9 @@ impl Gateway {
 
 /// How often refusals that were only counted are looked at.
 const SUM_UP: Duration = Duration::from_secs(5);
+
+/// How long workers may take to drop what is cut off.
+const END_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long the audit log may take to write what it holds.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
@@ -192,38 +205,47 @@ struct Worker {
     sockets: Vec<(usize, StdListener)>,
     redirects: Vec<StdListener>,
     draining: watch::Receiver<bool>,
+    /// Turns `true` when whatever is left is to be dropped.
+    ending: watch::Receiver<bool>,
 }
 
 fn runtime(worker: Worker) {
-    block_on(async move {
-        // Every task holds a sender; when all are gone, the worker is done.
-        let (busy, mut idle) = mpsc::channel::<()>(1);
-        let upstreams = worker.plan.upstreams(&worker.draining);
-        for (index, socket) in worker.sockets {
-            let path = Arc::new(Path {
-                stack: worker.plan.stack(index, &worker.recorder, &upstreams),
-                tls: worker.plan.tls.clone(),
-                http: worker.plan.http.clone(),
-                draining: worker.draining.clone(),
-            });
-            accept(socket, path, worker.plan.connections.clone(), busy.clone());
+    let recorder = worker.recorder.clone();
+    block_on(serve(worker));
+    // The runtime is gone, and with it every connection: what they had to record is recorded.
+    recorder.sum_up(true);
+}
+
+async fn serve(mut worker: Worker) {
+    // Every task holds a sender; when all are gone, the worker is done.
+    let (busy, mut idle) = mpsc::channel::<()>(1);
+    let upstreams = worker.plan.upstreams(&worker.draining);
+    for (index, socket) in worker.sockets {
+        let path = Arc::new(Path {
+            stack: worker.plan.stack(index, &worker.recorder, &upstreams),
+            tls: worker.plan.tls.clone(),
+            http: worker.plan.http.clone(),
+            draining: worker.draining.clone(),
+        });
+        accept(socket, path, worker.plan.connections.clone(), busy.clone());
+    }
+    for socket in worker.redirects {
+        let path = Arc::new(Path {
+            stack: worker.plan.redirect(),
+            tls: None::<TlsAcceptor>,
+            http: worker.plan.http.clone(),
+            draining: worker.draining.clone(),
+        });
+        accept(socket, path, worker.plan.connections.clone(), busy.clone());
+    }
+    drop(busy);
+    loop {
+        tokio::select! {
+            _ = idle.recv() => return,
+            _ = worker.ending.wait_for(|ending| *ending) => return,
+            () = sleep(SUM_UP) => worker.recorder.sum_up(false),
         }
-        for socket in worker.redirects {
-            let path = Arc::new(Path {
-                stack: worker.plan.redirect(),
-                tls: None::<TlsAcceptor>,
-                http: worker.plan.http.clone(),
-                draining: worker.draining.clone(),
-            });
-            accept(socket, path, worker.plan.connections.clone(), busy.clone());
-        }
-        drop(busy);
-        // Refusals are summed up as long as there is work, and once more when it has ended.
-        while timeout(SUM_UP, idle.recv()).await.is_err() {
-            worker.recorder.sum_up(false);
-        }
-        worker.recorder.sum_up(true);
-    });
+    }
 }
 
 /// Accepts on `socket` until the gateway drains, on a task of its own.

@@ -274,6 +274,7 @@ fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 fn preflight<G: Guard>(policy: &CorsPolicy, guard: &G, head: &mut Parts) -> Response<Bytes> {
+    Exchange::of(head).facts().preflight = true;
     let mut answer = match guard.admit(head) {
         Err(rejection) => rejection.into_response(head),
         Ok(mut admit) => {

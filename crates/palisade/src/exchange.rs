@@ -107,8 +107,23 @@ pub struct Facts {
     pub request_bytes: u64,
     /// The session that the request names, as its fingerprint.
     pub session: Option<palisade_audit::Fingerprint>,
+    /// Whether CORS answered it as a preflight.
+    pub preflight: bool,
     /// What the server has shown of itself.
     pub shown: Option<crate::mcp::shown::Shown>,
+}
+
+impl Facts {
+    /// Whether all that was asked is a stream that ends only when somebody leaves
+    /// (2026-07-28).
+    #[must_use]
+    pub fn is_subscription(&self) -> bool {
+        let subscribes = |call: &Call| {
+            let method = call.method.as_ref().map(Text::as_str);
+            method == Some("subscriptions/listen")
+        };
+        !self.calls.is_empty() && self.calls.iter().all(subscribes)
+    }
 }
 
 /// One JSON-RPC message of the request, as the body says it.

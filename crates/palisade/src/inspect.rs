@@ -143,10 +143,10 @@ impl<T: Timer> Inspection<T> {
         B: Body<Data = Bytes, Error: std::fmt::Display>,
     {
         if self.mcp && head.method == Method::POST {
-            let json = media::is_json(&head.headers);
             // What is not called JSON is not read as JSON here, so nobody behind may either: a
-            // page can send `text/plain` anywhere without asking first.
-            if !json {
+            // page can send `text/plain` anywhere without asking first. And what another
+            // reader would decode before reading is not the message that is judged here.
+            if !media::is_plain_json(&head.headers) {
                 return Err(Rejection::new(Reason::MessageMediaType));
             }
         }
@@ -166,21 +166,19 @@ impl<T: Timer> Inspection<T> {
         {
             exchange.report(&Rejection::new(Reason::BodyTooLarge));
         }
-        if self.mcp {
+        // A server that does not read such a body takes it for the next request.
+        if !body.is_empty() && takes_no_body(&head.method) {
+            return Err(Rejection::new(Reason::RequestMalformed)
+                .with_detail(format_args!("a body with {}", head.method))
+                .closing());
+        }
+        if self.mcp && head.method == Method::POST {
             self.judge(head, &body, &exchange)?;
         }
         Ok(Inspected { bytes: body })
     }
 
     fn judge(&self, head: &Parts, body: &Bytes, exchange: &Exchange) -> Result<(), Rejection> {
-        if head.method != Method::POST {
-            return if body.is_empty() {
-                Ok(())
-            } else {
-                Err(Rejection::new(Reason::RequestMalformed)
-                    .with_detail(format_args!("a body with {}", head.method)))
-            };
-        }
         if params_within(&head.headers, &self.params) != ParamHeaders::Within {
             return Err(Rejection::new(Reason::RequestHeaderTooLarge)
                 .with_detail("Mcp-Param-* headers: too many, or too large"));
@@ -214,6 +212,14 @@ impl<T: Timer> Inspection<T> {
             }
         }
     }
+}
+
+/// Methods whose requests have no content that means anything (RFC 9110 section 9.3).
+fn takes_no_body(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::DELETE | Method::GET | Method::HEAD | Method::OPTIONS
+    )
 }
 
 fn refused(fault: Fault) -> Rejection {

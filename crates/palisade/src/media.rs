@@ -1,12 +1,42 @@
 //! The media types that decide how a body is read (RFC 9110 section 8.3.1).
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 /// Whether the content is declared as `application/json`.
 #[must_use]
 pub fn is_json(headers: &HeaderMap) -> bool {
     is(headers, b"application/json")
+}
+
+/// Whether the content is declared as JSON that every reader takes for UTF-8 as it stands:
+/// `application/json`, alone or with `charset=utf-8`, and no content coding.
+///
+/// A reader that honours another charset, or decodes, would see another message than ours.
+#[must_use]
+pub fn is_plain_json(headers: &HeaderMap) -> bool {
+    const JSON: &[u8] = b"application/json";
+    let plain = headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let value = value.as_bytes();
+        let Some((head, parameters)) = value.split_at_checked(JSON.len()) else {
+            return false;
+        };
+        let parameters: Vec<u8> = parameters
+            .iter()
+            .filter(|byte| !matches!(byte, b' ' | b'\t' | b'"'))
+            .map(u8::to_ascii_lowercase)
+            .collect();
+        let utf_8 = matches!(
+            &parameters[..],
+            b"" | b";" | b";charset=utf-8" | b";charset=utf8"
+        );
+        head.eq_ignore_ascii_case(JSON) && utf_8
+    });
+    let coded = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    plain && !coded
 }
 
 /// Whether the content is declared as `text/event-stream`.
@@ -32,6 +62,35 @@ fn is(headers: &HeaderMap, expected: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // REQ: G-14
+    #[test]
+    fn only_json_that_every_reader_decodes_alike_is_plain() {
+        for (value, coding, plain) in [
+            ("application/json", None, true),
+            ("Application/Json; Charset=\"UTF-8\"", None, true),
+            ("application/json;charset=utf-8", Some("identity"), true),
+            ("application/json;", None, true),
+            ("application/json; charset=utf-7", None, false),
+            ("application/json; charset=utf-16le", None, false),
+            (
+                "application/json; charset=utf-8; charset=utf-7",
+                None,
+                false,
+            ),
+            ("application/json; boundary=x", None, false),
+            ("application/jsonp", None, false),
+            ("application/json", Some("br"), false),
+            ("application/json", Some("gzip, identity"), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, value.parse().unwrap());
+            if let Some(coding) = coding {
+                headers.insert(CONTENT_ENCODING, coding.parse().unwrap());
+            }
+            assert_eq!(is_plain_json(&headers), plain, "{value} {coding:?}");
+        }
+    }
 
     #[test]
     fn types_have_no_case_and_may_have_parameters() {

@@ -28,8 +28,11 @@ use crate::rejection::{Reason, Rejection};
 /// * **Framing.** 400, and the connection closes, for a Content-Length that is doubled, listed or
 ///   not digits, one beside a Transfer-Encoding, and a Transfer-Encoding that is not exactly
 ///   `chunked` or comes with HTTP/2 (RFC 9112 section 6, RFC 9113 section 8.2.2).
-/// * **Doubles.** 400 for two Content-Types or two Authorizations: which of them counts would
-///   be each reader's own choice.
+/// * **Doubles.** 400 for two Content-Types, Authorizations, `Mcp-Session-Id`s,
+///   `MCP-Protocol-Version`s or `Last-Event-ID`s: which of them counts would be each reader's
+///   own choice.
+/// * **Connection.** 400 where it names a field of the message: that field would be judged here
+///   and never reach the upstream.
 /// * **Names.** 400 for a name with `_` that CGI-like servers confuse with one that frames the
 ///   message or vouches for the client, such as `content_length` or `x_forwarded_for`.
 /// * **Path.** 400 for one that [`path::check`] refuses; `OPTIONS *` passes.
@@ -111,6 +114,9 @@ struct Survey<'a> {
     coding: Option<&'a HeaderValue>,
     content_type: bool,
     authorization: bool,
+    session: bool,
+    revision: bool,
+    last_event: bool,
     upgrades: bool,
 }
 
@@ -128,6 +134,12 @@ impl<'a> Survey<'a> {
                 "transfer-encoding" => survey.coding.replace(value).is_some(),
                 "content-type" => std::mem::replace(&mut survey.content_type, true),
                 "authorization" => std::mem::replace(&mut survey.authorization, true),
+                "mcp-session-id" => std::mem::replace(&mut survey.session, true),
+                "mcp-protocol-version" => std::mem::replace(&mut survey.revision, true),
+                "last-event-id" => std::mem::replace(&mut survey.last_event, true),
+                "connection" if names_another_field(value) => {
+                    return Err(malformed("Connection names a field of the message").closing());
+                }
                 "upgrade" => {
                     survey.upgrades = true;
                     false
@@ -146,6 +158,30 @@ impl<'a> Survey<'a> {
         }
         Ok(survey)
     }
+}
+
+/// Whether a `Connection` header names anything but what HTTP itself names in it. Such a field
+/// would be judged here and never reach the upstream.
+fn names_another_field(connection: &HeaderValue) -> bool {
+    const OPTIONS: [&[u8]; 8] = [
+        b"",
+        b"close",
+        b"http2-settings",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"upgrade",
+    ];
+    connection
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .any(|option| {
+            let option = option.trim_ascii();
+            !OPTIONS
+                .iter()
+                .any(|known| option.eq_ignore_ascii_case(known))
+        })
 }
 
 fn target_length(head: &Parts) -> usize {
@@ -226,15 +262,37 @@ fn is_length(value: &HeaderValue) -> bool {
 
 /// Whether `name`, with `-` for `_`, is one that decides something here or upstream.
 fn is_confusable(name: &str) -> bool {
-    const NAMES: [&str; 6] = [
+    const NAMES: [&str; 18] = [
         "content-encoding",
         "content-length",
         "content-type",
         "proxy-authorization",
         "transfer-encoding",
+        "client-ip",
+        "forwarded",
+        "remote-user",
+        "true-client-ip",
+        "x-client-ip",
+        "x-forwarded",
+        "x-host",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
         "x-real-ip",
+        "x-request-id",
+        "x-rewrite-url",
     ];
-    const PREFIXES: [&str; 4] = ["access-control-", "mcp-", "sec-fetch-", "x-forwarded-"];
+    const PREFIXES: [&str; 9] = [
+        "access-control-",
+        "mcp-",
+        "sec-fetch-",
+        "ssl-client-",
+        "x-client-cert",
+        "x-forwarded-",
+        "x-original-",
+        "x-remote-",
+        "x-ssl-",
+    ];
     let dashed = |name: &str, pattern: &str| {
         let pairs = name.bytes().zip(pattern.bytes());
         name.len() >= pattern.len()

@@ -221,7 +221,8 @@ async fn statuses_pass_verbatim() {
             );
             assert_eq!(record["status"], status);
             assert_eq!(record.get("reason"), None, "{record}");
-            let outcome = if status >= 400 { "error" } else { "ok" };
+            // What came of the call is not known where the answer holds no result.
+            let outcome = if status >= 400 { "error" } else { "detached" };
             assert_eq!(record["outcome"], outcome, "{record}");
         }
     }

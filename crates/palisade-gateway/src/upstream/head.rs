@@ -31,6 +31,9 @@ pub struct Target {
     pub prefix: String,
     /// Which name goes into `Host`.
     pub host: UpstreamHost,
+    /// Whether `Origin` and the fetch metadata go on: where nobody here enforces a rule about
+    /// them, the upstream's own must not be disarmed.
+    pub keep_origin: bool,
     host_value: HeaderValue,
 }
 
@@ -53,6 +56,7 @@ impl Target {
             base: url.path().trim_end_matches('/').to_owned(),
             prefix: prefix.trim_end_matches('/').to_owned(),
             host,
+            keep_origin: false,
         })
     }
 
@@ -121,7 +125,10 @@ pub fn to_upstream(
     *uri = mapped;
     *version = Version::HTTP_11;
 
-    strip(headers, |name| is_hop_by_hop(name) || is_forged(name));
+    let keeps = |name: &str| target.keep_origin && is_fetch_metadata(name);
+    strip(headers, |name| {
+        is_hop_by_hop(name) || is_forged(name) || (is_fetch_metadata(name) && !keeps(name))
+    });
     let asked = client.host.cloned().or(authority);
     match (target.host, &asked) {
         (UpstreamHost::Preserve, Some(asked)) => headers.insert(HOST, asked.clone()),
@@ -257,24 +264,35 @@ const END_TO_END: [HeaderName; 5] = [
     http::header::COOKIE,
 ];
 
-/// What a client must not tell an upstream: who it is, by the fields of proxies; where a browser
-/// sent it from, which has been judged here and would be refused there; and a coding that would
-/// hide the answer from us.
+/// Where a browser says that a request comes from. It has been judged here, and the SDKs' own
+/// checks would refuse our public origin.
+fn is_fetch_metadata(name: &str) -> bool {
+    name == "origin" || name.starts_with("sec-fetch-")
+}
+
+/// What a client must not tell an upstream: who it is, by the fields of proxies; and a coding
+/// that would hide the answer from us.
 fn is_forged(name: &str) -> bool {
-    name.starts_with("x-forwarded-")
-        || name.starts_with("sec-fetch-")
+    const PREFIXES: [&str; 6] = [
+        "ssl-client-",
+        "x-client-cert",
+        "x-forwarded",
+        "x-original-",
+        "x-remote-",
+        "x-ssl-",
+    ];
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || matches!(
             name,
             "accept-encoding"
                 | "expect"
                 | "forwarded"
-                | "origin"
                 | "x-real-ip"
                 | "x-client-ip"
                 | "x-cluster-client-ip"
-                | "x-original-forwarded-for"
-                | "x-original-host"
-                | "x-original-url"
+                | "client-ip"
+                | "remote-user"
+                | "x-host"
                 | "x-rewrite-url"
                 | "x-http-method-override"
                 | "x-http-method"

@@ -32,6 +32,9 @@ use super::head::{self, Client, Target};
 use super::keep_alive::KeepAlive;
 use super::pool::Pool;
 
+/// How long an idle connection may take to show that it is idle; it does so at once.
+const READY: Duration = Duration::from_millis(50);
+
 /// What an upstream client is made of.
 #[derive(Clone)]
 pub struct Config {
@@ -43,6 +46,9 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// After how long a silence a comment is sent on an event stream; `None`: never.
     pub keep_alive: Option<Duration>,
+    /// Whether a connection may be used again after a request with a body: only where the server
+    /// is known to read bodies. One that does not would take the body for the next request.
+    pub reuse_after_body: bool,
     /// Scheme and authority that clients call, for `Location`.
     pub public_url: Option<Arc<str>>,
     /// Turns `true` when the gateway drains: streams that stay open are ended.
@@ -131,8 +137,10 @@ where
             parts.method.clone(),
             parts.headers.get(http::header::CONTENT_TYPE).cloned(),
         );
+        let mut reuse = false;
         let result = if mapped {
             parts.extensions = http::Extensions::new();
+            reuse = self.config.reuse_after_body || body.is_end_stream();
             self.send(Request::from_parts(parts, body)).await
         } else {
             Err(Rejection::new(Reason::Internal)
@@ -149,8 +157,8 @@ where
                 )
             }
             Ok((response, sender)) => {
-                let stays_open = shape.0 == Method::GET || is_subscription(&exchange);
-                self.answer(response, sender, stays_open)
+                let stays_open = shape.0 == Method::GET || exchange.facts().is_subscription();
+                self.answer(response, sender, stays_open, reuse)
             }
             Err(rejection) => refuse(rejection, &exchange, shape),
         }
@@ -168,7 +176,9 @@ where
             let Some(mut sender) = self.pool.take() else {
                 break;
             };
-            if sender.ready().await.is_err() {
+            // Its last request may still be on its way out, to a server that answered early and
+            // reads no more: nobody waits for that.
+            if !matches!(timeout(READY, sender.ready()).await, Ok(Ok(()))) {
                 continue;
             }
             match sender.try_send_request(request).await {
@@ -232,6 +242,7 @@ where
         response: Response<Incoming>,
         sender: SendRequest<B>,
         stays_open: bool,
+        reuse: bool,
     ) -> Response<UpstreamBody<B>> {
         let (mut parts, body) = response.into_parts();
         head::to_client(
@@ -243,7 +254,7 @@ where
         let events = palisade::media::is_event_stream(&parts.headers);
         let mut lease = Lease {
             sender: Some(sender),
-            pool: self.pool.clone(),
+            pool: reuse.then(|| self.pool.clone()),
         };
         if body.is_end_stream() {
             // Nobody polls a body that is over from the start (202 to a notification), so nobody
@@ -292,15 +303,6 @@ fn refuse<B>(
         .map(|body| UpstreamBody::Refusal {
             body: Answer::own(body),
         })
-}
-
-/// A subscription of 2026-07-28 is a stream that ends only when somebody leaves.
-fn is_subscription(exchange: &Exchange) -> bool {
-    exchange.facts().calls.iter().any(|call| {
-        call.method
-            .as_ref()
-            .is_some_and(|method| method.as_str() == "subscriptions/listen")
-    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the upstream")]
@@ -430,13 +432,14 @@ impl<B: Send + 'static> Body for UpstreamBody<B> {
 /// An upstream connection while its answer is read; dropped before the end, it closes.
 pub struct Lease<B> {
     sender: Option<SendRequest<B>>,
-    pool: Pool<B>,
+    /// `None`: it is closed after this answer.
+    pool: Option<Pool<B>>,
 }
 
 impl<B: Send + 'static> Lease<B> {
     fn end(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.pool.give(sender);
+        if let (Some(sender), Some(pool)) = (self.sender.take(), &self.pool) {
+            pool.give(sender);
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use palisade_audit::{Actor, Bytes, Handle, Outcome, Phase, Record};
 
 use super::aggregate::Aggregate;
@@ -74,7 +74,7 @@ impl Recorder {
         if facts.calls.is_empty() {
             // A preflight that was answered is no MCP request; what report mode let pass is told.
             let refused = account.rejection.is_some() || !facts.reported.is_empty();
-            if account.method == Method::OPTIONS && !refused {
+            if facts.preflight && !refused {
                 return;
             }
             if self.is_one_of_many(account) {
@@ -225,6 +225,11 @@ fn outcome(account: &Account, call: Option<&Call>) -> Outcome {
         },
         End::Broken => Outcome::UpstreamUnreachable,
         End::Whole if account.status.is_some_and(failed) => Outcome::Error,
+        // The answer came elsewhere (HTTP+SSE of 2024-11-05) or will (a stream to be resumed):
+        // what came of the call is not known here.
+        End::Whole if call.is_some_and(|call| call.id.is_some()) && !account.stream => {
+            Outcome::Detached
+        }
         End::Whole => Outcome::Ok,
     }
 }

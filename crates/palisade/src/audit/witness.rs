@@ -217,12 +217,7 @@ impl Commit {
 impl Account {
     /// A `GET` stream, or a subscription of 2026-07-28.
     fn stays_open(&self) -> bool {
-        self.method == Method::GET
-            || self.exchange.facts().calls.iter().any(|call| {
-                call.method
-                    .as_ref()
-                    .is_some_and(|method| method.as_str() == "subscriptions/listen")
-            })
+        self.method == Method::GET || self.exchange.facts().is_subscription()
     }
 }
 
