@@ -177,7 +177,8 @@ impl<'a> Reader<'a> {
             base: raw.start,
             depth: 0,
             max_depth: max_depth.min(MAX_DEPTH),
-            keys: Vec::with_capacity(FEW_KEYS * 2),
+            // Enough for the usual call, in under a KiB.
+            keys: Vec::with_capacity(FEW_KEYS + FEW_KEYS / 2),
             hashes: Vec::new(),
             hasher: None,
         }
@@ -187,6 +188,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When no value starts here.
+    #[inline]
     pub fn peek(&mut self) -> Result<ValueKind, JsonError> {
         match self.look() {
             b'{' => Ok(ValueKind::Object),
@@ -348,12 +350,7 @@ impl<'a> Reader<'a> {
         let escaped = self.string()?;
         let content = start..self.at - 1;
         let key = if escaped {
-            let unescaped = unescape(&self.text[content.clone()]).into_boxed_str();
-            Key {
-                head: head(unescaped.as_bytes(), unescaped.len()),
-                content: content.clone(),
-                unescaped: Some(unescaped),
-            }
+            self.escaped_key(content.clone())
         } else {
             Key {
                 head: head(&self.text.as_bytes()[start..], content.len()),
@@ -364,9 +361,7 @@ impl<'a> Reader<'a> {
         let siblings = &self.keys[base..];
         if siblings.len() < FEW_KEYS
             && siblings.iter().any(|sibling| sibling.head == key.head)
-            && siblings
-                .iter()
-                .any(|sibling| sibling.text(self.text) == key.text(self.text))
+            && self.repeats(base, &key)
         {
             self.at = start - 1;
             return Err(self.error(JsonErrorKind::DuplicateKey));
@@ -377,6 +372,22 @@ impl<'a> Reader<'a> {
         }
         self.at += 1;
         Ok(content)
+    }
+
+    #[inline(never)]
+    fn repeats(&self, base: usize, key: &Key) -> bool {
+        let same = |sibling: &Key| sibling.text(self.text) == key.text(self.text);
+        self.keys[base..].iter().any(same)
+    }
+
+    #[inline(never)]
+    fn escaped_key(&self, content: Range<usize>) -> Key {
+        let unescaped = unescape(&self.text[content.clone()]).into_boxed_str();
+        Key {
+            head: head(unescaped.as_bytes(), unescaped.len()),
+            content,
+            unescaped: Some(unescaped),
+        }
     }
 
     /// Looks for duplicates among the many keys of an object that is complete: equal keys have
@@ -562,14 +573,18 @@ impl<'a> Reader<'a> {
     /// no place outside strings either, and [`Reader::misplaced`] tells the two apart.)
     #[inline]
     fn look(&mut self) -> u8 {
-        let bytes = self.text.as_bytes();
-        loop {
-            match bytes.get(self.at) {
-                Some(&byte) if byte > b' ' => return byte,
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                _ => return 0,
-            }
+        match self.byte() {
+            Some(byte) if byte > b' ' => byte,
+            _ => self.look_past_whitespace(),
         }
+    }
+
+    #[inline(never)]
+    fn look_past_whitespace(&mut self) -> u8 {
+        while matches!(self.byte(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+        self.byte().unwrap_or_default()
     }
 
     fn skip_whitespace(&mut self) {
@@ -607,6 +622,7 @@ impl<'a> Reader<'a> {
 impl<'a> Raw<'a> {
     /// The value as it was written.
     #[must_use]
+    #[inline]
     pub fn text(self) -> &'a str {
         self.text
     }
@@ -619,6 +635,7 @@ impl<'a> Raw<'a> {
 
     /// What the value is.
     #[must_use]
+    #[inline]
     pub fn kind(self) -> ValueKind {
         match self.text.as_bytes().first() {
             Some(b'{') => ValueKind::Object,

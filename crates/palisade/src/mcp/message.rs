@@ -559,7 +559,8 @@ fn judge<'a>(members: &Members<'a>, id: Option<RequestId>) -> Result<Message<'a>
     if members.case_variant {
         return Err(FaultKind::KeyCase);
     }
-    if members.jsonrpc.and_then(Raw::string).as_deref() != Some("2.0") {
+    let is_2_0 = |raw: Raw<'_>| raw.text() == "\"2.0\"" || raw.string().as_deref() == Some("2.0");
+    if !members.jsonrpc.is_some_and(is_2_0) {
         return Err(FaultKind::Version);
     }
     let kind = match (members.method, members.result, members.error) {

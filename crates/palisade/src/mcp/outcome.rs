@@ -660,7 +660,8 @@ impl Place {
         }
     }
 
-    /// Characters and bytes to keep of a string here.
+    /// Characters and bytes to keep of a string here. Bytes are what is counted on the way, and a
+    /// bound of their own for text that is not UTF-8.
     fn room(self) -> (usize, usize) {
         match self {
             Self::Id | Self::Method | Self::ToolName => (MAX_EXACT, MAX_EXACT),
