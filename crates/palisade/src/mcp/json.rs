@@ -46,7 +46,7 @@ pub struct Reader<'a> {
     depth: usize,
     max_depth: usize,
     /// The keys of all objects now open, innermost last.
-    keys: Vec<Key<'a>>,
+    keys: Vec<Key>,
     /// Room to sort the hashes of one object's keys.
     hashes: Vec<(u64, usize)>,
     hasher: Option<RandomState>,
@@ -177,7 +177,8 @@ impl<'a> Reader<'a> {
             base: raw.start,
             depth: 0,
             max_depth: max_depth.min(MAX_DEPTH),
-            keys: Vec::with_capacity(FEW_KEYS * 2),
+            // Enough for the usual call, in under a KiB.
+            keys: Vec::with_capacity(FEW_KEYS + FEW_KEYS / 2),
             hashes: Vec::new(),
             hasher: None,
         }
@@ -187,15 +188,15 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When no value starts here.
+    #[inline]
     pub fn peek(&mut self) -> Result<ValueKind, JsonError> {
-        self.skip_whitespace();
-        match self.byte() {
-            Some(b'{') => Ok(ValueKind::Object),
-            Some(b'[') => Ok(ValueKind::Array),
-            Some(b'"') => Ok(ValueKind::String),
-            Some(b't' | b'f') => Ok(ValueKind::Boolean),
-            Some(b'n') => Ok(ValueKind::Null),
-            Some(b'-' | b'0'..=b'9') => Ok(ValueKind::Number),
+        match self.look() {
+            b'{' => Ok(ValueKind::Object),
+            b'[' => Ok(ValueKind::Array),
+            b'"' => Ok(ValueKind::String),
+            b't' | b'f' => Ok(ValueKind::Boolean),
+            b'n' => Ok(ValueKind::Null),
+            b'-' | b'0'..=b'9' => Ok(ValueKind::Number),
             _ => Err(self.misplaced()),
         }
     }
@@ -221,25 +222,14 @@ impl<'a> Reader<'a> {
     ) -> Result<Raw<'a>, E> {
         self.skip_whitespace();
         let start = self.at;
-        self.open(b'{')?;
-        let base = self.keys.len();
-        self.skip_whitespace();
-        if self.byte() == Some(b'}') {
-            self.at += 1;
-        } else {
-            loop {
-                let key = self.key(base)?;
-                member(self, key)?;
-                if self.separator(b'}')? {
-                    break;
-                }
-            }
-        }
-        if self.keys.len() - base > FEW_KEYS {
-            self.compare_many(base)?;
-        }
-        self.keys.truncate(base);
-        self.depth -= 1;
+        self.members(|reader, key| {
+            let escaped = reader
+                .keys
+                .last()
+                .is_some_and(|key| key.unescaped.is_some());
+            let key = unescaped(&reader.text[key], escaped);
+            member(reader, key)
+        })?;
         Ok(self.since(start))
     }
 
@@ -253,19 +243,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Raw<'a>, E> {
         self.skip_whitespace();
         let start = self.at;
-        self.open(b'[')?;
-        self.skip_whitespace();
-        if self.byte() == Some(b']') {
-            self.at += 1;
-        } else {
-            loop {
-                element(self)?;
-                if self.separator(b']')? {
-                    break;
-                }
-            }
-        }
-        self.depth -= 1;
+        self.elements(|reader| element(reader))?;
         Ok(self.since(start))
     }
 
@@ -288,48 +266,128 @@ impl<'a> Reader<'a> {
         self.base + self.at
     }
 
+    /// Reads an object; `member` is told where the key stands, for nothing is made of the keys of a
+    /// value that is only checked.
+    #[inline]
+    fn members<E: From<JsonError>>(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Range<usize>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.open(b'{')?;
+        let base = self.keys.len();
+        if self.look() == b'}' {
+            self.at += 1;
+        } else {
+            loop {
+                let key = self.key(base)?;
+                member(self, key)?;
+                if self.separator(b'}')? {
+                    break;
+                }
+            }
+        }
+        if self.keys.len() - base > FEW_KEYS {
+            self.compare_many(base)?;
+        }
+        self.keys.truncate(base);
+        self.depth -= 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn elements<E: From<JsonError>>(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.open(b'[')?;
+        if self.look() == b']' {
+            self.at += 1;
+        } else {
+            loop {
+                element(self)?;
+                if self.separator(b']')? {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    #[inline]
     fn skip_value(&mut self) -> Result<(), JsonError> {
-        match self.peek()? {
-            ValueKind::Object => self.object(|reader, _key| reader.skip_value()).map(drop),
-            ValueKind::Array => self.array(Self::skip_value).map(drop),
-            ValueKind::String => self.string().map(drop),
-            ValueKind::Number => self.number(),
-            ValueKind::Boolean if self.byte() == Some(b't') => self.literal("true"),
-            ValueKind::Boolean => self.literal("false"),
-            ValueKind::Null => self.literal("null"),
+        match self.look() {
+            b'"' => self.string().map(drop),
+            b'{' => self.skip_object(),
+            b'[' => self.skip_array(),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.literal("true"),
+            b'f' => self.literal("false"),
+            b'n' => self.literal("null"),
+            _ => Err(self.misplaced()),
         }
     }
 
-    /// Reads a key and its colon. `base` is where this object's keys begin on the stack.
-    fn key(&mut self, base: usize) -> Result<Cow<'a, str>, JsonError> {
-        self.skip_whitespace();
-        let start = self.at;
-        if self.byte() != Some(b'"') {
+    // Not inlined, so that a string or number pays for no stack frame of theirs.
+    #[inline(never)]
+    fn skip_object(&mut self) -> Result<(), JsonError> {
+        self.members(|reader, _key| reader.skip_value())
+    }
+
+    #[inline(never)]
+    fn skip_array(&mut self) -> Result<(), JsonError> {
+        self.elements(Self::skip_value)
+    }
+
+    /// Reads a key and its colon; returns where its content stands. `base` is where this object's
+    /// keys begin on the stack.
+    #[inline]
+    fn key(&mut self, base: usize) -> Result<Range<usize>, JsonError> {
+        if self.look() != b'"' {
             return Err(self.misplaced());
         }
-        let (content, escaped) = self.string()?;
-        let text = if escaped {
-            Cow::Owned(unescape(content))
+        let start = self.at + 1;
+        let escaped = self.string()?;
+        let content = start..self.at - 1;
+        let key = if escaped {
+            self.escaped_key(content.clone())
         } else {
-            Cow::Borrowed(content)
-        };
-        let key = Key {
-            prefix: prefix(&text),
-            text: text.clone(),
-            start,
+            Key {
+                head: head(&self.text.as_bytes()[start..], content.len()),
+                content: content.clone(),
+                unescaped: None,
+            }
         };
         let siblings = &self.keys[base..];
-        if siblings.len() < FEW_KEYS && siblings.contains(&key) {
-            self.at = start;
+        if siblings.len() < FEW_KEYS
+            && siblings.iter().any(|sibling| sibling.head == key.head)
+            && self.repeats(base, &key)
+        {
+            self.at = start - 1;
             return Err(self.error(JsonErrorKind::DuplicateKey));
         }
         self.keys.push(key);
-        self.skip_whitespace();
-        if self.byte() != Some(b':') {
+        if self.look() != b':' {
             return Err(self.misplaced());
         }
         self.at += 1;
-        Ok(text)
+        Ok(content)
+    }
+
+    #[inline(never)]
+    fn repeats(&self, base: usize, key: &Key) -> bool {
+        let same = |sibling: &Key| sibling.text(self.text) == key.text(self.text);
+        self.keys[base..].iter().any(same)
+    }
+
+    #[inline(never)]
+    fn escaped_key(&self, content: Range<usize>) -> Key {
+        let unescaped = unescape(&self.text[content.clone()]).into_boxed_str();
+        Key {
+            head: head(unescaped.as_bytes(), unescaped.len()),
+            content,
+            unescaped: Some(unescaped),
+        }
     }
 
     /// Looks for duplicates among the many keys of an object that is complete: equal keys have
@@ -340,18 +398,18 @@ impl<'a> Reader<'a> {
         let hashed = self.keys.iter().enumerate().skip(base);
         self.hashes.clear();
         self.hashes
-            .extend(hashed.map(|(index, key)| (hasher.hash_one(&key.text), index)));
-        let keys = &self.keys;
+            .extend(hashed.map(|(index, key)| (hasher.hash_one(key.text(self.text)), index)));
+        let text = |index: usize| self.keys[index].text(self.text);
         self.hashes.sort_unstable_by(|(one, first), (two, second)| {
-            let texts = || keys[*first].text.cmp(&keys[*second].text);
+            let texts = || text(*first).cmp(text(*second));
             one.cmp(two).then_with(texts).then(first.cmp(second))
         });
         for pair in self.hashes.windows(2) {
             if let [(one, first), (two, second)] = pair
                 && one == two
-                && self.keys[*first] == self.keys[*second]
+                && text(*first) == text(*second)
             {
-                let offset = self.base + self.keys[*second].start;
+                let offset = self.base + self.keys[*second].content.start - 1;
                 return Err(JsonError {
                     kind: JsonErrorKind::DuplicateKey,
                     offset,
@@ -363,10 +421,9 @@ impl<'a> Reader<'a> {
 
     /// True at the closing byte, false at a comma.
     fn separator(&mut self, close: u8) -> Result<bool, JsonError> {
-        self.skip_whitespace();
-        let done = match self.byte() {
-            Some(b',') => false,
-            Some(byte) if byte == close => true,
+        let done = match self.look() {
+            b',' => false,
+            byte if byte == close => true,
             _ => return Err(self.misplaced()),
         };
         self.at += 1;
@@ -385,34 +442,35 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads a string, whose opening quote is known to be there: its content as written, and whether
-    /// there are escapes in it.
-    fn string(&mut self) -> Result<(&'a str, bool), JsonError> {
-        let start = self.at + 1;
-        let mut at = start;
-        let mut escaped = false;
+    /// Reads a string, whose opening quote is known to be there; returns whether there are escapes in
+    /// it. Its content ends before the quote that was read last.
+    #[inline]
+    fn string(&mut self) -> Result<bool, JsonError> {
+        let bytes = self.text.as_bytes();
+        let end = find_special(bytes, self.at + 1);
+        if bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Ok(false);
+        }
+        self.escaped_string(end)
+    }
+
+    /// Reads on in a string whose first special byte, at `at`, does not end it.
+    #[inline(never)]
+    fn escaped_string(&mut self, mut at: usize) -> Result<bool, JsonError> {
         let bytes = self.text.as_bytes();
         loop {
-            at = find_special(bytes, at);
+            self.at = at;
             match bytes.get(at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    self.at = at;
-                    at = self.escape()?;
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(true);
                 }
-                Some(_) => {
-                    self.at = at;
-                    return Err(self.error(JsonErrorKind::ControlCharacter));
-                }
-                None => {
-                    self.at = at;
-                    return Err(self.error(JsonErrorKind::UnexpectedEnd));
-                }
+                Some(b'\\') => at = find_special(bytes, self.escape()?),
+                Some(_) => return Err(self.error(JsonErrorKind::ControlCharacter)),
+                None => return Err(self.error(JsonErrorKind::UnexpectedEnd)),
             }
         }
-        self.at = at + 1;
-        Ok((&self.text[start..at], escaped))
     }
 
     /// Checks the escape at the backslash under `self.at`; returns where the text goes on.
@@ -511,10 +569,26 @@ impl<'a> Reader<'a> {
         Err(self.misplaced())
     }
 
-    fn skip_whitespace(&mut self) {
+    /// The byte after any whitespace, which stays unread; 0 at the end. (A zero byte of the text has
+    /// no place outside strings either, and [`Reader::misplaced`] tells the two apart.)
+    #[inline]
+    fn look(&mut self) -> u8 {
+        match self.byte() {
+            Some(byte) if byte > b' ' => byte,
+            _ => self.look_past_whitespace(),
+        }
+    }
+
+    #[inline(never)]
+    fn look_past_whitespace(&mut self) -> u8 {
         while matches!(self.byte(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
+        self.byte().unwrap_or_default()
+    }
+
+    fn skip_whitespace(&mut self) {
+        self.look();
     }
 
     fn byte(&self) -> Option<u8> {
@@ -548,6 +622,7 @@ impl<'a> Reader<'a> {
 impl<'a> Raw<'a> {
     /// The value as it was written.
     #[must_use]
+    #[inline]
     pub fn text(self) -> &'a str {
         self.text
     }
@@ -560,6 +635,7 @@ impl<'a> Raw<'a> {
 
     /// What the value is.
     #[must_use]
+    #[inline]
     pub fn kind(self) -> ValueKind {
         match self.text.as_bytes().first() {
             Some(b'{') => ValueKind::Object,
@@ -575,26 +651,30 @@ impl<'a> Raw<'a> {
     #[must_use]
     pub fn string(self) -> Option<Cow<'a, str>> {
         let content = self.text.strip_prefix('"')?.strip_suffix('"')?;
-        Some(if memchr::memchr(b'\\', content.as_bytes()).is_some() {
-            Cow::Owned(unescape(content))
-        } else {
-            Cow::Borrowed(content)
-        })
+        // In what a reader has checked, the first special byte is a backslash.
+        let escaped = find_special(content.as_bytes(), 0) < content.len();
+        Some(unescaped(content, escaped))
     }
 }
 
 /// A key of an object that is open.
 #[derive(Debug)]
-struct Key<'a> {
-    /// Its first bytes and its length, so that most comparisons end here.
-    prefix: u64,
-    text: Cow<'a, str>,
-    start: usize,
+struct Key {
+    /// See [`head`]; tells most keys apart.
+    head: u64,
+    /// Where it stands in the text, without the quotes.
+    content: Range<usize>,
+    /// What it says, if that is not what is written.
+    unescaped: Option<Box<str>>,
 }
 
-impl PartialEq for Key<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.prefix == other.prefix && self.text == other.text
+impl Key {
+    /// What the key says; `text` is that of the reader.
+    fn text<'a>(&'a self, text: &'a str) -> &'a [u8] {
+        match &self.unescaped {
+            None => &text.as_bytes()[self.content.clone()],
+            Some(key) => key.as_bytes(),
+        }
     }
 }
 
@@ -603,40 +683,55 @@ impl PartialEq for Key<'_> {
 /// hostile one for comparing.
 const FEW_KEYS: usize = 16;
 
-fn prefix(key: &str) -> u64 {
-    let mut prefix = [0; 8];
-    for (slot, byte) in prefix.iter_mut().zip(key.bytes()) {
-        *slot = byte;
-    }
-    u64::from_le_bytes(prefix) ^ (key.len() as u64) << 56
+/// The first eight bytes of a key of that length, mixed with the length. What `bytes` holds behind
+/// the key does not count.
+#[inline]
+fn head(bytes: &[u8], length: usize) -> u64 {
+    let word = match bytes.first_chunk::<8>() {
+        Some(chunk) => u64::from_le_bytes(*chunk),
+        None => (bytes.iter().rev()).fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    let word = match length {
+        0..8 => word & !(u64::MAX << (length * 8)),
+        _ => word,
+    };
+    word ^ (length as u64) << 56
 }
 
 /// The index of the first byte at or after `at` that ends a plain run inside a string: a quote,
 /// a backslash or a control character; the length of `bytes` if there is none.
-fn find_special(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    // A byte of `word` is zero: the lowest flagged byte is exact, higher ones may be spurious.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+#[inline]
+fn find_special(bytes: &[u8], at: usize) -> usize {
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*chunk);
-        let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-        let found = (zero(word ^ (ONES * u64::from(b'"')))
-            | zero(word ^ (ONES * u64::from(b'\\')))
-            | below_space)
-            & HIGH;
+        // Subtracting borrows from a byte's high bit if the byte is less. Flipping bit 1 puts the
+        // quote (0x22) at 0x20, next to the control characters, and nothing else below 0x21. The
+        // lowest byte flagged is exact; higher ones may be flagged by a borrow from it.
+        let quote_or_control = (word ^ each(0x02)).wrapping_sub(each(0x21));
+        let backslash = (word ^ each(b'\\')).wrapping_sub(each(1));
+        let found = (quote_or_control | backslash) & !word & each(0x80);
         if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
         }
-        at += 8;
+        rest = behind;
     }
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            break;
-        }
-        at += 1;
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+    let left = rest.iter().position(special).unwrap_or(rest.len());
+    bytes.len() - rest.len() + left
+}
+
+/// What a string's content says.
+#[inline]
+fn unescaped(content: &str, escaped: bool) -> Cow<'_, str> {
+    if escaped {
+        Cow::Owned(unescape(content))
+    } else {
+        Cow::Borrowed(content)
     }
-    at
 }
 
 /// Resolves the escapes of a string's content, which is known to be valid.

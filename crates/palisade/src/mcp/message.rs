@@ -485,7 +485,7 @@ fn message<'a>(reader: &mut Reader<'a>, limits: &Limits) -> Result<Message<'a>, 
     let id = members
         .id
         .and_then(|raw| RequestId::from_raw(raw, limits.id));
-    judge(members, id.clone()).map_err(|kind| Fault { kind, offset, id })
+    judge(&members, id.clone()).map_err(|kind| Fault { kind, offset, id })
 }
 
 fn member<'a>(reader: &mut Reader<'a>, key: &str, into: &mut Members<'a>) -> Result<(), JsonError> {
@@ -555,11 +555,12 @@ fn meta_member<'a>(
 }
 
 /// Makes a message of its members, or says what is wrong with them.
-fn judge<'a>(members: Members<'a>, id: Option<RequestId>) -> Result<Message<'a>, FaultKind> {
+fn judge<'a>(members: &Members<'a>, id: Option<RequestId>) -> Result<Message<'a>, FaultKind> {
     if members.case_variant {
         return Err(FaultKind::KeyCase);
     }
-    if members.jsonrpc.and_then(Raw::string).as_deref() != Some("2.0") {
+    let is_2_0 = |raw: Raw<'_>| raw.text() == "\"2.0\"" || raw.string().as_deref() == Some("2.0");
+    if !members.jsonrpc.is_some_and(is_2_0) {
         return Err(FaultKind::Version);
     }
     let kind = match (members.method, members.result, members.error) {
@@ -593,24 +594,23 @@ fn judge<'a>(members: Members<'a>, id: Option<RequestId>) -> Result<Message<'a>,
     ) {
         return Err(FaultKind::Params);
     }
-    let params = members.params;
+    let params = &members.params;
     let named = method.as_deref().map_or(Named::Nothing, named_by);
-    if params.case_variants & named.keys() != 0 {
+    if params.case_variants != 0 && params.case_variants & named.keys() != 0 {
         return Err(FaultKind::KeyCase);
     }
     if named != Named::Nothing && params_kind == Some(ValueKind::Array) {
         return Err(FaultKind::Target);
     }
-    let target = target(named, &params)?;
-    let unsafe_name = |name: &str| name.chars().any(char::is_control);
-    if method.as_deref().is_some_and(unsafe_name)
+    let target = target(named, params)?;
+    if method.as_deref().is_some_and(has_control)
         || target
             .as_ref()
-            .is_some_and(|target| unsafe_name(&target.name))
+            .is_some_and(|target| has_control(&target.name))
     {
         return Err(FaultKind::ControlCharacter);
     }
-    let meta = params.meta;
+    let meta = &params.meta;
     let initialize = method.as_deref() == Some("initialize");
     let version = if initialize {
         params.protocol_version
@@ -645,6 +645,12 @@ fn judge<'a>(members: Members<'a>, id: Option<RequestId>) -> Result<Message<'a>,
         },
         method,
     })
+}
+
+fn has_control(name: &str) -> bool {
+    // Most names are printable ASCII, which shows without decoding.
+    let odd = |byte: u8| !matches!(byte, b' '..=b'~');
+    name.bytes().fold(false, |any, byte| any | odd(byte)) && name.chars().any(char::is_control)
 }
 
 /// The most bytes of a progress token or a cancelled id that are kept.

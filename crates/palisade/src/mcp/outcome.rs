@@ -181,8 +181,8 @@ impl Scanner {
                 State::String { key } => self.string(bytes, key),
                 State::Scalar => self.scalar(bytes),
                 _ if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => 1,
-                State::Value { may_close } => self.value(byte, may_close),
-                State::Key { may_close } => self.key(byte, may_close),
+                State::Value { may_close } => self.value(bytes, byte, may_close),
+                State::Key { may_close } => self.key(bytes, byte, may_close),
                 State::Colon => {
                     let next = State::Value { may_close: false };
                     self.state = if byte == b':' {
@@ -215,31 +215,46 @@ impl Scanner {
         };
         let mut outcomes = std::mem::take(&mut self.outcomes);
         outcomes.unreadable = !whole;
-        let mut capture = std::mem::take(&mut self.capture);
-        capture.start(0, 0);
-        *self = Self {
-            capture,
-            stack: std::mem::take(&mut self.stack),
-            ..Self::new()
-        };
-        self.stack.clear();
+        // A message that ended has left nothing behind.
+        if !self.stack.is_empty() {
+            self.stack.clear();
+            self.message = Outcome::default();
+            self.text = None;
+        }
+        self.state = State::Value { may_close: false };
+        self.place = Place::Top;
         outcomes
     }
 
     /// The first byte of a value.
-    fn value(&mut self, byte: u8, may_close: bool) -> usize {
+    fn value(&mut self, bytes: &[u8], byte: u8, may_close: bool) -> usize {
         match byte {
             b'{' | b'[' => self.enter(byte),
             b'"' => {
-                let (characters, bytes) = self.place.room();
                 self.begin();
-                self.capture.start(characters, bytes);
+                let bytes = &bytes[1..];
+                let (_, room) = self.place.room();
+                let end = find_end(bytes);
+                // What is whole and plain in this chunk is used where it stands. What nobody asks
+                // for has no room and needs none.
+                if bytes.get(end) == Some(&b'"') && (end <= room || room == 0) {
+                    self.end_string(&bytes[..end], true);
+                    self.state = State::AfterValue;
+                    return end + 2;
+                }
+                self.capture.start(room);
                 self.state = State::String { key: false };
             }
             b']' if may_close => self.leave(),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
                 self.begin();
-                self.capture.start(MAX_SCALAR, MAX_SCALAR);
+                let end = scalar_end(bytes);
+                if end < bytes.len() && end <= MAX_SCALAR {
+                    self.end_scalar(&bytes[..end]);
+                    self.state = State::AfterValue;
+                    return end;
+                }
+                self.capture.start(MAX_SCALAR);
                 self.state = State::Scalar;
                 return 0;
             }
@@ -250,10 +265,16 @@ impl Scanner {
         1
     }
 
-    fn key(&mut self, byte: u8, may_close: bool) -> usize {
+    fn key(&mut self, bytes: &[u8], byte: u8, may_close: bool) -> usize {
         match byte {
             b'"' => {
-                self.capture.start(MAX_KEY, MAX_KEY);
+                let bytes = &bytes[1..];
+                let end = find_end(bytes);
+                if bytes.get(end) == Some(&b'"') {
+                    self.end_key(&bytes[..end]);
+                    return end + 2;
+                }
+                self.capture.start(MAX_KEY);
                 self.state = State::String { key: true };
             }
             b'}' if may_close => self.leave(),
@@ -296,14 +317,15 @@ impl Scanner {
             }
             Some(_) => {
                 self.capture.flush_surrogate();
+                let capture = std::mem::take(&mut self.capture);
+                let whole = !capture.overflowed;
                 if key {
-                    let node = self.stack.last().copied().unwrap_or(Node::Batch);
-                    self.place = node.member(self.capture.exact().unwrap_or_default());
-                    self.state = State::Colon;
+                    self.end_key(if whole { &capture.kept } else { b"" });
                 } else {
-                    self.end_string();
+                    self.end_string(&capture.kept, whole);
                     self.state = State::AfterValue;
                 }
+                self.capture = capture;
                 end + 1
             }
         }
@@ -311,14 +333,13 @@ impl Scanner {
 
     /// Reads on inside a number or word; its end belongs to what follows.
     fn scalar(&mut self, bytes: &[u8]) -> usize {
-        let inside = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.');
-        let end = bytes
-            .iter()
-            .position(|byte| !inside(byte))
-            .unwrap_or(bytes.len());
+        let end = scalar_end(bytes);
         self.capture.extend(&bytes[..end]);
         if end < bytes.len() {
-            self.end_scalar();
+            let capture = std::mem::take(&mut self.capture);
+            let whole = !capture.overflowed;
+            self.end_scalar(if whole { &capture.kept } else { b"" });
+            self.capture = capture;
             self.state = State::AfterValue;
         }
         end
@@ -331,6 +352,7 @@ impl Scanner {
             Place::Id => message.id = None,
             Place::Method => message.method = None,
             Place::Error => message.error = Some(RpcError::default()),
+            Place::Result if !message.has_result => message.has_result = true,
             Place::Result => {
                 *message = Outcome {
                     id: message.id.take(),
@@ -363,7 +385,6 @@ impl Scanner {
             return;
         };
         match node {
-            Node::Message => self.message = Outcome::default(),
             Node::ServerInfo => self.message.server = Some(ServerInfo::default()),
             Node::Tool => self.tool = ToolHint::default(),
             _ => {}
@@ -404,66 +425,103 @@ impl Scanner {
         }
     }
 
-    fn end_string(&mut self) {
-        if self.place == Place::Text {
-            // Whether anybody wants it shows only at the end of the result.
-            if self.text.is_none() {
-                self.text = Some(std::mem::take(&mut self.capture.kept));
-            }
-            return;
-        }
+    fn end_key(&mut self, key: &[u8]) {
+        let node = self.stack.last().copied().unwrap_or(Node::Batch);
+        self.place = node.member(key);
+        self.state = State::Colon;
+    }
+
+    /// Takes a string's content, or what was kept of it if that is not `whole`.
+    fn end_string(&mut self, content: &[u8], whole: bool) {
+        let exact = || match std::str::from_utf8(content) {
+            Ok(text) if whole => Some(text),
+            _ => None,
+        };
+        let cut = || cut(content, self.place.room().0);
         let message = &mut self.message;
-        let server = message.server.as_mut();
-        let capture = &self.capture;
         match self.place {
-            Place::Id => message.id = capture.exact().map(|id| RequestId::String(id.into())),
-            Place::Method => message.method = capture.exact().map(str::to_owned),
+            Place::Id => message.id = exact().map(|id| RequestId::String(id.into())),
+            Place::Method => message.method = exact().map(str::to_owned),
             Place::ErrorMessage => {
                 if let Some(error) = &mut message.error {
-                    error.message = Some(capture.cut());
+                    error.message = Some(cut());
                 }
             }
-            Place::ResultType => message.result_type = Some(capture.cut()),
-            Place::ProtocolVersion => message.protocol_version = Some(capture.cut()),
+            Place::ResultType => message.result_type = Some(cut()),
+            Place::ProtocolVersion => message.protocol_version = Some(cut()),
             Place::Version if message.supported_versions.len() < MAX_VERSIONS => {
-                message.supported_versions.push(capture.cut());
+                message.supported_versions.push(cut());
             }
             Place::ServerName => {
-                if let Some(server) = server {
-                    server.name = Some(capture.cut());
+                if let Some(server) = &mut message.server {
+                    server.name = Some(cut());
                 }
             }
             Place::ServerVersion => {
-                if let Some(server) = server {
-                    server.version = Some(capture.cut());
+                if let Some(server) = &mut message.server {
+                    server.version = Some(cut());
                 }
             }
-            Place::ToolName => self.tool.name.push_str(capture.exact().unwrap_or_default()),
+            // Whether anybody wants it shows only at the end of the result.
+            Place::Text if self.text.is_none() => self.text = Some(content.to_vec()),
+            Place::ToolName => self.tool.name.push_str(exact().unwrap_or_default()),
             _ => {}
         }
     }
 
-    fn end_scalar(&mut self) {
-        let text = self.capture.exact().unwrap_or_default();
-        let flag = match text {
-            "true" => Some(true),
-            "false" => Some(false),
+    fn end_scalar(&mut self, text: &[u8]) {
+        let flag = || match text {
+            b"true" => Some(true),
+            b"false" => Some(false),
             _ => None,
         };
+        let integer = || std::str::from_utf8(text).ok().and_then(integer);
         match self.place {
-            Place::Id => self.message.id = integer(text).map(RequestId::Integer),
-            Place::IsError => self.message.is_error = flag == Some(true),
-            Place::Error if text == "null" => self.message.error = None,
+            Place::Id => self.message.id = integer().map(RequestId::Integer),
+            Place::IsError => self.message.is_error = flag() == Some(true),
+            Place::Error if text == b"null" => self.message.error = None,
             Place::ErrorCode => {
                 if let Some(error) = &mut self.message.error {
-                    error.code = integer(text);
+                    error.code = integer();
                 }
             }
-            Place::Destructive => self.tool.destructive = flag,
-            Place::ReadOnly => self.tool.read_only = flag,
+            Place::Destructive => self.tool.destructive = flag(),
+            Place::ReadOnly => self.tool.read_only = flag(),
             _ => {}
         }
     }
+}
+
+/// Where a string's plain run ends: at a quote, a backslash or the end of the bytes.
+fn find_end(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // Most keys end within a word or two, where a call would cost more than it saves. Subtracting
+    // borrows from a byte's high bit where the byte is zero; the lowest one flagged is exact.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let mut rest = bytes;
+    for _ in 0..2 {
+        let Some((chunk, behind)) = rest.split_first_chunk::<8>() else {
+            break;
+        };
+        let word = u64::from_le_bytes(*chunk);
+        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
+        }
+        rest = behind;
+    }
+    let left = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+    bytes.len() - rest.len() + left
+}
+
+/// Where a number or word ends.
+fn scalar_end(bytes: &[u8]) -> usize {
+    let inside =
+        |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.');
+    bytes
+        .iter()
+        .position(|byte| !inside(byte))
+        .unwrap_or(bytes.len())
 }
 
 /// Bytes kept of a key: more than any key of interest has.
@@ -553,30 +611,30 @@ impl Node {
     }
 
     /// Where this object's member of that key stands.
-    fn member(self, key: &str) -> Place {
+    fn member(self, key: &[u8]) -> Place {
         match (self, key) {
-            (Self::Message, "id") => Place::Id,
-            (Self::Message, "method") => Place::Method,
-            (Self::Message, "error") => Place::Error,
-            (Self::Message, "result") => Place::Result,
-            (Self::Error, "code") => Place::ErrorCode,
-            (Self::Error, "message") => Place::ErrorMessage,
-            (Self::Result, "_meta") => Place::Meta,
-            (Self::Result, "content") => Place::Content,
-            (Self::Result, "isError") => Place::IsError,
-            (Self::Result, "protocolVersion") => Place::ProtocolVersion,
-            (Self::Result, "resultType") => Place::ResultType,
-            (Self::Result, "serverInfo") => Place::ServerInfo,
-            (Self::Result, "supportedVersions") => Place::Versions,
-            (Self::Result, "tools") => Place::Tools,
-            (Self::Meta, "io.modelcontextprotocol/serverInfo") => Place::ServerInfo,
-            (Self::ContentItem, "text") => Place::Text,
-            (Self::ServerInfo, "name") => Place::ServerName,
-            (Self::ServerInfo, "version") => Place::ServerVersion,
-            (Self::Tool, "annotations") => Place::Annotations,
-            (Self::Tool, "name") => Place::ToolName,
-            (Self::Annotations, "destructiveHint") => Place::Destructive,
-            (Self::Annotations, "readOnlyHint") => Place::ReadOnly,
+            (Self::Message, b"id") => Place::Id,
+            (Self::Message, b"method") => Place::Method,
+            (Self::Message, b"error") => Place::Error,
+            (Self::Message, b"result") => Place::Result,
+            (Self::Error, b"code") => Place::ErrorCode,
+            (Self::Error, b"message") => Place::ErrorMessage,
+            (Self::Result, b"_meta") => Place::Meta,
+            (Self::Result, b"content") => Place::Content,
+            (Self::Result, b"isError") => Place::IsError,
+            (Self::Result, b"protocolVersion") => Place::ProtocolVersion,
+            (Self::Result, b"resultType") => Place::ResultType,
+            (Self::Result, b"serverInfo") => Place::ServerInfo,
+            (Self::Result, b"supportedVersions") => Place::Versions,
+            (Self::Result, b"tools") => Place::Tools,
+            (Self::Meta, b"io.modelcontextprotocol/serverInfo") => Place::ServerInfo,
+            (Self::ContentItem, b"text") => Place::Text,
+            (Self::ServerInfo, b"name") => Place::ServerName,
+            (Self::ServerInfo, b"version") => Place::ServerVersion,
+            (Self::Tool, b"annotations") => Place::Annotations,
+            (Self::Tool, b"name") => Place::ToolName,
+            (Self::Annotations, b"destructiveHint") => Place::Destructive,
+            (Self::Annotations, b"readOnlyHint") => Place::ReadOnly,
             _ => Place::Elsewhere,
         }
     }
@@ -602,7 +660,8 @@ impl Place {
         }
     }
 
-    /// Characters and bytes to keep of a string here.
+    /// Characters and bytes to keep of a string here. Bytes are what is counted on the way, and a
+    /// bound of their own for text that is not UTF-8.
     fn room(self) -> (usize, usize) {
         match self {
             Self::Id | Self::Method | Self::ToolName => (MAX_EXACT, MAX_EXACT),
@@ -664,9 +723,7 @@ impl Skip {
 #[derive(Debug, Default)]
 struct Capture {
     kept: Vec<u8>,
-    /// Characters kept at most; bytes are what is counted on the way.
-    characters: usize,
-    /// Bytes that fit in all; a bound of its own, for text that is not UTF-8.
+    /// Bytes that fit in all.
     bytes: usize,
     overflowed: bool,
     escape: Escape,
@@ -687,11 +744,10 @@ enum Escape {
 }
 
 impl Capture {
-    fn start(&mut self, characters: usize, bytes: usize) {
+    fn start(&mut self, bytes: usize) {
         self.kept.clear();
-        self.characters = characters;
         self.bytes = bytes;
-        self.overflowed = characters == 0;
+        self.overflowed = bytes == 0;
         self.escape = Escape::None;
         self.surrogate = None;
     }
@@ -773,20 +829,6 @@ impl Capture {
         let fit = bytes.len().min(self.bytes - self.kept.len());
         self.kept.extend_from_slice(&bytes[..fit]);
         self.overflowed = fit < bytes.len();
-    }
-
-    /// The whole content; `None` if it did not fit or is not UTF-8.
-    fn exact(&self) -> Option<&str> {
-        if self.overflowed {
-            None
-        } else {
-            std::str::from_utf8(&self.kept).ok()
-        }
-    }
-
-    /// What fitted of the content, cut between characters.
-    fn cut(&self) -> String {
-        cut(&self.kept, self.characters)
     }
 }
 

@@ -305,6 +305,18 @@ fn a_scanner_is_used_again() {
     assert!(!outcomes.unreadable);
     assert_eq!(outcomes.messages[0].id, Some(RequestId::Integer(2)));
     assert_eq!(scanner.take(), Outcomes::default());
+    // Nothing of a body that stopped in the middle shows in the next.
+    scanner.push(
+        br#"{"id":3,"result":{"isError":true,"resultType":"x","tools":[{"name":"t"},{"name":"u","annotations":{"readOnlyHint":true}"#,
+    );
+    assert!(scanner.take().unreadable);
+    scanner.push(br#"{"result":{"content":[{"text":"old"#);
+    assert!(scanner.take().unreadable);
+    scanner.push(br#"{"result":{"content":[{"text":"old"}],"#);
+    assert!(scanner.take().unreadable);
+    let body = br#"[{"result":{"content":[],"isError":true}},{"result":{"tools":[{}]}}]"#;
+    scanner.push(body);
+    assert_eq!(scanner.take(), scan(body));
 }
 
 const SAMPLES: [&str; 6] = [
@@ -329,8 +341,48 @@ fn split_anywhere() {
     }
 }
 
+// What is whole in a chunk is read where it stands, the rest by way of a copy: the bounds on what
+// is kept are the same.
+#[test]
+fn bounds_hold_wherever_the_chunks_end() {
+    let around = |length: usize| length - 2..=length + 2;
+    let lengths = [MAX_SCALAR, MAX_KEY, MAX_NAME, MAX_TEXT, MAX_EXACT].map(around);
+    let more = [MAX_NAME * 4, MAX_TEXT * 4].map(around);
+    for length in lengths.into_iter().chain(more).flatten() {
+        for filler in [&b"x"[..], "\u{e9}".as_bytes(), b"\xff", b"1"] {
+            let text: Vec<u8> = filler.iter().copied().cycle().take(length).collect();
+            let quoted = [b"\"", &text[..], b"\""].concat();
+            for (before, value, behind) in [
+                ("{\"id\":", &quoted, "}"),
+                ("{\"id\":", &text, "}"),
+                ("{", &quoted, ":1,\"id\":1}"),
+                ("{\"error\":{\"message\":", &quoted, "}}"),
+                ("{\"result\":{\"resultType\":", &quoted, "}}"),
+                ("{\"result\":{\"tools\":[{\"name\":", &quoted, "}]}}"),
+                (
+                    "{\"result\":{\"content\":[{\"text\":",
+                    &quoted,
+                    "}],\"isError\":true}}",
+                ),
+            ] {
+                let body = [before.as_bytes(), value, behind.as_bytes()].concat();
+                let mut scanner = Scanner::new();
+                scanner.push(&body[..before.len() + 2]);
+                scanner.push(&body[before.len() + 2..]);
+                assert_eq!(scanner.finish(), scan(&body), "{before} {length}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn ends_are_found(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'!'), Just(b'#'), Just(b'"')], 0..40)) {
+        let slow = bytes.iter().position(|b| matches!(b, b'"' | b'\\'));
+        prop_assert_eq!(find_end(&bytes), slow.unwrap_or(bytes.len()));
+    }
 
     #[test]
     fn bytewise_is_the_same(sample in 0..SAMPLES.len(), at in any::<usize>(), byte in any::<u8>()) {
