@@ -248,7 +248,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if let Reading::Json(scanner) = &mut self.reading {
-            let outcomes = std::mem::take(scanner).finish();
+            let outcomes = scanner.take();
             note(&self.exchange, &self.shown, &outcomes);
         }
     }
