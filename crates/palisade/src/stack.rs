@@ -86,7 +86,7 @@ pub fn outer<S>(parts: Outer, route: Route<S>) -> OuterStack<S> {
 
 /// The layers of one server, round its upstream.
 pub fn inner<S, T: Timer>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
-    // 15 CallLimits: needs to know the tool; inside the Observer, which records what it cuts off.
+    //    CallLimits: needs to know the tool; inside the Observer, which records what it cuts off.
     let limits = CallLimitLayer::new(parts.calls, parts.inspect.timer.clone());
     let stack = limits.layer(upstream);
     // 16 Observer: sees what the server answers; refuses what could not be recorded.

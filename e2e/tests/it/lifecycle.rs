@@ -71,7 +71,7 @@ async fn sigterm_finishes_what_is_in_flight_and_takes_nothing_new() {
     rig.palisade.wait_for_stderr("draining");
 }
 
-// REQ: G-10
+// REQ: G-10, L-1
 #[tokio::test]
 async fn a_second_signal_or_the_deadline_stops_at_once() {
     let config = "[drain]\ndeadline = \"700ms\"";
@@ -103,6 +103,10 @@ async fn a_second_signal_or_the_deadline_stops_at_once() {
             "deadline"
         });
         rig.upstream("never").wait_for_left(1);
+        let cut_off = rig
+            .palisade
+            .audit_where(1, |record| record["method"] == "ping");
+        assert_eq!(cut_off[0]["outcome"], "detached", "{cut_off:?}");
     }
 }
 

@@ -25,4 +25,5 @@ mod origin;
 mod peers;
 mod rig;
 mod sse;
+mod unjudged;
 mod upstream;
