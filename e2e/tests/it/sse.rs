@@ -235,13 +235,15 @@ async fn streams_that_stay_open_record_opening_and_close() {
                     let mut http1 = client.http1().await;
                     let head = http1.open(&ask).await;
                     let id = head.header("x-request-id").unwrap().to_owned();
+                    assert_eq!(http1.chunk().await.unwrap(), b"data: 1\n\n");
                     (
                         id.clone(),
                         opened_then_closed(&rig.palisade, &id, || drop(http1)),
                     )
                 }
                 Protocol::Http2 => {
-                    let opened = client.http2().await.open(&ask).await;
+                    let mut opened = client.http2().await.open(&ask).await;
+                    assert_eq!(opened.chunk().await.unwrap(), "data: 1\n\n");
                     let id = opened.head.header("x-request-id").unwrap().to_owned();
                     (
                         id.clone(),
