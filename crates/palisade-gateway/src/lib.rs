@@ -3,7 +3,6 @@
 
 pub mod certs;
 pub mod config;
-mod linger;
 pub mod listen;
 pub mod path;
 pub mod plan;

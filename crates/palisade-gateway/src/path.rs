@@ -13,19 +13,22 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use palisade::Connection;
+use palisade::sanity::Malformed;
+use palisade_http1::server as http1;
+use palisade_http1::{Fault, FaultKind};
 use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 
-use crate::linger;
 use crate::listen::limits::ConnectionPermit;
 
 use crate::listen::tls::{self, Alpn, TlsAcceptor};
-use crate::request_body::{AnswerBody, RequestBody, Unread};
+use crate::request_body::{AnswerBody, Http2Body, RequestBody, Unread};
 
 /// Turns connections into requests to a stack. One per worker and kind of listener.
 pub struct Path<S> {
@@ -42,12 +45,10 @@ pub struct Path<S> {
 /// Bounds that the HTTP servers keep.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
-    /// Header fields of one request.
-    pub header_count: usize,
-    /// Bytes of one request head.
+    /// Bytes of one request head over HTTP/2.
     pub header_bytes: usize,
-    /// From the first byte of a request, or the end of the one before, to the end of its head.
-    pub header_timeout: Duration,
+    /// All of HTTP/1.1.
+    pub http1: http1::Config,
     /// HTTP/2 streams at once on one connection.
     pub streams: u32,
 }
@@ -89,14 +90,14 @@ impl<S: Stack> Path<S> {
         let _permit = permit;
         let Some(acceptor) = &self.tls else {
             let connection = Connection::new(peer, false);
-            return self.http1(TokioIo::new(tcp), connection).await;
+            return self.http1(tcp, connection).await;
         };
         match tls::accept(tcp, acceptor).await {
             Ok((stream, alpn)) => {
                 let connection = Connection::new(peer, true);
                 match alpn {
                     Alpn::Http2 => self.http2(TokioIo::new(stream), connection).await,
-                    Alpn::Http11 => self.http1(TokioIo::new(stream), connection).await,
+                    Alpn::Http11 => self.http1(stream, connection).await,
                 }
             }
             Err(error) => tracing::debug!(%peer, %error, kind = error.label(), "no TLS"),
@@ -105,38 +106,25 @@ impl<S: Stack> Path<S> {
 
     async fn http1<I>(&self, io: I, connection: Connection)
     where
-        I: Read + Write + Unpin + Send + 'static,
+        I: AsyncRead + AsyncWrite + Unpin,
     {
-        let service = ToStack {
-            stack: self.stack.clone(),
-            connection,
-        };
-        let (io, home) = linger::lend(io);
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(self.http.header_timeout)
-            .max_buf_size(self.http.header_bytes.max(MIN_BUFFER));
-        // hyper's own bound is 100 fields, and any other costs every request some allocations.
-        if self.http.header_count > HYPER_FIELDS {
-            http.max_headers(self.http.header_count + 1);
-        }
-        let connection = http.serve_connection(io, service);
+        let mut stack = self.stack.clone();
         let mut draining = self.draining.clone();
-        let ended = {
-            let mut connection = pin!(connection);
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = drained(&mut draining) => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
+        let ended = http1::serve(io, &self.http.http1, drained(&mut draining), |request| {
+            let mut request = request.map(RequestBody::from);
+            if let Some(fault) = request.extensions_mut().remove::<Fault>() {
+                request.extensions_mut().insert(malformed(fault));
             }
-        };
-        note(ended);
-        tokio::select! {
-            () = home.linger() => {}
-            () = drained(&mut draining) => {}
-        }
+            request.extensions_mut().insert(connection.clone());
+            // Every layer is always ready; see `palisade::GuardService`.
+            let answer = stack.call(request);
+            async {
+                let Ok(answer) = answer.await;
+                answer
+            }
+        });
+        let ended = ended.await;
+        tracing::trace!(?ended, "HTTP/1.1 connection ended");
     }
 
     async fn http2<I>(&self, io: I, connection: Connection)
@@ -168,10 +156,6 @@ impl<S: Stack> Path<S> {
     }
 }
 
-/// How many fields hyper takes by default.
-const HYPER_FIELDS: usize = 100;
-/// hyper's own lower bound.
-const MIN_BUFFER: usize = 8192;
 /// Bytes of answers that one HTTP/2 stream may hold back for a slow reader.
 const H2_SEND_BUFFER: usize = 64 * 1024;
 /// An HTTP/2 connection whose other end is gone without a word is found out by this.
@@ -189,6 +173,16 @@ fn note(ended: hyper::Result<()>) {
     }
 }
 
+/// What HTTP/1.1 found wrong with a request, for the stack to answer.
+const fn malformed(fault: Fault) -> Malformed {
+    let detail = fault.text();
+    match fault.kind() {
+        FaultKind::Malformed => Malformed::Syntax(detail),
+        FaultKind::TooLarge => Malformed::TooLarge(detail),
+        FaultKind::Timeout => Malformed::Timeout(detail),
+    }
+}
+
 /// The stack as a hyper service that tells each request its connection.
 struct ToStack<S> {
     stack: S,
@@ -201,7 +195,8 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for ToStack<S> {
     type Future = ToStackFuture<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (mut request, unread) = RequestBody::of(request);
+        let (request, unread) = Http2Body::of(request);
+        let mut request = request.map(RequestBody::from);
         request.extensions_mut().insert(self.connection.clone());
         ToStackFuture {
             // Every layer is always ready; see `palisade::GuardService`.

@@ -22,6 +22,8 @@ use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard, Style};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
 use palisade::stack::{self, Inner, Outer};
+use palisade_http1::HeadLimits;
+use palisade_http1::server as http1;
 use palisade_audit::{Config as LogConfig, Log, SinkConfig};
 use tokio::sync::watch;
 
@@ -158,16 +160,7 @@ impl Plan {
         let limits = &settings.limits;
         let plan = Self {
             tls: tls.transpose()?,
-            http: HttpLimits {
-                header_count: limits.header_count.value as usize,
-                header_bytes: to_usize(limits.header_bytes.value),
-                header_timeout: limits
-                    .timeouts
-                    .idle
-                    .value
-                    .max(limits.timeouts.headers.value),
-                streams: limits.streams.value,
-            },
+            http: http_limits(limits),
             connections: ConnectionLimits::new(ConnectionCaps {
                 total: limits.connections.value,
                 per_address: limits.connections_per_peer.value,
@@ -318,6 +311,30 @@ fn acceptor(
 }
 
 /// Validation of upstreams' certificates against the system's roots; it has no switch.
+fn http_limits(limits: &crate::config::Limits) -> HttpLimits {
+    let timeouts = &limits.timeouts;
+    let header_bytes = to_usize(limits.header_bytes.value);
+    HttpLimits {
+        header_bytes,
+        streams: limits.streams.value,
+        http1: http1::Config {
+            limits: http1::Limits {
+                head: HeadLimits {
+                    bytes: header_bytes,
+                    fields: limits.header_count.value as usize,
+                },
+            },
+            patience: http1::Patience {
+                first_byte: timeouts.first_byte.value,
+                head: timeouts.headers.value,
+                body: timeouts.body.value,
+                idle: timeouts.idle.value,
+                ..http1::Patience::default()
+            },
+        },
+    }
+}
+
 fn client_tls() -> Result<Arc<rustls::ClientConfig>, StartError> {
     use rustls_platform_verifier::ConfigVerifierExt as _;
     let provider = rustls::crypto::aws_lc_rs::default_provider();

@@ -11,18 +11,90 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use palisade_http1::Fault;
+use palisade_http1::server as http1;
 use pin_project_lite::pin_project;
 
-/// A request body as the stack gets it.
+pin_project! {
+    /// A request body as the stack gets it.
+    #[derive(Debug)]
+    #[project = RequestBodyProjection]
+    #[allow(missing_docs, reason = "pin_project fields of the variants")]
+    pub enum RequestBody {
+        /// Of a request over HTTP/1.1.
+        Http1 { #[pin] body: http1::RequestBody },
+        /// Of a request over HTTP/2.
+        Http2 { #[pin] body: Http2Body },
+    }
+}
+
+impl From<http1::RequestBody> for RequestBody {
+    fn from(body: http1::RequestBody) -> Self {
+        Self::Http1 { body }
+    }
+}
+
+impl From<Http2Body> for RequestBody {
+    fn from(body: Http2Body) -> Self {
+        Self::Http2 { body }
+    }
+}
+
+/// Why a request's body broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// Over HTTP/1.1.
+    #[error(transparent)]
+    Http1(#[from] Fault),
+    /// Over HTTP/2.
+    #[error(transparent)]
+    Http2(#[from] hyper::Error),
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match self.project() {
+            RequestBodyProjection::Http1 { body } => {
+                ready!(body.poll_frame(cx)).map(|frame| frame.map_err(BodyError::from))
+            }
+            RequestBodyProjection::Http2 { body } => {
+                ready!(body.poll_frame(cx)).map(|frame| frame.map_err(BodyError::from))
+            }
+        };
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1 { body } => body.is_end_stream(),
+            Self::Http2 { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1 { body } => body.size_hint(),
+            Self::Http2 { body } => body.size_hint(),
+        }
+    }
+}
+
+/// A request body over HTTP/2.
 #[derive(Debug)]
-pub struct RequestBody {
+pub struct Http2Body {
     incoming: Option<Incoming>,
     unread: Option<Arc<Unread>>,
 }
@@ -56,7 +128,7 @@ async fn discard(mut body: Incoming) {
     }
 }
 
-impl RequestBody {
+impl Http2Body {
     /// The request with its body so kept, and the place for the rest of it.
     pub(crate) fn of(request: Request<Incoming>) -> (Request<Self>, Option<Arc<Unread>>) {
         let waits = request.version() == Version::HTTP_2 && !request.body().is_end_stream();
@@ -69,7 +141,7 @@ impl RequestBody {
     }
 }
 
-impl Drop for RequestBody {
+impl Drop for Http2Body {
     fn drop(&mut self) {
         if let (Some(incoming), Some(unread)) = (self.incoming.take(), self.unread.take())
             && !incoming.is_end_stream()
@@ -79,7 +151,7 @@ impl Drop for RequestBody {
     }
 }
 
-impl Body for RequestBody {
+impl Body for Http2Body {
     type Data = Bytes;
     type Error = hyper::Error;
 

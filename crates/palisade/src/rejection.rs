@@ -320,6 +320,8 @@ reasons! {
     RequestPathAmbiguous = "request.path_ambiguous", BAD_REQUEST, Client, 400, "ambiguous path";
     /// The message head is not well formed.
     RequestMalformed = "request.malformed", BAD_REQUEST, Client, 400, "malformed request";
+    /// The message head did not come to its end in time.
+    RequestTimeout = "request.timeout", REQUEST_TIMEOUT, Client, 408, "the request did not arrive in time";
     /// No server is configured for this path.
     RouteNotFound = "route.not_found", NOT_FOUND, Client, 404, "no server on this path";
     /// The upstream's answer is not HTTP, or breaks off.

@@ -16,6 +16,7 @@ use crate::rejection::{Reason, Rejection};
 
 /// Refuses heads that are too large, ambiguous, or of a kind that Palisade does not carry.
 ///
+/// * **Syntax.** 400, 408 or 431 for what a server's own parser found: [`Malformed`].
 /// * **Size.** 431 for more fields or bytes than the limits allow.
 /// * **Method.** GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS pass, for plain endpoints stand
 ///   beside MCP ones; the upstream says which of them it takes. 501 for all others: CONNECT (also
@@ -74,8 +75,41 @@ impl Sanity {
     }
 }
 
+/// What a server's own parser found wrong with a request; it travels in the request's extensions,
+/// so that the answer to it is one like any other.
+///
+/// The details are fixed texts: they quote nothing of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// 400: what it is cannot be said, or could be said in two ways.
+    Syntax(&'static str),
+    /// 431: over a limit of heads.
+    TooLarge(&'static str),
+    /// 408: the head did not come to its end.
+    Timeout(&'static str),
+}
+
+impl Malformed {
+    /// The connection closes: where the next request would begin is not known.
+    fn rejection(self) -> Rejection {
+        let rejection = match self {
+            Self::Syntax(detail) => malformed(detail),
+            Self::TooLarge(detail) => Rejection::new(Reason::RequestHeaderTooLarge)
+                .with_detail(detail)
+                .with_remedy("raise `limits.header_count` or `limits.header_bytes`"),
+            Self::Timeout(detail) => Rejection::new(Reason::RequestTimeout)
+                .with_detail(detail)
+                .with_remedy("raise `limits.timeouts.headers`"),
+        };
+        rejection.closing()
+    }
+}
+
 impl Guard for Sanity {
     fn admit(&self, head: &mut Parts) -> Result<Admit, Rejection> {
+        if let Some(malformed) = head.extensions.get::<Malformed>() {
+            return Err(malformed.rejection());
+        }
         let (fields, limit) = (head.headers.len(), self.max_fields);
         if fields > limit {
             return Err(Self::too_large(

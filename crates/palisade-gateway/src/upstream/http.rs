@@ -1,12 +1,13 @@
 //! The client of an HTTP upstream.
 //!
 //! One per worker, with connections of its own. A request is never sent twice: it is tried on
-//! another connection only when hyper gives it back unsent, not one byte written. Answers
-//! stream; when the client leaves, the upstream's connection closes at once.
+//! another connection only if not one byte of it has left. Answers stream; when the client leaves,
+//! the upstream's connection closes at once.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,12 +15,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use palisade::{Answer, Exchange, Reason, Rejection};
+use palisade_http1::client::{Connection, Outgoing, ResponseBody, SendError};
+use palisade_http1::{Fault, HeadLimits};
 use pin_project_lite::pin_project;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -31,9 +32,13 @@ use tower_service::Service;
 use super::head::{self, Client, Target};
 use super::keep_alive::KeepAlive;
 use super::pool::Pool;
+use super::stream::Stream;
 
-/// How long an idle connection may take to show that it is idle; it does so at once.
-const READY: Duration = Duration::from_millis(50);
+/// Bounds of an answer's head. Servers are trusted further than clients, but not without end.
+const HEAD_LIMITS: HeadLimits = HeadLimits {
+    bytes: 256 * 1024,
+    fields: 256,
+};
 
 /// What an upstream client is made of.
 #[derive(Clone)]
@@ -62,7 +67,8 @@ pub struct Upstream<B> {
 
 struct Shared<B> {
     config: Config,
-    pool: Pool<B>,
+    pool: Pool,
+    body: PhantomData<fn() -> B>,
 }
 
 impl<B> Clone for Upstream<B> {
@@ -85,6 +91,7 @@ where
             shared: Arc::new(Shared {
                 config,
                 pool: Pool::default(),
+                body: PhantomData,
             }),
         }
     }
@@ -132,71 +139,50 @@ where
             &mut parts.headers,
             &client,
         );
-        // For the shape of a refusal: what the client sent, not what the upstream gets.
-        let shape = (
-            parts.method.clone(),
-            parts.headers.get(http::header::CONTENT_TYPE).cloned(),
-        );
         let mut reuse = false;
         let result = if mapped {
-            parts.extensions = http::Extensions::new();
             reuse = self.config.reuse_after_body || body.is_end_stream();
-            self.send(Request::from_parts(parts, body)).await
+            self.send(&parts, body).await
         } else {
             Err(Rejection::new(Reason::Internal)
                 .with_detail("the path does not lie below the route"))
         };
         match result {
-            // An upgrade never goes up, so none may come down.
-            Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                let unasked = Rejection::new(Reason::UpstreamMalformed);
-                refuse(
-                    unasked.with_detail("101 without being asked"),
-                    &exchange,
-                    shape,
-                )
+            Ok(response) => {
+                let stays_open = parts.method == Method::GET || exchange.facts().is_subscription();
+                self.answer(response, stays_open, reuse)
             }
-            Ok((response, sender)) => {
-                let stays_open = shape.0 == Method::GET || exchange.facts().is_subscription();
-                self.answer(response, sender, stays_open, reuse)
-            }
-            Err(rejection) => refuse(rejection, &exchange, shape),
+            Err(rejection) => refuse(rejection, &exchange, parts),
         }
     }
 
     /// Sends the request on an idle connection or on a new one.
     async fn send(
         &self,
-        request: Request<B>,
-    ) -> Result<(Response<Incoming>, SendRequest<B>), Rejection> {
-        let mut request = request;
+        parts: &Parts,
+        body: B,
+    ) -> Result<Response<ResponseBody<Stream, B>>, Rejection> {
+        let mut outgoing = Outgoing::new(parts, body);
         // A connection that the upstream closed in the meantime gives the request back unsent;
-        // after as many as a pool may hold, something else is wrong.
+        // after a few of those something else is wrong.
         for _ in 0..4 {
-            let Some(mut sender) = self.pool.take() else {
+            let Some(connection) = self.pool.take() else {
                 break;
             };
-            // Its last request may still be on its way out, to a server that answered early and
-            // reads no more: nobody waits for that.
-            if !matches!(timeout(READY, sender.ready()).await, Ok(Ok(()))) {
-                continue;
-            }
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, sender)),
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(failed(&error.into_error())),
-                },
+            match connection.send(outgoing).await {
+                Ok(response) => return Ok(response),
+                Err(SendError::Unsent(unsent)) => outgoing = *unsent,
+                Err(error) => return Err(failed(&error)),
             }
         }
-        let mut sender = self.connect().await?;
-        match sender.send_request(request).await {
-            Ok(response) => Ok((response, sender)),
-            Err(error) => Err(failed(&error)),
-        }
+        let connection = self.connect().await?;
+        connection
+            .send(outgoing)
+            .await
+            .map_err(|error| failed(&error))
     }
 
-    async fn connect(&self) -> Result<SendRequest<B>, Rejection> {
+    async fn connect(&self) -> Result<Connection<Stream>, Rejection> {
         let config = &self.config;
         let Ok(result) = timeout(config.connect_timeout, self.handshake()).await else {
             return Err(Rejection::new(Reason::UpstreamTimeout)
@@ -209,7 +195,7 @@ where
         result
     }
 
-    async fn handshake(&self) -> Result<SendRequest<B>, Rejection> {
+    async fn handshake(&self) -> Result<Connection<Stream>, Rejection> {
         let target = &self.config.target;
         let unreachable = |error: &dyn std::fmt::Display| {
             Rejection::new(Reason::UpstreamUnreachable)
@@ -218,18 +204,14 @@ where
         };
         let stream = open(target).await.map_err(|error| unreachable(&error))?;
         if !target.tls {
-            return speak(TokioIo::new(stream))
-                .await
-                .map_err(|error| unreachable(&error));
+            return Ok(Connection::new(Stream::Plain(stream), HEAD_LIMITS));
         }
         let name =
             ServerName::try_from(target.authority.host().trim_matches(['[', ']']).to_owned())
                 .map_err(|error| unreachable(&error))?;
         let connector = TlsConnector::from(Arc::clone(&self.config.tls));
         match connector.connect(name, stream).await {
-            Ok(stream) => speak(TokioIo::new(stream))
-                .await
-                .map_err(|error| unreachable(&error)),
+            Ok(stream) => Ok(Connection::new(Stream::Tls(Box::new(stream)), HEAD_LIMITS)),
             Err(error) if is_untrusted(&error) => Err(Rejection::new(Reason::UpstreamUntrusted)
                 .with_detail(format_args!("{}: {error}", target.authority))
                 .with_remedy("add the certificate authority's file to the system's roots")),
@@ -239,12 +221,11 @@ where
 
     fn answer(
         &self,
-        response: Response<Incoming>,
-        sender: SendRequest<B>,
+        response: Response<ResponseBody<Stream, B>>,
         stays_open: bool,
         reuse: bool,
     ) -> Response<UpstreamBody<B>> {
-        let (mut parts, body) = response.into_parts();
+        let (mut parts, mut body) = response.into_parts();
         head::to_client(
             &self.config.target,
             &mut parts.headers,
@@ -252,14 +233,13 @@ where
         );
         parts.version = http::Version::HTTP_11;
         let events = palisade::media::is_event_stream(&parts.headers);
-        let mut lease = Lease {
-            sender: Some(sender),
+        let lease = Lease {
             pool: reuse.then(|| self.pool.clone()),
         };
         if body.is_end_stream() {
             // Nobody polls a body that is over from the start (202 to a notification), so nobody
             // would come to its end.
-            lease.end();
+            lease.end(&mut body);
         }
         let body = if events && let Some(every) = self.config.keep_alive {
             // Comments may come in between, and a drain may end it early.
@@ -279,27 +259,16 @@ where
     }
 }
 
-/// The answer where the upstream gave none.
-fn refuse<B>(
-    rejection: Rejection,
-    exchange: &Exchange,
-    (method, content_type): (Method, Option<http::HeaderValue>),
-) -> Response<UpstreamBody<B>> {
+/// The answer where the upstream gave none, in the shape that the request asks for.
+fn refuse<B>(rejection: Rejection, exchange: &Exchange, parts: Parts) -> Response<UpstreamBody<B>> {
     let id = exchange
         .facts()
         .calls
         .first()
         .and_then(|call| call.id.clone());
-    let mut request = Request::new(()).into_parts().0;
-    request.method = method;
-    if let Some(content_type) = content_type {
-        request
-            .headers
-            .insert(http::header::CONTENT_TYPE, content_type);
-    }
     rejection
         .with_id(id)
-        .into_response(&request)
+        .into_response(&parts)
         .map(|body| UpstreamBody::Refusal {
             body: Answer::own(body),
         })
@@ -317,43 +286,19 @@ async fn open(target: &Target) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Starts HTTP/1.1 on a connection.
-async fn speak<I, B>(io: I) -> hyper::Result<SendRequest<B>>
-where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let (sender, connection) = http1::Builder::new().handshake(io).await?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
-    Ok(sender)
-}
-
-fn failed(error: &hyper::Error) -> Rejection {
-    let (reason, remedy) = if error.is_parse() || error.is_parse_too_large() {
-        (
+fn failed<B>(error: &SendError<B>) -> Rejection {
+    let (reason, remedy) = match error {
+        SendError::Malformed(_) | SendError::Interim => (
             Reason::UpstreamMalformed,
             "look whether `upstream` names an HTTP server, by its scheme and port",
-        )
-    } else {
-        (
+        ),
+        _ => (
             Reason::UpstreamUnreachable,
             "look into the upstream's own log; the request was not sent again",
-        )
+        ),
     };
-    let mut detail = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        detail.push_str(": ");
-        detail.push_str(&cause.to_string());
-        source = cause.source();
-    }
     Rejection::new(reason)
-        .with_detail(detail)
+        .with_detail(error)
         .with_remedy(remedy)
 }
 
@@ -370,39 +315,34 @@ pin_project! {
     #[allow(missing_docs, reason = "pin_project fields of the variants")]
     pub enum UpstreamBody<B> {
         /// Bytes as they come.
-        Plain { #[pin] body: Incoming, lease: Lease<B> },
+        Plain { body: ResponseBody<Stream, B>, lease: Lease },
         /// An event stream, with comments in its silences.
-        Events { #[pin] body: KeepAlive<Incoming>, lease: Lease<B> },
+        Events { #[pin] body: KeepAlive<ResponseBody<Stream, B>>, lease: Lease },
         /// No answer came.
         Refusal { #[pin] body: Answer<http_body_util::Empty<Bytes>> },
     }
 }
 
-impl<B: Send + 'static> Body for UpstreamBody<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for UpstreamBody<B> {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Fault;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         match self.project() {
-            UpstreamBodyProjection::Plain { mut body, lease } => {
-                let frame = ready!(body.as_mut().poll_frame(cx));
-                match &frame {
-                    Some(Ok(_)) if body.is_end_stream() => lease.end(),
-                    None => lease.end(),
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) => lease.abandon(),
+            UpstreamBodyProjection::Plain { body, lease } => {
+                let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                if body.is_end_stream() {
+                    lease.end(body);
                 }
                 Poll::Ready(frame)
             }
-            UpstreamBodyProjection::Events { body, lease } => {
-                let frame = ready!(body.poll_frame(cx));
-                match &frame {
-                    None => lease.end(),
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) => lease.abandon(),
+            UpstreamBodyProjection::Events { mut body, lease } => {
+                let frame = ready!(body.as_mut().poll_frame(cx));
+                if frame.is_none() {
+                    lease.end(body.get_body());
                 }
                 Poll::Ready(frame)
             }
@@ -429,21 +369,16 @@ impl<B: Send + 'static> Body for UpstreamBody<B> {
     }
 }
 
-/// An upstream connection while its answer is read; dropped before the end, it closes.
-pub struct Lease<B> {
-    sender: Option<SendRequest<B>>,
+/// Where a connection goes after its answer; an answer dropped before its end closes it.
+pub struct Lease {
     /// `None`: it is closed after this answer.
-    pool: Option<Pool<B>>,
+    pool: Option<Pool>,
 }
 
-impl<B: Send + 'static> Lease<B> {
-    fn end(&mut self) {
-        if let (Some(sender), Some(pool)) = (self.sender.take(), &self.pool) {
-            pool.give(sender);
+impl Lease {
+    fn end<B>(&self, body: &mut ResponseBody<Stream, B>) {
+        if let (Some(connection), Some(pool)) = (body.take_connection(), &self.pool) {
+            pool.give(connection);
         }
-    }
-
-    fn abandon(&mut self) {
-        self.sender = None;
     }
 }

@@ -46,6 +46,14 @@ impl<B> KeepAlive<B> {
         }
     }
 
+    /// The stream itself.
+    pub fn get_body(self: Pin<&mut Self>) -> &mut B
+    where
+        B: Unpin,
+    {
+        self.project().body.get_mut()
+    }
+
     /// Ends the stream between two events once `end` resolves.
     #[must_use]
     pub fn until(mut self, end: End) -> Self {

@@ -4,3 +4,4 @@ pub mod head;
 pub mod http;
 pub mod keep_alive;
 mod pool;
+mod stream;

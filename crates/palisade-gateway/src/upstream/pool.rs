@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
+use palisade_http1::client::Connection;
 use tokio::time::{Instant, sleep};
+
+use super::stream::Stream;
 
 /// Idle connections are kept this long: shorter than the 5 s after which Node's server, the
 /// impatient one of the field, closes its own.
@@ -15,70 +17,46 @@ const IDLE: Duration = Duration::from_secs(4);
 const MAX_IDLE: usize = 256;
 
 /// The connections that wait for their next request; the last one in is the first one out.
-pub(super) struct Pool<B> {
-    shared: Arc<Shared<B>>,
+#[derive(Clone, Default)]
+pub(super) struct Pool {
+    shared: Arc<Shared>,
 }
 
-struct Shared<B> {
-    idle: Mutex<Vec<Idle<B>>>,
+#[derive(Default)]
+struct Shared {
+    idle: Mutex<Vec<Idle>>,
     /// Whether a sweeper is at work; it ends when nothing is idle.
     sweeping: AtomicBool,
 }
 
-struct Idle<B> {
-    sender: SendRequest<B>,
+struct Idle {
+    connection: Connection<Stream>,
     since: Instant,
 }
 
-impl<B> Clone for Pool<B> {
-    fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
-    }
-}
-
-impl<B> Default for Pool<B> {
-    fn default() -> Self {
-        let shared = Shared {
-            idle: Mutex::default(),
-            sweeping: AtomicBool::new(false),
-        };
-        Self {
-            shared: Arc::new(shared),
-        }
-    }
-}
-
-impl<B> Pool<B> {
+impl Pool {
     /// A connection that is still open and was used within [`IDLE`].
-    pub(super) fn take(&self) -> Option<SendRequest<B>> {
+    pub(super) fn take(&self) -> Option<Connection<Stream>> {
         let mut idle = self.idle();
-        while let Some(candidate) = idle.pop() {
+        while let Some(mut candidate) = idle.pop() {
             if candidate.since.elapsed() >= IDLE {
                 // The ones below are older still.
                 idle.clear();
                 return None;
             }
-            if !candidate.sender.is_closed() {
-                return Some(candidate.sender);
+            if candidate.connection.is_open() {
+                return Some(candidate.connection);
             }
         }
         None
     }
 
     /// Takes a connection back after a whole answer has been read from it.
-    pub(super) fn give(&self, sender: SendRequest<B>)
-    where
-        B: Send + 'static,
-    {
-        if sender.is_closed() {
-            return;
-        }
+    pub(super) fn give(&self, connection: Connection<Stream>) {
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
             idle.push(Idle {
-                sender,
+                connection,
                 since: Instant::now(),
             });
         }
@@ -87,7 +65,7 @@ impl<B> Pool<B> {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle<B>>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.shared
             .idle
             .lock()
@@ -96,14 +74,14 @@ impl<B> Pool<B> {
 }
 
 /// Closes what has been idle for too long, as long as there is anything.
-async fn sweep<B>(shared: Weak<Shared<B>>) {
+async fn sweep(shared: Weak<Shared>) {
     loop {
         sleep(IDLE / 4).await;
         let Some(shared) = shared.upgrade() else {
             return;
         };
         let mut idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|each| each.since.elapsed() < IDLE && !each.sender.is_closed());
+        idle.retain_mut(|each| each.since.elapsed() < IDLE && each.connection.is_open());
         if idle.is_empty() {
             shared.sweeping.store(false, Ordering::Relaxed);
             return;

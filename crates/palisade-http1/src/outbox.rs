@@ -1,0 +1,93 @@
+//! What is to be written, in one buffer that is given back when it is empty.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+
+/// Bytes on their way out.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    bytes: Vec<u8>,
+    /// How many of them are written.
+    written: usize,
+    /// Whether the stream itself may hold some back.
+    unflushed: bool,
+    /// Bytes that the stream has taken since the beginning.
+    total: u64,
+}
+
+/// Larger buffers are not kept.
+const MAX_KEPT: usize = 64 * 1024;
+/// Buffers kept per thread.
+const MAX_SPARE: usize = 8;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Outbox {
+    /// The buffer to write behind what is there.
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        }
+        &mut self.bytes
+    }
+
+    /// Bytes that the stream has not taken yet.
+    pub(crate) const fn len(&self) -> usize {
+        self.bytes.len() - self.written
+    }
+
+    /// Whether everything has left.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len() == 0 && !self.unflushed
+    }
+
+    /// Bytes that the stream has taken since the beginning.
+    pub(crate) const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Writes until everything has left.
+    pub(crate) fn poll_flush<I: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut I,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.bytes.get(self.written..)
+            && !rest.is_empty()
+        {
+            let taken = ready!(Pin::new(&mut *io).poll_write(cx, rest))?;
+            if taken == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += taken;
+            self.total += taken as u64;
+            self.unflushed = true;
+        }
+        self.release();
+        if self.unflushed {
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn release(&mut self) {
+        self.written = 0;
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if bytes.capacity() == 0 || bytes.capacity() > MAX_KEPT {
+            return;
+        }
+        bytes.clear();
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < MAX_SPARE {
+                spare.push(bytes);
+            }
+        });
+    }
+}
