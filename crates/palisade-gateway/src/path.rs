@@ -225,7 +225,11 @@ where
         let this = self.project();
         let Ok(answer) = ready!(this.future.poll(cx));
         let unread = this.unread.take();
-        Poll::Ready(Ok(answer.map(|body| AnswerBody { body, unread })))
+        Poll::Ready(Ok(answer.map(|body| AnswerBody {
+            body,
+            unread,
+            failed: None,
+        })))
     }
 }
 

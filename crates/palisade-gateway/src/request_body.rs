@@ -92,6 +92,8 @@ impl Body for RequestBody {
     }
 }
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A request body over HTTP/2.
 #[derive(Debug)]
 pub struct Http2Body {
@@ -183,18 +185,33 @@ pin_project! {
         #[pin]
         pub(crate) body: B,
         pub(crate) unread: Option<Arc<Unread>>,
+        pub(crate) failed: Option<BoxError>,
     }
 }
 
-impl<B: Body> Body for AnswerBody<B> {
+impl<B: Body<Error: Into<BoxError>>> Body for AnswerBody<B> {
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = BoxError;
 
+    /// A failure comes one turn late: the reset that it leads to takes back what is queued, and the
+    /// head of the answer is to leave before it.
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        let this = self.project();
+        if let Some(failed) = this.failed.take() {
+            return Poll::Ready(Some(Err(failed)));
+        }
+        match ready!(this.body.poll_frame(cx)) {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            Some(Err(error)) => {
+                *this.failed = Some(error.into());
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -257,14 +257,10 @@ fn target_of(method: &Method, target: &[u8]) -> Option<Uri> {
         _ if *method == Method::CONNECT => {
             let uri = uri()?;
             let is_authority = uri.scheme().is_none() && uri.path_and_query().is_none();
-            (is_authority && !target.contains(&b'@')).then_some(uri)
+            is_authority.then_some(uri)
         }
-        _ => {
-            let uri = uri()?;
-            let scheme = matches!(uri.scheme_str()?, "http" | "https");
-            let authority = uri.authority()?.as_str();
-            (scheme && !authority.contains('@')).then_some(uri)
-        }
+        // Whether the authority is one is for whoever judges hosts.
+        _ => uri().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https"))),
     }
 }
 

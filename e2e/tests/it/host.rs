@@ -189,6 +189,7 @@ const HEADS: [(&str, Option<(u16, &str)>); 31] = {
     const AMBIGUOUS: Option<(u16, &str)> = Some((400, "host.ambiguous"));
     const MALFORMED: Option<(u16, &str)> = Some((400, "host.malformed"));
     const FOREIGN: Option<(u16, &str)> = Some((403, "host.not_allowed"));
+    const SYNTAX: Option<(u16, &str)> = Some((400, "request.malformed"));
     const PATH: Option<(u16, &str)> = Some((400, "request.path_ambiguous"));
     [
         ("POST /mcp HTTP/1.1\r\nHost: mcp.example.com", None),
@@ -290,7 +291,7 @@ const HEADS: [(&str, Option<(u16, &str)>); 31] = {
         ),
         (
             "POST mcp.example.com:443 HTTP/1.1\r\nHost: mcp.example.com",
-            PATH,
+            SYNTAX,
         ),
     ]
 };
