@@ -7,6 +7,7 @@ use http::header::{
 use memchr::memchr;
 
 use crate::fault::Fault;
+use crate::memory::Memory;
 
 /// Looks for the empty line that ends a section of lines, from the start of the line at `line`.
 ///
@@ -25,7 +26,7 @@ pub(crate) fn section_end(bytes: &[u8], line: &mut usize) -> Option<usize> {
 }
 
 /// A section of field lines, and what decides about the message's framing and connection.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Fields {
     pub(crate) map: HeaderMap,
     pub(crate) length: Length,
@@ -57,6 +58,15 @@ pub(crate) enum Coding {
 }
 
 impl Fields {
+    /// As [`Fields::read`], with the help of what was read on this connection before.
+    pub(crate) fn read_again(section: &Bytes, limit: usize, memory: &mut Memory) -> Self {
+        memory.recall(section).unwrap_or_else(|| {
+            let fields = Self::read(section, limit);
+            memory.learn(section, &fields, limit);
+            fields
+        })
+    }
+
     /// Reads the lines of `section`, at most `limit` of them. The empty line at its end is part
     /// of it.
     pub(crate) fn read(section: &Bytes, limit: usize) -> Self {
@@ -120,7 +130,11 @@ impl Fields {
 }
 
 /// One field line, which starts at `start` of the `section`.
-fn field(section: &Bytes, start: usize, line: &[u8]) -> Result<(HeaderName, HeaderValue), Fault> {
+pub(crate) fn field(
+    section: &Bytes,
+    start: usize,
+    line: &[u8],
+) -> Result<(HeaderName, HeaderValue), Fault> {
     if matches!(line.first(), Some(b' ' | b'\t')) {
         return Err(Fault::ObsFold);
     }
@@ -148,7 +162,7 @@ const fn is_white(byte: Option<&u8>) -> bool {
 }
 
 /// `1*DIGIT` (RFC 9110 section 8.6) that every reader can count: at most 18 digits.
-fn decimal(digits: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if !(1..=18).contains(&digits.len()) {
         return None;
     }

@@ -15,6 +15,7 @@ mod fault;
 mod fields;
 mod head;
 mod io;
+mod memory;
 mod outbox;
 mod request;
 

@@ -9,6 +9,7 @@ use memchr::memchr;
 use crate::body::Framing;
 use crate::fault::Fault;
 use crate::fields::{Coding, Fields, Length, section_end};
+use crate::memory::Memory;
 
 /// Bounds on a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,7 @@ pub(crate) struct HeadReader {
     line: Option<(Line, usize)>,
     /// The start of the first line that is not whole.
     scanned: usize,
+    memory: Memory,
 }
 
 impl HeadReader {
@@ -78,7 +80,11 @@ impl HeadReader {
                 let (line, from) = line.unwrap_or_default();
                 let mut section = inbox.split_to(end).freeze();
                 section.advance(from);
-                line.with(Fields::read(&section, limits.fields))
+                line.with(Fields::read_again(
+                    &section,
+                    limits.fields,
+                    &mut self.memory,
+                ))
             }
             Err(fault) => match self.line.take() {
                 Some((line, _)) => line.with(Fields {
@@ -88,7 +94,7 @@ impl HeadReader {
                 None => RequestHead::faulty(fault),
             },
         };
-        *self = Self::default();
+        self.start = 0;
         Some(head)
     }
 
@@ -99,9 +105,7 @@ impl HeadReader {
 
     /// What is known of the head that does not come to its end.
     pub(crate) fn give_up(&mut self, fault: Fault) -> RequestHead {
-        let line = self.line.take();
-        *self = Self::default();
-        match line {
+        match self.line.take() {
             Some((line, _)) => line.with(Fields {
                 fault: Some(fault),
                 ..Fields::default()

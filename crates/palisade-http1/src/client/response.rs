@@ -8,6 +8,7 @@ use memchr::memchr;
 use crate::body::{BodyReader, Framing, Piece};
 use crate::fault::Fault;
 use crate::fields::{Coding, Fields, Length, section_end};
+use crate::memory::Memory;
 use crate::request::HeadLimits;
 
 /// A response head as it came.
@@ -30,6 +31,7 @@ pub struct Responses {
     /// is not whole.
     seen: Option<(usize, usize)>,
     body: BodyReader,
+    memory: Memory,
 }
 
 /// Most interim answers before the final one.
@@ -44,6 +46,7 @@ impl Responses {
             inbox: BytesMut::new(),
             seen: None,
             body: BodyReader::new(Framing::Empty),
+            memory: Memory::default(),
         }
     }
 
@@ -83,7 +86,7 @@ impl Responses {
         let mut section = self.inbox.split_to(end).freeze();
         let (status, version) = status_line(section.get(..fields).unwrap_or_default())?;
         section.advance(fields);
-        let fields = Fields::read(&section, self.limits.fields);
+        let fields = Fields::read_again(&section, self.limits.fields, &mut self.memory);
         if let Some(fault) = fields.fault {
             return Err(fault);
         }
