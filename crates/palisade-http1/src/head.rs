@@ -5,26 +5,51 @@ use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Writes the fields of a message, except those by which this hop is framed, which are ours, and
-/// those that `skip` names.
-pub(crate) fn put_fields(
-    headers: &HeaderMap,
-    skip: impl Fn(&HeaderName) -> bool,
-    out: &mut Vec<u8>,
-) {
-    for (name, value) in headers {
-        if is_ours(name) || skip(name) {
-            continue;
+/// Writes field lines behind a start line.
+///
+/// The fields by which this hop is framed are ours (Content-Length, Transfer-Encoding, Connection,
+/// Keep-Alive, Upgrade): they are passed over.
+#[derive(Debug)]
+pub struct FieldWriter<'a> {
+    pub(crate) out: &'a mut Vec<u8>,
+}
+
+impl FieldWriter<'_> {
+    /// Writes one field.
+    pub fn put(&mut self, name: &HeaderName, value: &HeaderValue) {
+        if !is_ours(name) {
+            self.line(name.as_str().as_bytes(), &[value.as_bytes()]);
         }
-        let name = name.as_str().as_bytes();
-        let value = value.as_bytes();
-        out.reserve(name.len() + value.len() + 4);
-        out.extend_from_slice(name);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value);
-        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Writes one field whose value is made of pieces. One that could end its line early is not
+    /// written.
+    pub fn put_pieces(&mut self, name: &'static HeaderName, pieces: &[&[u8]]) {
+        let ends = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+        if !is_ours(name) && !pieces.iter().any(|piece| piece.iter().any(ends)) {
+            self.line(name.as_str().as_bytes(), pieces);
+        }
+    }
+
+    fn line(&mut self, name: &[u8], pieces: &[&[u8]]) {
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        self.out.reserve(name.len() + length + 4);
+        self.out.extend_from_slice(name);
+        self.out.extend_from_slice(b": ");
+        for piece in pieces {
+            self.out.extend_from_slice(piece);
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Writes all fields of a message that are not ours.
+pub(crate) fn put_fields(headers: &HeaderMap, out: &mut Vec<u8>) {
+    let mut writer = FieldWriter { out };
+    for (name, value) in headers {
+        writer.put(name, value);
     }
 }
 

@@ -37,6 +37,11 @@ impl Outbox {
         &mut self.bytes
     }
 
+    /// What the stream has not taken yet.
+    pub(crate) fn pending(&self) -> &[u8] {
+        self.bytes.get(self.written..).unwrap_or_default()
+    }
+
     /// Bytes that the stream has not taken yet.
     pub(crate) const fn len(&self) -> usize {
         self.bytes.len() - self.written

@@ -6,7 +6,8 @@
 
 use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, HeaderValue, LOCATION};
 use http::uri::{Authority, PathAndQuery, Uri};
-use http::{HeaderMap, Version};
+use http::HeaderMap;
+use palisade_http1::FieldWriter;
 
 /// Whose name the upstream sees in `Host`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,11 +69,15 @@ impl Target {
             .unwrap_or(if self.tls { 443 } else { 80 })
     }
 
-    /// The request target for a public `path`: the prefix replaced by the upstream's path.
-    fn uri(&self, public: &Uri) -> Option<Uri> {
+    /// The request target for a public one: the prefix replaced by the upstream's path.
+    ///
+    /// `None` where the path does not lie below the prefix; the route that led here makes that
+    /// impossible.
+    #[must_use]
+    pub fn path(&self, public: &Uri) -> Option<PathAndQuery> {
         let path_and_query = public.path_and_query()?;
         if self.prefix == self.base {
-            return Some(Uri::from(path_and_query.clone()));
+            return Some(path_and_query.clone());
         }
         let rest = path_and_query.as_str().strip_prefix(&self.prefix)?;
         let joined = format!("{}{rest}", self.base);
@@ -81,7 +86,7 @@ impl Target {
         } else {
             format!("/{joined}")
         };
-        PathAndQuery::try_from(joined).ok().map(Uri::from)
+        PathAndQuery::try_from(joined).ok()
     }
 }
 
@@ -104,79 +109,65 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Makes `headers` and `uri` of a client's request those of the request to `target`.
-///
-/// Returns `false` where the path cannot be mapped; the route that led here makes that
-/// impossible, so it is an internal error.
-#[must_use]
-pub fn to_upstream(
+/// Writes the fields of a client's request as `target` gets them.
+pub fn put_to_upstream(
     target: &Target,
-    uri: &mut Uri,
-    version: &mut Version,
-    headers: &mut HeaderMap,
+    uri: &Uri,
+    headers: &HeaderMap,
     client: &Client<'_>,
-) -> bool {
-    let Some(mapped) = target.uri(uri) else {
-        return false;
-    };
-    let authority = uri
-        .authority()
-        .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    *uri = mapped;
-    *version = Version::HTTP_11;
-
-    let keeps = |name: &str| target.keep_origin && is_fetch_metadata(name);
-    strip(headers, |name| {
-        is_hop_by_hop(name) || is_forged(name) || (is_fetch_metadata(name) && !keeps(name))
-    });
-    let asked = client.host.cloned().or(authority);
+    out: &mut FieldWriter<'_>,
+) {
+    let authority = || HeaderValue::from_str(uri.authority()?.as_str()).ok();
+    let asked = client.host.cloned().or_else(authority);
     match (target.host, &asked) {
-        (UpstreamHost::Preserve, Some(asked)) => headers.insert(HOST, asked.clone()),
-        _ => headers.insert(HOST, target.host_value.clone()),
-    };
-    let scheme = if client.tls { "https" } else { "http" };
-    if let Some(address) = client.address {
-        if let Some(forwarded) = forwarded(address, scheme, asked.as_ref()) {
-            headers.insert(FORWARDED, forwarded);
+        (UpstreamHost::Preserve, Some(asked)) => out.put(&HOST, asked),
+        _ => out.put(&HOST, &target.host_value),
+    }
+    let named = named_by_connection(headers);
+    for (name, value) in headers {
+        let text = name.as_str();
+        let stays = !is_hop_by_hop(text)
+            && !is_forged(text)
+            && (target.keep_origin || !is_fetch_metadata(text));
+        if stays && *name != HOST && !named.contains(name) {
+            out.put(name, value);
         }
-        headers.insert(X_REAL_IP.clone(), address.clone());
-        headers.insert(X_FORWARDED_FOR.clone(), address.clone());
     }
-    headers.insert(X_FORWARDED_PROTO.clone(), HeaderValue::from_static(scheme));
-    if let Some(asked) = asked {
-        headers.insert(X_FORWARDED_HOST.clone(), asked);
+    let scheme = if client.tls { "https" } else { "http" }.as_bytes();
+    if let Some(address) = client.address {
+        put_forwarded(address, scheme, asked.as_ref(), out);
+        out.put(&X_REAL_IP, address);
+        out.put(&X_FORWARDED_FOR, address);
     }
-    if let Ok(id) = HeaderValue::from_str(client.request_id) {
-        headers.insert(X_REQUEST_ID.clone(), id);
+    out.put_pieces(&X_FORWARDED_PROTO, &[scheme]);
+    if let Some(asked) = &asked {
+        out.put(&X_FORWARDED_HOST, asked);
     }
-    true
+    out.put_pieces(&X_REQUEST_ID, &[client.request_id.as_bytes()]);
 }
 
 /// RFC 7239: who asked, how, and for whom.
-fn forwarded(
+fn put_forwarded(
     address: &HeaderValue,
-    scheme: &str,
+    scheme: &[u8],
     host: Option<&HeaderValue>,
-) -> Option<HeaderValue> {
-    let mut value = Vec::with_capacity(64);
-    value.extend_from_slice(b"for=");
+    out: &mut FieldWriter<'_>,
+) {
+    let address = address.as_bytes();
     // Section 6: an IPv6 address stands in brackets and quotes.
-    if address.as_bytes().contains(&b':') {
-        value.extend_from_slice(b"\"[");
-        value.extend_from_slice(address.as_bytes());
-        value.extend_from_slice(b"]\"");
+    let (open, close): (&[u8], &[u8]) = if address.contains(&b':') {
+        (b"for=\"[", b"]\";proto=")
     } else {
-        value.extend_from_slice(address.as_bytes());
+        (b"for=", b";proto=")
+    };
+    match host {
+        // The host has been judged: nothing in it needs an escape.
+        Some(host) => out.put_pieces(
+            &FORWARDED,
+            &[open, address, close, scheme, b";host=\"", host.as_bytes(), b"\""],
+        ),
+        None => out.put_pieces(&FORWARDED, &[open, address, close, scheme]),
     }
-    value.extend_from_slice(b";proto=");
-    value.extend_from_slice(scheme.as_bytes());
-    // The host has been judged: nothing in it needs an escape.
-    if let Some(host) = host {
-        value.extend_from_slice(b";host=\"");
-        value.extend_from_slice(host.as_bytes());
-        value.push(b'"');
-    }
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()
 }
 
 /// Makes the upstream's answer `headers` those of the answer to the client.
@@ -184,7 +175,7 @@ fn forwarded(
 /// A `Location` that names the upstream becomes `public` (scheme and authority) with the
 /// public path.
 pub fn to_client(target: &Target, headers: &mut HeaderMap, public: Option<&str>) {
-    strip(headers, is_hop_by_hop);
+    strip(headers);
     if let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok())
         && let Some(rewritten) = public_location(target, location, public.unwrap_or_default())
         && let Ok(value) = HeaderValue::try_from(rewritten)
@@ -215,11 +206,20 @@ fn public_location(target: &Target, location: &str, public: &str) -> Option<Stri
     Some(format!("{public}{}{rest}", target.prefix))
 }
 
-/// Removes the fields whose name is of a `kind`, and what `Connection` names.
-///
-/// Most messages have none of them, so one look at each name is all that it costs.
-fn strip(headers: &mut HeaderMap, kind: impl Fn(&str) -> bool) {
-    let named: Vec<HeaderName> = headers
+/// Removes what means one hop alone from an answer.
+fn strip(headers: &mut HeaderMap) {
+    let named = named_by_connection(headers);
+    // Most answers have none of them, so one look at each name is all that it costs.
+    let of_kind = headers.keys().filter(|name| is_hop_by_hop(name.as_str()));
+    let of_kind: Vec<HeaderName> = of_kind.cloned().collect();
+    for name in named.iter().chain(&of_kind) {
+        headers.remove(name);
+    }
+}
+
+/// The fields that `Connection` names.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -227,15 +227,7 @@ fn strip(headers: &mut HeaderMap, kind: impl Fn(&str) -> bool) {
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
         // Fields that a message cannot do without are not hop-by-hop because a client says so.
         .filter(|name| !END_TO_END.contains(name))
-        .collect();
-    let of_kind: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| kind(name.as_str()))
-        .cloned()
-        .collect();
-    for name in named.iter().chain(&of_kind) {
-        headers.remove(name);
-    }
+        .collect()
 }
 
 /// RFC 9110 section 7.6.1: the fields that mean this hop alone.
@@ -273,8 +265,26 @@ fn is_fetch_metadata(name: &str) -> bool {
 /// What a client must not tell an upstream: who it is, by the fields of proxies; and a coding
 /// that would hide the answer from us.
 fn is_forged(name: &str) -> bool {
-    const PREFIXES: [&str; 6] = [
-        "ssl-client-",
+    match name.as_bytes() {
+        [b'x', b'-', ..] => is_forged_extension(name),
+        [b's', b's', b'l', b'-', ..] => name.starts_with("ssl-client-"),
+        _ => matches!(
+            name,
+            "accept-encoding"
+                | "expect"
+                | "forwarded"
+                | "client-ip"
+                | "remote-user"
+                | "true-client-ip"
+                | "cf-connecting-ip"
+                | "fastly-client-ip"
+                | "via"
+        ),
+    }
+}
+
+fn is_forged_extension(name: &str) -> bool {
+    const PREFIXES: [&str; 5] = [
         "x-client-cert",
         "x-forwarded",
         "x-original-",
@@ -284,14 +294,9 @@ fn is_forged(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || matches!(
             name,
-            "accept-encoding"
-                | "expect"
-                | "forwarded"
-                | "x-real-ip"
+            "x-real-ip"
                 | "x-client-ip"
                 | "x-cluster-client-ip"
-                | "client-ip"
-                | "remote-user"
                 | "x-host"
                 | "x-rewrite-url"
                 | "x-http-method-override"
@@ -299,29 +304,26 @@ fn is_forged(name: &str) -> bool {
                 | "x-method-override"
                 | "x-envoy-external-address"
                 | "x-request-id"
-                | "true-client-ip"
-                | "cf-connecting-ip"
-                | "fastly-client-ip"
-                | "via"
         )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Method;
+    use palisade_http1::client::Outgoing;
 
     fn target(url: &str, prefix: &str, host: UpstreamHost) -> Target {
         Target::new(&url.parse().unwrap(), prefix, host).unwrap()
     }
 
-    fn pass(target: &Target, uri: &str, fields: &[(&str, &str)]) -> (Uri, HeaderMap) {
+    fn pass(target: &Target, uri: &str, fields: &[(&str, &str)]) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
         let host = headers.get(HOST).cloned();
-        let mut uri: Uri = uri.parse().unwrap();
-        let mut version = Version::HTTP_2;
+        let uri: Uri = uri.parse().unwrap();
         let address = HeaderValue::from_static("127.0.0.1");
         let client = Client {
             address: Some(&address),
@@ -329,22 +331,26 @@ mod tests {
             host: host.as_ref(),
             request_id: "r1",
         };
-        assert!(to_upstream(
-            target,
-            &mut uri,
-            &mut version,
-            &mut headers,
-            &client
-        ));
-        assert_eq!(version, Version::HTTP_11);
-        (uri, headers)
+        let path = target.path(&uri).unwrap();
+        let body = http_body_util::Empty::new();
+        let outgoing = Outgoing::new(&Method::GET, &path, body, |out| {
+            put_to_upstream(target, &uri, &headers, &client, out);
+        });
+        let head = String::from_utf8(outgoing.pending().to_vec()).unwrap();
+        let mut lines = head.split("\r\n").map(str::to_owned);
+        let line = lines.next().unwrap();
+        assert_eq!(line, format!("GET {path} HTTP/1.1"));
+        let mut lines: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        assert!(lines[0].starts_with("host: "));
+        lines.sort();
+        lines
     }
 
     // REQ: G-15
     #[test]
     fn only_our_own_forwarding_fields_reach_the_upstream() {
         let target = target("http://127.0.0.1:3000/mcp", "/mcp", UpstreamHost::Rewrite);
-        let (uri, headers) = pass(
+        let seen = pass(
             &target,
             "/mcp?x=1",
             &[
@@ -368,12 +374,6 @@ mod tests {
                 ("mcp-param-city", "Bern"),
             ],
         );
-        assert_eq!(uri.to_string(), "/mcp?x=1");
-        let mut seen: Vec<String> = headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
-        seen.sort();
         assert_eq!(
             seen,
             [
@@ -393,10 +393,10 @@ mod tests {
     #[test]
     fn preserve_keeps_the_clients_host() {
         let target = target("http://127.0.0.1:3000", "/", UpstreamHost::Preserve);
-        let (_, headers) = pass(&target, "/a", &[("host", "mcp.example.com")]);
-        assert_eq!(headers[HOST], "mcp.example.com");
-        let (_, headers) = pass(&target, "https://h2.example.com/a", &[]);
-        assert_eq!(headers[HOST], "h2.example.com");
+        let seen = pass(&target, "/a", &[("host", "mcp.example.com")]);
+        assert!(seen.contains(&"host: mcp.example.com".to_owned()), "{seen:?}");
+        let seen = pass(&target, "https://h2.example.com/a", &[]);
+        assert!(seen.contains(&"host: h2.example.com".to_owned()), "{seen:?}");
     }
 
     #[test]
@@ -413,7 +413,7 @@ mod tests {
             ("http://u", "/", "/a", "/a"),
         ] {
             let target = target(url, prefix, UpstreamHost::Rewrite);
-            let mapped = target.uri(&public.parse().unwrap()).unwrap();
+            let mapped = target.path(&public.parse().unwrap()).unwrap();
             assert_eq!(mapped.to_string(), expected, "{url} {prefix} {public}");
         }
     }

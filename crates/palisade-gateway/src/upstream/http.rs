@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use palisade::{Answer, Exchange, Reason, Rejection};
@@ -124,28 +125,11 @@ where
     async fn forward(&self, request: Request<B>) -> Response<UpstreamBody<B>> {
         let (mut parts, body) = request.into_parts();
         let exchange = Exchange::of(&mut parts);
-        let asked = parts.headers.get(http::header::HOST).cloned();
-        let id = exchange.id();
-        let client = Client {
-            address: exchange.connection().peer_text(),
-            tls: exchange.connection().tls,
-            host: asked.as_ref(),
-            request_id: id.as_str(),
-        };
-        let mapped = head::to_upstream(
-            &self.config.target,
-            &mut parts.uri,
-            &mut parts.version,
-            &mut parts.headers,
-            &client,
-        );
-        let mut reuse = false;
-        let result = if mapped {
-            reuse = self.config.reuse_after_body || body.is_end_stream();
-            self.send(&parts, body).await
-        } else {
-            Err(Rejection::new(Reason::Internal)
-                .with_detail("the path does not lie below the route"))
+        let reuse = self.config.reuse_after_body || body.is_end_stream();
+        let result = match self.config.target.path(&parts.uri) {
+            Some(path) => self.send(self.outgoing(&parts, &path, body, &exchange)).await,
+            None => Err(Rejection::new(Reason::Internal)
+                .with_detail("the path does not lie below the route")),
         };
         match result {
             Ok(response) => {
@@ -156,13 +140,32 @@ where
         }
     }
 
+    /// The request as the upstream gets it.
+    fn outgoing(
+        &self,
+        parts: &Parts,
+        path: &PathAndQuery,
+        body: B,
+        exchange: &Exchange,
+    ) -> Outgoing<B> {
+        let id = exchange.id();
+        let client = Client {
+            address: exchange.connection().peer_text(),
+            tls: exchange.connection().tls,
+            host: parts.headers.get(http::header::HOST),
+            request_id: id.as_str(),
+        };
+        let target = &self.config.target;
+        Outgoing::new(&parts.method, path, body, |fields| {
+            head::put_to_upstream(target, &parts.uri, &parts.headers, &client, fields);
+        })
+    }
+
     /// Sends the request on an idle connection or on a new one.
     async fn send(
         &self,
-        parts: &Parts,
-        body: B,
+        mut outgoing: Outgoing<B>,
     ) -> Result<Response<ResponseBody<Stream, B>>, Rejection> {
-        let mut outgoing = Outgoing::new(parts, body);
         // A connection that the upstream closed in the meantime gives the request back unsent;
         // after a few of those something else is wrong.
         for _ in 0..4 {

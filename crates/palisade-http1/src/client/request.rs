@@ -4,12 +4,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{EXPECT, HOST};
-use http::request::Parts;
-use http::{Method, Uri};
+use http::Method;
+use http::uri::PathAndQuery;
 use http_body::Body;
 
-use crate::head::{put_chunk_size, put_fields, put_length};
+use crate::head::{FieldWriter, put_chunk_size, put_length};
 use crate::outbox::Outbox;
 
 /// A request as bytes: its head, and its body as far as it has been read.
@@ -45,22 +44,32 @@ impl<B> Outgoing<B>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    /// Writes the head of `request`; the target in origin form (RFC 9112 section 3.2.1).
+    /// Writes the head of a request for `target` in origin form (RFC 9112 section 3.2.1); `fields`
+    /// writes its fields, of which Host is to be the first (RFC 9110 section 7.2).
     ///
     /// The framing is ours: by length where the body knows it, else in chunks.
     #[must_use]
-    pub fn new(request: &Parts, body: B) -> Self {
+    pub fn new(
+        method: &Method,
+        target: &PathAndQuery,
+        body: B,
+        fields: impl FnOnce(&mut FieldWriter<'_>),
+    ) -> Self {
         let mut out = Outbox::default();
         let buffer = out.buffer();
         buffer.reserve(1024);
-        put_head(request, buffer);
+        buffer.extend_from_slice(method.as_str().as_bytes());
+        buffer.push(b' ');
+        buffer.extend_from_slice(target.as_str().as_bytes());
+        buffer.extend_from_slice(b" HTTP/1.1\r\n");
+        fields(&mut FieldWriter { out: buffer });
         let framing = body
             .size_hint()
             .exact()
             .map_or(Sending::Chunked, Sending::Length);
         match framing {
             // RFC 9110 section 8.6: without content nothing is said, but where one is expected.
-            Sending::Length(0) if !expects_content(&request.method) => {}
+            Sending::Length(0) if !expects_content(method) => {}
             Sending::Length(length) => put_length(length, buffer),
             Sending::Chunked => buffer.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
@@ -69,12 +78,18 @@ where
             out,
             body: Some(body),
             framing,
-            head_only: request.method == Method::HEAD,
+            head_only: *method == Method::HEAD,
         };
         if framing == Sending::Length(0) {
             outgoing.body = None;
         }
         outgoing
+    }
+
+    /// What of it has been written down and has not left.
+    #[must_use]
+    pub fn pending(&self) -> &[u8] {
+        self.out.pending()
     }
 
     /// Whether all of it has left.
@@ -151,28 +166,6 @@ fn put(framing: &mut Sending, data: &[u8], out: &mut Vec<u8>) -> Result<(), Fail
         }
     }
     Ok(())
-}
-
-fn put_head(request: &Parts, out: &mut Vec<u8>) {
-    out.extend_from_slice(request.method.as_str().as_bytes());
-    out.push(b' ');
-    put_target(&request.uri, out);
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    // RFC 9110 section 7.2: Host goes first.
-    if let Some(host) = request.headers.get(HOST) {
-        out.extend_from_slice(b"host: ");
-        out.extend_from_slice(host.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-    // The body comes whether or not `100 Continue` does, so nobody is asked for one.
-    put_fields(&request.headers, |name| *name == HOST || *name == EXPECT, out);
-}
-
-fn put_target(uri: &Uri, out: &mut Vec<u8>) {
-    match uri.path_and_query() {
-        Some(target) => out.extend_from_slice(target.as_str().as_bytes()),
-        None => out.push(b'/'),
-    }
 }
 
 fn expects_content(method: &Method) -> bool {

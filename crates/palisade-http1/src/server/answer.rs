@@ -61,7 +61,7 @@ pub(super) fn put_head(
 
     out.reserve(512);
     put_status(answer.status, out);
-    put_fields(&answer.headers, |_| false, out);
+    put_fields(&answer.headers, out);
     match (writing, declared) {
         (Writing::Length(length), _) => put_length(length, out),
         // RFC 9110 section 8.6: what GET would have had; with 204 there must be none.
