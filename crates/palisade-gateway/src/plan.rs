@@ -285,6 +285,13 @@ fn acceptor(
     addresses: &[SocketAddr],
     data_directory: Option<PathBuf>,
 ) -> Result<TlsAcceptor, StartError> {
+    let mut names: Vec<String> = addresses
+        .iter()
+        .flat_map(|address| settings.hosts_on(*address))
+        .map(|entry| entry.value.host.trim_matches(['[', ']']).to_owned())
+        .collect();
+    names.sort();
+    names.dedup();
     let certificate = match &tls.identity {
         Identity::Files { certificate, key } => {
             let loaded = files::load(&certificate.value, &key.value, SystemTime::now())?;
@@ -295,18 +302,12 @@ fn acceptor(
         }
         Identity::Local(_) => {
             let directory = data_directory.ok_or(local_ca::CaError::NoDirectory)?;
-            let mut names: Vec<String> = addresses
-                .iter()
-                .flat_map(|address| settings.hosts_on(*address))
-                .map(|entry| entry.value.host.trim_matches(['[', ']']).to_owned())
-                .collect();
-            names.sort();
-            names.dedup();
             LocalCa::open(&directory, &names)?.issue(&names)?
         }
     };
     let resolver = CertificateResolver::new(vec![certificate])
-        .map_err(|error| setting("tls.certificate", error))?;
+        .map_err(|error| setting("tls.certificate", error))?
+        .with_hosts(names);
     let tls_settings = TlsSettings {
         handshake_timeout: settings.limits.timeouts.handshake.value,
         profile: match tls.profile.value {
