@@ -7,12 +7,14 @@ use std::net::TcpStream as StdTcp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use e2e::palisade::Builder;
 use e2e::wire::{Ask, BOTH, Http1};
 use e2e::{Palisade, Upstream, authority};
 use rustls::client::Resumption;
 use rustls::{AlertDescription, ClientConfig, HandshakeKind, RootCertStore};
 use rustls_pki_types::ServerName;
 use serde_json::Value as Json;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio_rustls::TlsConnector;
@@ -169,30 +171,46 @@ impl Returning {
     }
 }
 
+/// The wall clock of a gateway under test, moved by `libfaketime`.
+struct Clock(TempDir);
+
+impl Clock {
+    fn new() -> Self {
+        let clock = Self(tempfile::tempdir().unwrap());
+        clock.set("+0");
+        clock
+    }
+
+    /// Moves it: so much later than it is.
+    fn set(&self, offset: &str) {
+        // In one step: the file is read at any moment.
+        let new = self.0.path().join("new");
+        fs::write(&new, offset).unwrap();
+        fs::rename(new, self.0.path().join("clock")).unwrap();
+    }
+
+    fn moves(&self, gateway: Builder) -> Builder {
+        let file = self.0.path().join("clock");
+        gateway
+            .shell(
+                "LD_PRELOAD=$(echo /usr/lib/*/faketime/libfaketimeMT.so.1); \
+                 test -f \"$LD_PRELOAD\" || exit 9; export LD_PRELOAD; exec \"$@\"",
+            )
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap())
+            // Timers go on as they are. The names of two versions of the library.
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .env("DONT_FAKE_MONOTONIC", "1")
+    }
+}
+
 /// The keys of tickets change every 6 hours; those of the 6 hours before still open theirs.
-/// The binary's wall clock is moved by `libfaketime`.
 // REQ: T-1
 #[tokio::test]
 async fn the_keys_of_tickets_rotate() {
     let upstream = Upstream::new();
-    let directory = tempfile::tempdir().unwrap();
-    let clock = directory.path().join("clock");
-    let set = |offset: &str| {
-        // In one step: the file is read at any moment.
-        let new = directory.path().join("new");
-        fs::write(&new, offset).unwrap();
-        fs::rename(new, &clock).unwrap();
-    };
-    set("+0");
-    let palisade = Palisade::builder()
-        .server(&upstream)
-        .shell(
-            "LD_PRELOAD=$(echo /usr/lib/*/faketime/libfaketimeMT.so.1) FAKETIME_NO_CACHE=1 \
-             FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1; \
-             export LD_PRELOAD FAKETIME_NO_CACHE FAKETIME_DONT_FAKE_MONOTONIC DONT_FAKE_MONOTONIC; exec \"$@\"",
-        )
-        .env("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap())
-        .start();
+    let clock = Clock::new();
+    let palisade = clock.moves(Palisade::builder().server(&upstream)).start();
 
     let (regular, rare, patient) = (Returning::new(), Returning::new(), Returning::new());
     assert_eq!(patient.visit(&palisade).await, HandshakeKind::Full);
@@ -201,16 +219,16 @@ async fn the_keys_of_tickets_rotate() {
     assert_eq!(regular.visit(&palisade).await, HandshakeKind::Resumed);
 
     // It is the change that ends a ticket, no age of its own.
-    set("+5h");
+    clock.set("+5h");
     assert_eq!(patient.visit(&palisade).await, HandshakeKind::Resumed);
 
-    set("+7h");
+    clock.set("+7h");
     assert_eq!(regular.visit(&palisade).await, HandshakeKind::Resumed);
     // The key of before is still there, for those who come back in time.
     assert_eq!(regular.visit(&palisade).await, HandshakeKind::Resumed);
 
     // Two changes later it is gone, and with it what it would have opened.
-    set("+14h");
+    clock.set("+14h");
     assert_eq!(regular.visit(&palisade).await, HandshakeKind::Resumed);
     assert_eq!(rare.visit(&palisade).await, HandshakeKind::Full);
     assert_eq!(rare.visit(&palisade).await, HandshakeKind::Resumed);
@@ -344,6 +362,21 @@ async fn handshakes_that_fail_are_recorded_in_sum() {
             assert_eq!(record[name], Json::Null, "{record}");
         }
     }
+}
+
+// REQ: L-1
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_are_told_once_a_minute_while_it_runs() {
+    let upstream = Upstream::new();
+    let palisade = Palisade::before(&upstream);
+    for _ in 0..3 {
+        send(&palisade, b"SSH-2.0-OpenSSH_9.2\r\n");
+    }
+    // The minute is measured from the first; it is looked at every five seconds.
+    tokio::time::sleep(Duration::from_secs(55)).await;
+    assert_eq!(connections(&palisade), [""; 0]);
+    let told = palisade.audit_where(1, |record| record["reason"] == "connection.handshake");
+    assert_eq!(told[0]["count"], 3, "{told:?}");
 }
 
 // REQ: L-1, R-3
