@@ -61,6 +61,21 @@ pub fn root_of(file: &Path) -> CertificateDer<'static> {
 /// Where the files cannot be written.
 #[must_use]
 pub fn certificate(directory: &Path, names: &[&str]) -> (PathBuf, PathBuf) {
+    issue(directory, names, &KeyPair::generate().unwrap())
+}
+
+/// The same with an RSA key of 2048 bits, for clients that verify nothing else.
+///
+/// # Panics
+/// Where the files cannot be written.
+#[must_use]
+pub fn rsa_certificate(directory: &Path, names: &[&str]) -> (PathBuf, PathBuf) {
+    let kind = &rcgen::PKCS_RSA_SHA256;
+    let key = KeyPair::generate_rsa_for(kind, rcgen::RsaKeySize::_2048).unwrap();
+    issue(directory, names, &key)
+}
+
+fn issue(directory: &Path, names: &[&str], key: &KeyPair) -> (PathBuf, PathBuf) {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();
     params.use_authority_key_identifier_extension = true;
@@ -74,8 +89,7 @@ pub fn certificate(directory: &Path, names: &[&str]) -> (PathBuf, PathBuf) {
     params.crl_distribution_points = vec![rcgen::CrlDistributionPoint {
         uris: vec!["http://crl.example.com/e2e.crl".to_owned()],
     }];
-    let key = KeyPair::generate().unwrap();
-    let issued = params.signed_by(&key, &CA).unwrap();
+    let issued = params.signed_by(key, &CA).unwrap();
     let (chain, private) = (directory.join("cert.pem"), directory.join("key.pem"));
     fs::write(&chain, issued.pem()).unwrap();
     fs::write(&private, key.serialize_pem()).unwrap();

@@ -95,6 +95,28 @@ async fn sslyze_finds_the_default_to_be_mozillas_intermediate() {
     );
 }
 
+/// The suites of TLS 1.2 differ by the kind of key.
+// REQ: T-1
+#[tokio::test]
+async fn sslyze_finds_the_same_of_an_rsa_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let (chain, key) = authority::rsa_certificate(directory.path(), &authority::NAMES);
+    let files = format!(
+        "certificate = \"{}\"\nkey = \"{}\"",
+        chain.display(),
+        key.display()
+    );
+    let (compliant, text) = Scanned::new(&files).sslyze("intermediate").await;
+    assert!(compliant && text.contains("OK - Compliant."), "{text}");
+    for suite in [
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    ] {
+        assert!(text.contains(suite), "{suite}: {text}");
+    }
+}
+
 // REQ: T-1
 #[tokio::test]
 async fn sslyze_finds_modern_to_be_mozillas_modern() {
