@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes everything the end-to-end tests drive: npm packages (with Node 22) in e2e/node_modules, the Python environments
-# in TARGET/e2e/venv and venv-fastmcp, the rmcp server and client in TARGET/debug.
+# Makes everything the end-to-end tests drive: npm packages (with Node 22 and 24) in e2e/node_modules, the Python environments
+# in TARGET/e2e/venv, venv-fastmcp and venv-sslyze, the rmcp server and client in TARGET/debug.
 #
 #   e2e/setup.sh            TARGET is $CARGO_TARGET_DIR, or target/ beside e2e/
 #
-# Needs npm, python3 with venv, cargo and openssl, and the package registries only for what is new. A part whose
+# Needs npm, python3 with venv, cargo, openssl, testssl.sh, sslscan and faketime, and the package registries only for what is new. A part whose
 # lockfile is as it was is left alone; cargo decides for itself. Several calls at once wait for one another.
 set -eu
 
@@ -19,9 +19,9 @@ fi
 
 say() { echo "e2e/setup: $*" >&2; }
 
-for tool in npm python3 cargo openssl; do
+for tool in npm python3 cargo openssl testssl sslscan faketime; do
     command -v "$tool" >/dev/null || {
-        say "$tool is missing; on Debian: apt install npm python3-venv openssl, and rustup for cargo"
+        say "$tool is missing; on Debian: apt install npm python3-venv openssl testssl.sh sslscan faketime, and rustup for cargo"
         exit 1
     }
 done
@@ -51,9 +51,10 @@ python_environment() {
 }
 python_environment venv requirements.txt
 python_environment venv-fastmcp requirements-fastmcp.txt
+python_environment venv-sslyze requirements-sslyze.txt
 
 CARGO_TARGET_DIR=$target cargo build --quiet --locked --manifest-path "$e2e/upstreams/rmcp/Cargo.toml"
 
-for node in "$e2e"/node_modules/node-linux-*/bin/node; do
-    [ -x "$node" ] || { say "no Node 22 for $(uname -m): only x86_64 and aarch64 Linux have one in package.json"; exit 1; }
+for node in "$e2e"/node_modules/node-linux-*/bin/node "$e2e"/node_modules/node24-linux-*/bin/node; do
+    [ -x "$node" ] || { say "no Node 22 or 24 for $(uname -m): only x86_64 and aarch64 Linux have them in package.json"; exit 1; }
 done

@@ -45,16 +45,18 @@ fn schema() -> anyhow::Result<String> {
 /// Every refusal: what log readers look up.
 fn reasons() -> String {
     let mut out = String::from(
-        "# Reasons\n\nWhy Palisade refuses a request. The code is the audit log's `reason`, and stands in the answer.\n\n\
+        "# Reasons\n\nWhy Palisade refuses a request. The code is the audit log's `reason`, and stands in the answer.\n\
+         Without a status: the connection is refused before HTTP is spoken on it, and told in aggregated records alone.\n\n\
          | reason | status | JSON-RPC code | whose fault | what the client is told |\n|---|---|---|---|---|\n",
     );
     for reason in palisade::Reason::ALL {
+        let sent = reason.status_sent();
         let _ = writeln!(
             out,
             "| `{}` | {} | {} | {} | {} |",
             reason.code(),
-            reason.status().as_u16(),
-            reason.json_rpc_code(),
+            sent.map_or_else(|| "—".to_owned(), |status| status.as_u16().to_string()),
+            sent.map_or_else(|| "—".to_owned(), |_| reason.json_rpc_code().to_string()),
             format!("{:?}", reason.fault()).to_lowercase(),
             reason.message()
         );

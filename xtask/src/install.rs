@@ -13,6 +13,9 @@ const DEBIAN: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("gcc", "cc"),
     ("npm", "npm"),
+    ("testssl.sh", "testssl"),
+    ("sslscan", "sslscan"),
+    ("faketime", "faketime"),
 ];
 
 const CARGO_DENY: &str = "0.20.2";

@@ -16,6 +16,7 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use palisade::Connection;
+use palisade::audit::Recorder;
 use palisade::sanity::Malformed;
 use palisade_http1::server as http1;
 use palisade_http1::{Fault, FaultKind};
@@ -26,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 
 use crate::listen::limits::ConnectionPermit;
-
+use crate::listen::refused;
 use crate::listen::tls::{self, Alpn, TlsAcceptor};
 use crate::request_body::{AnswerBody, Http2Body, RequestBody, Unread};
 
@@ -36,6 +37,8 @@ pub struct Path<S> {
     pub stack: S,
     /// `None`: plain HTTP.
     pub tls: Option<TlsAcceptor>,
+    /// Where connections that come to nothing are recorded.
+    pub recorder: Recorder,
     /// What HTTP itself may use up.
     pub http: HttpLimits,
     /// Turns `true` when the gateway drains.
@@ -92,7 +95,13 @@ impl<S: Stack> Path<S> {
             let connection = Connection::new(peer, false);
             return self.http1(tcp, connection).await;
         };
-        match tls::accept(tcp, acceptor).await {
+        let mut draining = self.draining.clone();
+        let accepted = tokio::select! {
+            accepted = tls::accept(tcp, acceptor) => accepted,
+            // Who is still shaking hands has no request in flight.
+            () = drained(&mut draining) => return,
+        };
+        match accepted {
             Ok((stream, alpn)) => {
                 let connection = Connection::new(peer, true);
                 match alpn {
@@ -100,7 +109,7 @@ impl<S: Stack> Path<S> {
                     Alpn::Http11 => self.http1(stream, connection).await,
                 }
             }
-            Err(error) => tracing::debug!(%peer, %error, kind = error.label(), "no TLS"),
+            Err(error) => refused::handshake(&self.recorder, peer, &error),
         }
     }
 

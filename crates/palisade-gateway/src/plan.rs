@@ -22,9 +22,9 @@ use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard, Style};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
 use palisade::stack::{self, Inner, Outer};
+use palisade_audit::{Config as LogConfig, Log, SinkConfig};
 use palisade_http1::HeadLimits;
 use palisade_http1::server as http1;
-use palisade_audit::{Config as LogConfig, Log, SinkConfig};
 use tokio::sync::watch;
 
 use crate::certs::files;
@@ -278,6 +278,13 @@ fn acceptor(
     addresses: &[SocketAddr],
     data_directory: Option<PathBuf>,
 ) -> Result<TlsAcceptor, StartError> {
+    let mut names: Vec<String> = addresses
+        .iter()
+        .flat_map(|address| settings.hosts_on(*address))
+        .map(|entry| entry.value.host.trim_matches(['[', ']']).to_owned())
+        .collect();
+    names.sort();
+    names.dedup();
     let certificate = match &tls.identity {
         Identity::Files { certificate, key } => {
             let loaded = files::load(&certificate.value, &key.value, SystemTime::now())?;
@@ -288,18 +295,12 @@ fn acceptor(
         }
         Identity::Local(_) => {
             let directory = data_directory.ok_or(local_ca::CaError::NoDirectory)?;
-            let mut names: Vec<String> = addresses
-                .iter()
-                .flat_map(|address| settings.hosts_on(*address))
-                .map(|entry| entry.value.host.trim_matches(['[', ']']).to_owned())
-                .collect();
-            names.sort();
-            names.dedup();
             LocalCa::open(&directory, &names)?.issue(&names)?
         }
     };
     let resolver = CertificateResolver::new(vec![certificate])
-        .map_err(|error| setting("tls.certificate", error))?;
+        .map_err(|error| setting("tls.certificate", error))?
+        .with_hosts(names);
     let tls_settings = TlsSettings {
         handshake_timeout: settings.limits.timeouts.handshake.value,
         profile: match tls.profile.value {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use palisade::audit::Recorder;
 use palisade_audit::Log;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -13,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::Settings;
 use crate::listen::limits::{ConnectionLimits, ConnectionPermit};
+use crate::listen::refused;
 use crate::listen::tcp::{self, Listener};
 use crate::listen::tls::TlsAcceptor;
 use crate::path::{self, Path, Stack};
@@ -200,7 +202,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// One thread's share of the gateway.
 struct Worker {
     plan: Arc<Plan>,
-    recorder: palisade::audit::Recorder,
+    recorder: Recorder,
     /// Each with the index of its address.
     sockets: Vec<(usize, StdListener)>,
     redirects: Vec<StdListener>,
@@ -224,6 +226,7 @@ async fn serve(mut worker: Worker) {
         let path = Arc::new(Path {
             stack: worker.plan.stack(index, &worker.recorder, &upstreams),
             tls: worker.plan.tls.clone(),
+            recorder: worker.recorder.clone(),
             http: worker.plan.http.clone(),
             draining: worker.draining.clone(),
         });
@@ -233,6 +236,7 @@ async fn serve(mut worker: Worker) {
         let path = Arc::new(Path {
             stack: worker.plan.redirect(),
             tls: None::<TlsAcceptor>,
+            recorder: worker.recorder.clone(),
             http: worker.plan.http.clone(),
             draining: worker.draining.clone(),
         });
@@ -262,7 +266,7 @@ fn accept<S: Stack>(
     let mut draining = path.draining.clone();
     tokio::spawn(async move {
         let serve = |tcp: TcpStream, peer: SocketAddr| {
-            if let Some(permit) = admit(&limits, peer) {
+            if let Some(permit) = admit(&limits, peer, &path.recorder) {
                 path::spawn(&path, tcp, peer, permit, busy.clone());
             }
         };
@@ -282,12 +286,13 @@ fn accept<S: Stack>(
 }
 
 /// A place for the connection; without one it is closed unread.
-fn admit(limits: &ConnectionLimits, peer: SocketAddr) -> Option<ConnectionPermit> {
-    match limits.admit(peer.ip()) {
-        Ok(permit) => Some(permit),
-        Err(over) => {
-            tracing::debug!(%peer, ?over, "connection refused");
-            None
-        }
-    }
+fn admit(
+    limits: &ConnectionLimits,
+    peer: SocketAddr,
+    recorder: &Recorder,
+) -> Option<ConnectionPermit> {
+    let admitted = limits.admit(peer.ip());
+    admitted
+        .map_err(|over| refused::over_cap(recorder, peer, over))
+        .ok()
 }

@@ -93,7 +93,9 @@ impl Memory {
             let Some(colon) = memchr(b':', line) else {
                 break;
             };
-            let name = line.get(..colon).and_then(|name| HeaderName::from_bytes(name).ok());
+            let name = line
+                .get(..colon)
+                .and_then(|name| HeaderName::from_bytes(name).ok());
             let name = name.filter(|name| {
                 let decides = [TRANSFER_ENCODING, CONNECTION, EXPECT].contains(name);
                 !decides && fields.map.get_all(name).iter().nth(1).is_none()

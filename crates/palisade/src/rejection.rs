@@ -52,14 +52,14 @@ impl Rejection {
     /// What was found, for the log; never shown to the client. Cut at 500 bytes.
     #[must_use]
     pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
-        self.0.detail = bounded(detail);
+        self.0.detail = bounded(detail, MAX_TEXT);
         self
     }
 
     /// The configuration line that would let it pass, for the operator. Cut at 500 bytes.
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl fmt::Display) -> Self {
-        self.0.remedy = bounded(remedy);
+        self.0.remedy = bounded(remedy, MAX_TEXT);
         self
     }
 
@@ -281,6 +281,16 @@ reasons! {
     CallConcurrency = "call.concurrency", TOO_MANY_REQUESTS, Client, 429, "too many calls at once";
     /// The call took longer than `timeout`.
     CallTimeout = "call.timeout", GATEWAY_TIMEOUT, Upstream, 504, "the call took too long";
+    /// TLS could not be agreed on, or the client broke off amid the handshake.
+    ConnectionHandshake = "connection.handshake", BAD_REQUEST, Client, 400, "no TLS";
+    /// The handshake did not end in time.
+    ConnectionHandshakeTimeout = "connection.handshake_timeout", REQUEST_TIMEOUT, Client, 408, "the TLS handshake took too long";
+    /// As many connections are open as `limits` allow, from this address or in all.
+    ConnectionOverCap = "connection.over_cap", TOO_MANY_REQUESTS, Client, 429, "too many connections";
+    /// Plain HTTP on a port that speaks TLS.
+    ConnectionPlainHttp = "connection.plain_http", BAD_REQUEST, Client, 400, "this port speaks https";
+    /// The client asked by SNI for a name that is not served, or for none where it must.
+    ConnectionServerName = "connection.server_name", MISDIRECTED_REQUEST, Client, 421, "server name not served";
     /// A preflight for an origin, a method or a header that is not allowed.
     CorsPreflightRefused = "cors.preflight_refused", FORBIDDEN, Client, 403, "preflight refused";
     /// More than one Host header, or `:authority` and Host that differ.
@@ -334,6 +344,21 @@ reasons! {
     UpstreamUnreachable = "upstream.unreachable", BAD_GATEWAY, Upstream, 502, "the upstream cannot be reached";
 }
 
+impl Reason {
+    /// The HTTP status that the client was answered with: `None` where the connection is refused
+    /// before HTTP is spoken on it, so that no [status](Self::status) is ever sent.
+    #[must_use]
+    pub const fn status_sent(self) -> Option<StatusCode> {
+        match self {
+            Self::ConnectionHandshake
+            | Self::ConnectionHandshakeTimeout
+            | Self::ConnectionOverCap
+            | Self::ConnectionServerName => None,
+            _ => Some(self.status()),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
@@ -345,10 +370,11 @@ fn is_json_rpc(request: &Parts) -> bool {
     request.method == Method::POST && media::is_json(&request.headers)
 }
 
-fn bounded(text: impl fmt::Display) -> String {
+/// The text, cut at a character to `most` bytes.
+pub(crate) fn bounded(text: impl fmt::Display, most: usize) -> String {
     let mut text = text.to_string();
-    if text.len() > MAX_TEXT {
-        let end = (0..=MAX_TEXT)
+    if text.len() > most {
+        let end = (0..=most)
             .rev()
             .find(|at| text.is_char_boundary(*at))
             .unwrap_or(0);

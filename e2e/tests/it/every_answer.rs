@@ -16,7 +16,12 @@ use crate::judge::{HSTS, granted, secured, ungranted};
 const APP: &str = "https://app.example.com";
 
 /// Reasons that no request can provoke, and why.
-const UNPROVOKED: [(Reason, &str); 2] = [
+const UNPROVOKED: [(Reason, &str); 7] = [
+    (Reason::ConnectionHandshake, BELOW),
+    (Reason::ConnectionHandshakeTimeout, BELOW),
+    (Reason::ConnectionOverCap, BELOW),
+    (Reason::ConnectionPlainHttp, BELOW),
+    (Reason::ConnectionServerName, BELOW),
     (
         Reason::Internal,
         "it stands for what must not happen: no request leads to it",
@@ -27,6 +32,8 @@ const UNPROVOKED: [(Reason, &str); 2] = [
          does not stand in time `upstream.unreachable`",
     ),
 ];
+
+const BELOW: &str = "there is no request to be answered: `handshake.rs` provokes it";
 
 // REQ: S-1, S-4, C-7, G-13
 #[tokio::test]

@@ -307,14 +307,23 @@ fn target() -> PathBuf {
 }
 
 fn node() -> PathBuf {
+    node_of("node")
+}
+
+/// Node 24, whose TLS can be told which groups to offer, and names the one it got.
+pub(crate) fn node24() -> PathBuf {
+    node_of("node24")
+}
+
+fn node_of(package: &str) -> PathBuf {
     let machine = match std::env::consts::ARCH {
         "aarch64" => "arm64",
         _ => "x64",
     };
-    there(e2e().join(format!("node_modules/node-linux-{machine}/bin/node")))
+    there(e2e().join(format!("node_modules/{package}-linux-{machine}/bin/node")))
 }
 
-fn python(environment: &str) -> PathBuf {
+pub(crate) fn python(environment: &str) -> PathBuf {
     there(target().join("e2e").join(environment).join("bin/python"))
 }
 

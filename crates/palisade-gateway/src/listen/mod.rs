@@ -2,5 +2,6 @@
 
 pub mod limits;
 pub mod redirect;
+pub mod refused;
 pub mod tcp;
 pub mod tls;

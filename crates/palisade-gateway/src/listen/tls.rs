@@ -21,13 +21,16 @@ use std::time::Duration;
 use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider, kx_group};
 use rustls::crypto::{ActiveKeyExchange, CompletedKeyExchange, CryptoProvider, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
-use rustls::server::{Acceptor, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use rustls::server::{Accepted, Acceptor, NoServerSessionStorage, ProducesTickets};
 use rustls::{
-    NamedGroup, ProtocolVersion, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
+    AlertDescription, NamedGroup, ProtocolVersion, ServerConfig, SupportedCipherSuite,
+    SupportedProtocolVersion,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio_rustls::StartHandshake;
 pub use tokio_rustls::server::TlsStream;
+
+use crate::certs::resolver::{CertificateResolver, NameError};
 
 /// Which protocol versions and cipher suites are served, after Mozilla's guideline of the same name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,18 +71,20 @@ pub struct TlsAcceptor {
     general: Arc<ServerConfig>,
     /// For clients that do.
     post_quantum: Arc<ServerConfig>,
+    resolver: Arc<CertificateResolver>,
     handshake_timeout: Duration,
 }
 
 impl TlsAcceptor {
-    /// Makes an acceptor that serves the certificates of `resolver`, with new ticket keys.
+    /// Makes an acceptor that serves the certificates of `resolver`, with new ticket keys. These live
+    /// in memory alone, are replaced every 6 hours, and open tickets for 6 hours more.
     ///
     /// # Errors
     ///
     /// If the system's random source fails.
     pub fn new(
         settings: &TlsSettings,
-        resolver: Arc<dyn ResolvesServerCert>,
+        resolver: Arc<CertificateResolver>,
     ) -> Result<Self, rustls::Error> {
         let ticketer = Ticketer::new()?;
         let config = |groups: &[&'static dyn SupportedKxGroup]| {
@@ -88,6 +93,7 @@ impl TlsAcceptor {
         Ok(Self {
             general: config(GENERAL_GROUPS)?,
             post_quantum: config(POST_QUANTUM_GROUPS)?,
+            resolver,
             handshake_timeout: settings.handshake_timeout,
         })
     }
@@ -136,12 +142,20 @@ where
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The client went away.
+    /// The client went away amid the handshake.
     #[error("the client closed the connection during the handshake")]
     Closed,
     /// The connection broke.
     #[error("the connection broke during the handshake: {0}")]
     Io(io::Error),
+    /// No certificate is for the name that the client asks for, if it asks for one at all.
+    #[error("{cause}{}", Asked(name.as_deref()))]
+    Name {
+        /// Which of the two.
+        cause: NameError,
+        /// The name in SNI, a DNS name in lower case.
+        name: Option<String>,
+    },
     /// The client speaks HTTP without TLS.
     #[error("the client sent plain HTTP to a TLS port; its URL must begin with `https://`")]
     PlainHttp,
@@ -151,6 +165,24 @@ pub enum HandshakeError {
     /// The two sides do not speak the same TLS, or the client speaks none.
     #[error("the handshake failed: {0}")]
     Tls(rustls::Error),
+    /// The client went away without a word, as the checks of load balancers do.
+    #[error("the client closed the connection before it sent anything")]
+    Unused,
+}
+
+/// The name and the remedy, behind the cause.
+struct Asked<'a>(Option<&'a str>);
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(
+                f,
+                ": `{name}`; if it is yours, add it to `hosts` and get a certificate for it"
+            ),
+            None => Ok(()),
+        }
+    }
 }
 
 impl HandshakeError {
@@ -160,9 +192,11 @@ impl HandshakeError {
         match self {
             Self::Closed => "closed",
             Self::Io(_) => "io",
+            Self::Name { .. } => "name",
             Self::PlainHttp => "plain_http",
             Self::Timeout => "timeout",
             Self::Tls(_) => "tls",
+            Self::Unused => "unused",
         }
     }
 }
@@ -188,9 +222,14 @@ async fn handshake<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let start = read_client_hello(tcp).await?;
-    let offers_post_quantum = start
-        .client_hello()
+    let (accepted, tcp) = read_client_hello(tcp).await?;
+    let hello = accepted.client_hello();
+    let name = hello.server_name();
+    if let Err(cause) = acceptor.resolver.admit(name) {
+        let name = name.map(str::to_owned);
+        return Err(refuse_name(tcp, cause, name).await);
+    }
+    let offers_post_quantum = hello
         .named_groups()
         .is_some_and(|groups| groups.contains(&NamedGroup::X25519MLKEM768));
     let config = if offers_post_quantum {
@@ -198,6 +237,7 @@ where
     } else {
         &acceptor.general
     };
+    let start = StartHandshake::from_parts(accepted, tcp);
     let stream = start.into_stream(Arc::clone(config)).await?;
     let alpn = match stream.get_ref().1.alpn_protocol() {
         Some(ALPN_H2) => Alpn::Http2,
@@ -206,9 +246,29 @@ where
     Ok((stream, alpn))
 }
 
+/// Sends the alert that is due and closes.
+async fn refuse_name<IO>(mut tcp: IO, cause: NameError, name: Option<String>) -> HandshakeError
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let alert = match cause {
+        // RFC 8446, section 9.2.
+        NameError::Missing => AlertDescription::MissingExtension,
+        // RFC 6066, section 3.
+        NameError::Unrecognized => AlertDescription::UnrecognisedName,
+    };
+    // A record of type alert and of TLS 1.2, as TLS 1.3 writes it too; 2 is `fatal`. rustls has no way
+    // to say this itself: it would answer `access_denied`, which explains nothing.
+    let record = [21, 3, 3, 0, 2, 2, u8::from(alert)];
+    // What the client still hears is a courtesy, so errors of this last write are not looked at.
+    let _ = tcp.write_all(&record).await;
+    let _ = tcp.shutdown().await;
+    HandshakeError::Name { cause, name }
+}
+
 /// Reads a ClientHello, as [`tokio_rustls::LazyConfigAcceptor`] does, but looks at how the stream
 /// begins as well: who types `http://` for `https://` gets words in place of an alert.
-async fn read_client_hello<IO>(mut io: IO) -> Result<StartHandshake<IO>, HandshakeError>
+async fn read_client_hello<IO>(mut io: IO) -> Result<(Accepted, IO), HandshakeError>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -234,9 +294,13 @@ where
             }
         }
     })
-    .await?;
+    .await
+    .map_err(|error| match HandshakeError::from(error) {
+        HandshakeError::Closed if head.len == 0 => HandshakeError::Unused,
+        error => error,
+    })?;
     let (error, mut alert) = match failed {
-        Ok(accepted) => return Ok(StartHandshake::from_parts(accepted, io)),
+        Ok(accepted) => return Ok((accepted, io)),
         Err(failed) => failed,
     };
     // What the client still hears is a courtesy, so errors of this last write are not looked at.
@@ -325,7 +389,7 @@ const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 fn configuration(
     profile: Profile,
     groups: &[&'static dyn SupportedKxGroup],
-    resolver: &Arc<dyn ResolvesServerCert>,
+    resolver: &Arc<CertificateResolver>,
     ticketer: &Arc<dyn ProducesTickets>,
 ) -> Result<ServerConfig, rustls::Error> {
     let (versions, suites) = match profile {
@@ -340,7 +404,7 @@ fn configuration(
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::clone(resolver));
+        .with_cert_resolver(Arc::<CertificateResolver>::clone(resolver));
     config.alpn_protocols = vec![ALPN_H2.to_vec(), b"http/1.1".to_vec()];
     // Ours is the order of preference: testssl rates a server without one as a finding of rank HIGH.
     config.ignore_client_order = true;
@@ -426,9 +490,8 @@ impl SupportedKxGroup for Tls12Only {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certs::files;
     use crate::certs::local_ca::LocalCa;
-    use crate::certs::resolver::CertificateResolver;
+    use crate::certs::{ServedCertificate, files};
     use rustls::pki_types::ServerName;
     use rustls::{CipherSuite, ClientConfig, HandshakeKind, RootCertStore};
     use std::sync::OnceLock;
@@ -451,23 +514,13 @@ mod tests {
         let mut certificates = vec![ca.issue(&[]).unwrap()];
 
         // A second one with an RSA key, for clients that can verify nothing else.
-        let (certificate_file, key_file) = (
-            directory.path().join("rsa.pem"),
-            directory.path().join("rsa-key.pem"),
-        );
         let key = RSA_KEY.get_or_init(|| {
             rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
                 .unwrap()
         });
-        let certificate = rcgen::CertificateParams::new(["localhost".to_owned()])
-            .unwrap()
-            .self_signed(key)
-            .unwrap();
-        roots.add(certificate.der().clone()).unwrap();
-        std::fs::write(&certificate_file, certificate.pem()).unwrap();
-        std::fs::write(&key_file, key.serialize_pem()).unwrap();
-        let loaded = files::load(&certificate_file, &key_file, SystemTime::now()).unwrap();
-        certificates.push(loaded.certificate);
+        let rsa = self_signed("localhost", key);
+        roots.add(rsa.key.cert[0].clone()).unwrap();
+        certificates.push(rsa);
 
         let resolver = CertificateResolver::new(certificates).unwrap();
         let settings = TlsSettings {
@@ -478,6 +531,17 @@ mod tests {
             roots,
             acceptor: TlsAcceptor::new(&settings, Arc::new(resolver)).unwrap(),
         }
+    }
+
+    fn self_signed(name: &str, key: &rcgen::KeyPair) -> ServedCertificate {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name);
+        let params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.self_signed(key).unwrap();
+        std::fs::write(file("cert.pem"), certificate.pem()).unwrap();
+        std::fs::write(file("key.pem"), key.serialize_pem()).unwrap();
+        let loaded = files::load(&file("cert.pem"), &file("key.pem"), SystemTime::now());
+        loaded.unwrap().certificate
     }
 
     static RSA_KEY: OnceLock<rcgen::KeyPair> = OnceLock::new();
@@ -538,11 +602,21 @@ mod tests {
     }
 
     async fn shake_over(
-        (near, far): (DuplexStream, DuplexStream),
+        pipe: (DuplexStream, DuplexStream),
         fixture: &Fixture,
         client: Arc<ClientConfig>,
     ) -> Result<Agreed, (HandshakeError, io::Error)> {
-        let name = ServerName::try_from("localhost").unwrap();
+        shake_as("localhost", pipe, &fixture.acceptor, client).await
+    }
+
+    /// Under a name for SNI; an address sends none.
+    async fn shake_as(
+        name: &'static str,
+        (near, far): (DuplexStream, DuplexStream),
+        acceptor: &TlsAcceptor,
+        client: Arc<ClientConfig>,
+    ) -> Result<Agreed, (HandshakeError, io::Error)> {
+        let name = ServerName::try_from(name).unwrap();
         let client = async {
             let mut stream = TlsConnector::from(client).connect(name, near).await?;
             // The tickets come with the first answer.
@@ -561,7 +635,7 @@ mod tests {
             })
         };
         let server = async {
-            let (mut stream, alpn) = accept(far, &fixture.acceptor).await?;
+            let (mut stream, alpn) = accept(far, acceptor).await?;
             stream.write_all(b"!").await?;
             stream.flush().await?;
             let session = stream.get_ref().1;
@@ -637,7 +711,7 @@ mod tests {
         let client = client.downcast::<rustls::Error>().unwrap();
         assert_eq!(
             client,
-            rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion)
+            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
         );
     }
 
@@ -747,8 +821,65 @@ mod tests {
         let (_, client) = shake(&fixture, offer.config(&fixture)).await.unwrap_err();
         assert_eq!(
             client.downcast::<rustls::Error>().unwrap(),
-            rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)
+            rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)
         );
+    }
+
+    // REQ: T-2
+    #[tokio::test]
+    async fn a_name_that_is_not_served_gets_the_alert_for_it() {
+        let fixture = fixture(Profile::Intermediate);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let tenants = vec![self_signed("a.test", &key), self_signed("b.test", &key)];
+        let tenants = CertificateResolver::new(tenants).unwrap();
+        let tenants = TlsAcceptor::new(&TlsSettings::default(), Arc::new(tenants)).unwrap();
+        for versions in [MODERN_VERSIONS, TLS12_ALONE] {
+            for (acceptor, name, cause, alert) in [
+                (
+                    &fixture.acceptor,
+                    "evil.test",
+                    NameError::Unrecognized,
+                    AlertDescription::UnrecognisedName,
+                ),
+                (
+                    &tenants,
+                    "evil.test",
+                    NameError::Unrecognized,
+                    AlertDescription::UnrecognisedName,
+                ),
+                (
+                    &tenants,
+                    "192.0.2.1",
+                    NameError::Missing,
+                    AlertDescription::MissingExtension,
+                ),
+            ] {
+                let offer = Offer {
+                    versions,
+                    ..Offer::default()
+                };
+                let shaken = shake_as(name, duplex(1 << 16), acceptor, offer.config(&fixture));
+                let (server, client) = shaken.await.unwrap_err();
+                match server {
+                    HandshakeError::Name {
+                        cause: found,
+                        name: asked,
+                    } => {
+                        let sni = (cause == NameError::Unrecognized).then(|| name.to_owned());
+                        assert_eq!((found, asked), (cause, sni));
+                    }
+                    other => panic!("{other:?}"),
+                }
+                assert_eq!(
+                    client.downcast::<rustls::Error>().unwrap(),
+                    rustls::Error::AlertReceived(alert)
+                );
+            }
+        }
+        // Who calls an address sends no name, and is served where there is nothing to be confused.
+        let offer = Offer::default().config(&fixture);
+        let agreed = shake_as("127.0.0.1", duplex(1 << 16), &fixture.acceptor, offer).await;
+        assert_eq!(agreed.unwrap().kind, HandshakeKind::Full);
     }
 
     #[tokio::test]
@@ -806,7 +937,7 @@ mod tests {
     async fn what_is_no_tls_is_told_apart() {
         let fixture = fixture(Profile::Intermediate);
         for (bytes, label) in [
-            (&b""[..], "closed"),
+            (&b""[..], "unused"),
             (&b"\x16\x03\x01\x02\x00\x01"[..], "closed"),
             (
                 &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],

@@ -4,9 +4,9 @@
 //! forged forwarding fields never pass in either direction (RFC 9110 section 7.6.1); the
 //! client's address, scheme and host are told by us alone (RFC 7239).
 
+use http::HeaderMap;
 use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, HeaderValue, LOCATION};
 use http::uri::{Authority, PathAndQuery, Uri};
-use http::HeaderMap;
 use palisade_http1::FieldWriter;
 
 /// Whose name the upstream sees in `Host`.
@@ -164,7 +164,15 @@ fn put_forwarded(
         // The host has been judged: nothing in it needs an escape.
         Some(host) => out.put_pieces(
             &FORWARDED,
-            &[open, address, close, scheme, b";host=\"", host.as_bytes(), b"\""],
+            &[
+                open,
+                address,
+                close,
+                scheme,
+                b";host=\"",
+                host.as_bytes(),
+                b"\"",
+            ],
         ),
         None => out.put_pieces(&FORWARDED, &[open, address, close, scheme]),
     }
@@ -394,9 +402,15 @@ mod tests {
     fn preserve_keeps_the_clients_host() {
         let target = target("http://127.0.0.1:3000", "/", UpstreamHost::Preserve);
         let seen = pass(&target, "/a", &[("host", "mcp.example.com")]);
-        assert!(seen.contains(&"host: mcp.example.com".to_owned()), "{seen:?}");
+        assert!(
+            seen.contains(&"host: mcp.example.com".to_owned()),
+            "{seen:?}"
+        );
         let seen = pass(&target, "https://h2.example.com/a", &[]);
-        assert!(seen.contains(&"host: h2.example.com".to_owned()), "{seen:?}");
+        assert!(
+            seen.contains(&"host: h2.example.com".to_owned()),
+            "{seen:?}"
+        );
     }
 
     #[test]

@@ -127,7 +127,10 @@ where
         let exchange = Exchange::of(&mut parts);
         let reuse = self.config.reuse_after_body || body.is_end_stream();
         let result = match self.config.target.path(&parts.uri) {
-            Some(path) => self.send(self.outgoing(&parts, &path, body, &exchange)).await,
+            Some(path) => {
+                self.send(self.outgoing(&parts, &path, body, &exchange))
+                    .await
+            }
             None => Err(Rejection::new(Reason::Internal)
                 .with_detail("the path does not lie below the route")),
         };

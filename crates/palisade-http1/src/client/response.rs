@@ -104,7 +104,11 @@ impl Responses {
     /// Refuses what is no HTTP before its first line is whole.
     fn looks_like_http(&self) -> Result<Option<ResponseHead>, Fault> {
         let begins = self.inbox.iter().zip(b"HTTP/1.").all(|(a, b)| a == b);
-        if begins { Ok(None) } else { Err(Fault::NotHttp) }
+        if begins {
+            Ok(None)
+        } else {
+            Err(Fault::NotHttp)
+        }
     }
 
     /// The next piece of the body; `None` where more bytes are needed.
@@ -154,12 +158,30 @@ fn status_line(line: &[u8]) -> Result<(StatusCode, Version), Fault> {
         return Err(Fault::BareCr);
     }
     let (version, rest) = match line {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1', b' ', rest @ ..] => {
-            (Version::HTTP_11, rest)
-        }
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0', b' ', rest @ ..] => {
-            (Version::HTTP_10, rest)
-        }
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'1',
+            b' ',
+            rest @ ..,
+        ] => (Version::HTTP_11, rest),
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'0',
+            b' ',
+            rest @ ..,
+        ] => (Version::HTTP_10, rest),
         [b'H', b'T', b'T', b'P', b'/', ..] => return Err(Fault::Version),
         _ => return Err(Fault::NotHttp),
     };

@@ -129,8 +129,7 @@ fn put_status(status: StatusCode, out: &mut Vec<u8>) {
 
 /// RFC 9110 sections 15.2, 15.3.5 and 15.4.5.
 fn has_no_body(status: StatusCode) -> bool {
-    status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

@@ -109,7 +109,9 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match &self.rest {
             Rest::Here(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Rest::Comes { declared, .. } => declared.map_or_else(SizeHint::new, SizeHint::with_exact),
+            Rest::Comes { declared, .. } => {
+                declared.map_or_else(SizeHint::new, SizeHint::with_exact)
+            }
         }
     }
 }

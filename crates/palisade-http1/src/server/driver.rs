@@ -299,7 +299,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     /// Reads what the service waits for, and otherwise looks whether the client is still there.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Input {
         loop {
-            let wanted = self.upload.as_ref().is_some_and(|upload| upload.is_wanted());
+            let wanted = self
+                .upload
+                .as_ref()
+                .is_some_and(|upload| upload.is_wanted());
             if wanted {
                 match self.core.body() {
                     Ok(Some(piece)) => return self.feed(Ok(piece)),
@@ -362,7 +365,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     fn answer(&mut self, head: &http::response::Parts, exact: Option<u64>) {
         let discardable = !self.expects_continue
             && !self.input_ended
-            && self.core.body_remaining().is_some_and(|rest| rest <= MAX_DISCARDED);
+            && self
+                .core
+                .body_remaining()
+                .is_some_and(|rest| rest <= MAX_DISCARDED);
         if !self.core.body_is_done() && !discardable {
             self.core.close_after_answer();
         }
@@ -439,10 +445,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     fn has_stalled(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let total = self.out.total();
-            let (since, had) = *self
-                .stalled
-                .get_or_insert_with(|| (Instant::now(), total));
-            if self.alarm.poll(cx, since + self.patience.write).is_pending() {
+            let (since, had) = *self.stalled.get_or_insert_with(|| (Instant::now(), total));
+            if self
+                .alarm
+                .poll(cx, since + self.patience.write)
+                .is_pending()
+            {
                 return false;
             }
             if total - had < MIN_TAKEN {

@@ -1,6 +1,7 @@
 //! From what is known of an exchange to lines of the log.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -104,6 +105,14 @@ impl Recorder {
             && !self.shared.refusals.is_single(peer, reason, Instant::now())
     }
 
+    /// A connection from `peer` was refused before it could carry a request: a handshake that
+    /// failed, a cap that is reached. It is counted, and told by [`sum_up`](Self::sum_up) in one
+    /// record for each address and reason; `cause`, what was found, is that of the first.
+    pub fn connection_refused(&self, peer: IpAddr, reason: Reason, cause: impl fmt::Display) {
+        let refusals = &self.shared.refusals;
+        refusals.count(peer, reason, cause, Instant::now());
+    }
+
     /// Writes how many refusals were not told by themselves, where their time has passed; all of
     /// them at the end. Call it every few seconds.
     pub fn sum_up(&self, all: bool) {
@@ -116,7 +125,8 @@ impl Recorder {
             };
             record.outcome = Some(Outcome::Denied);
             record.gateway_version = Some(self.shared.gateway_version);
-            record.status = Some(summary.reason.status().as_u16());
+            record.status = summary.reason.status_sent().map(|status| status.as_u16());
+            record.error = summary.cause.as_deref();
             record.reason = Some(summary.reason.code());
             record.count = Some(summary.count);
             for log in &self.shared.logs {
