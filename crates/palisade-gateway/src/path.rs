@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use palisade::Connection;
+use palisade::{Connection, Exchange};
 use palisade::audit::Recorder;
 use palisade::sanity::Malformed;
 use palisade_http1::server as http1;
@@ -124,7 +124,8 @@ impl<S: Stack> Path<S> {
             if let Some(fault) = request.extensions_mut().remove::<Fault>() {
                 request.extensions_mut().insert(malformed(fault));
             }
-            request.extensions_mut().insert(connection.clone());
+            let exchange = Exchange::begin(connection.clone());
+            request.extensions_mut().insert(exchange);
             // Every layer is always ready; see `palisade::GuardService`.
             let answer = stack.call(request);
             async {
