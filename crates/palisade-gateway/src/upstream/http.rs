@@ -171,21 +171,21 @@ where
     ) -> Result<Response<ResponseBody<Stream, B>>, Rejection> {
         // A connection that the upstream closed in the meantime gives the request back unsent;
         // after a few of those something else is wrong.
-        for _ in 0..4 {
-            let Some(connection) = self.pool.take() else {
-                break;
+        let mut tries = 0..4;
+        loop {
+            let idle = tries.next().and_then(|_| self.pool.take());
+            let fresh = idle.is_none();
+            let connection = match idle {
+                Some(connection) => connection,
+                // Boxed, for it is rare and large.
+                None => Box::pin(self.connect()).await?,
             };
             match connection.send(outgoing).await {
                 Ok(response) => return Ok(response),
-                Err(SendError::Unsent(unsent)) => outgoing = *unsent,
+                Err(SendError::Unsent(unsent)) if !fresh => outgoing = *unsent,
                 Err(error) => return Err(failed(&error)),
             }
         }
-        let connection = self.connect().await?;
-        connection
-            .send(outgoing)
-            .await
-            .map_err(|error| failed(&error))
     }
 
     async fn connect(&self) -> Result<Connection<Stream>, Rejection> {
@@ -257,7 +257,10 @@ where
                     let _ = draining.wait_for(|draining| *draining).await;
                 }));
             }
-            UpstreamBody::Events { body, lease }
+            UpstreamBody::Events {
+                body: Box::pin(body),
+                lease,
+            }
         } else {
             UpstreamBody::Plain { body, lease }
         };
@@ -323,7 +326,7 @@ pin_project! {
         /// Bytes as they come.
         Plain { body: ResponseBody<Stream, B>, lease: Lease },
         /// An event stream, with comments in its silences.
-        Events { #[pin] body: KeepAlive<ResponseBody<Stream, B>>, lease: Lease },
+        Events { body: Pin<Box<KeepAlive<ResponseBody<Stream, B>>>>, lease: Lease },
         /// No answer came.
         Refusal { #[pin] body: Answer<http_body_util::Empty<Bytes>> },
     }
@@ -345,10 +348,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for UpstreamBody<B> {
                 }
                 Poll::Ready(frame)
             }
-            UpstreamBodyProjection::Events { mut body, lease } => {
+            UpstreamBodyProjection::Events { body, lease } => {
                 let frame = ready!(body.as_mut().poll_frame(cx));
                 if frame.is_none() {
-                    lease.end(body.get_body());
+                    lease.end(body.as_mut().get_body());
                 }
                 Poll::Ready(frame)
             }

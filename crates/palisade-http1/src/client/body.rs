@@ -17,8 +17,8 @@ use crate::io::poll_receive;
 #[derive(Debug)]
 pub struct ResponseBody<I, B> {
     connection: Option<Connection<I>>,
-    /// What is left of the request.
-    outgoing: Option<Outgoing<B>>,
+    /// What is left of the request, which is rare.
+    outgoing: Option<Box<Outgoing<B>>>,
     persistent: bool,
     over: bool,
 }
@@ -26,7 +26,7 @@ pub struct ResponseBody<I, B> {
 impl<I, B> ResponseBody<I, B> {
     pub(super) fn new(
         connection: Connection<I>,
-        outgoing: Option<Outgoing<B>>,
+        outgoing: Option<Box<Outgoing<B>>>,
         persistent: bool,
     ) -> Self {
         let over = connection.answers.body_is_done();
