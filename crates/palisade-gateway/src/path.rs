@@ -13,17 +13,18 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
-use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use palisade::Connection;
 use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 
 use crate::linger;
+use crate::listen::h2::{self, Http2Limits};
 use crate::listen::limits::ConnectionPermit;
-
 use crate::listen::tls::{self, Alpn, TlsAcceptor};
 use crate::request_body::{AnswerBody, RequestBody, Unread};
 
@@ -48,8 +49,8 @@ pub struct HttpLimits {
     pub header_bytes: usize,
     /// From the first byte of a request, or the end of the one before, to the end of its head.
     pub header_timeout: Duration,
-    /// HTTP/2 streams at once on one connection.
-    pub streams: u32,
+    /// Of HTTP/2 connections.
+    pub http2: Http2Limits,
 }
 
 /// The stack of a gateway: takes hyper's requests, never fails.
@@ -95,7 +96,7 @@ impl<S: Stack> Path<S> {
             Ok((stream, alpn)) => {
                 let connection = Connection::new(peer, true);
                 match alpn {
-                    Alpn::Http2 => self.http2(TokioIo::new(stream), connection).await,
+                    Alpn::Http2 => self.http2(stream, connection, peer).await,
                     Alpn::Http11 => self.http1(TokioIo::new(stream), connection).await,
                 }
             }
@@ -139,32 +140,16 @@ impl<S: Stack> Path<S> {
         }
     }
 
-    async fn http2<I>(&self, io: I, connection: Connection)
+    async fn http2<I>(&self, io: I, connection: Connection, peer: SocketAddr)
     where
-        I: Read + Write + Unpin + Send + 'static,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let service = ToStack {
             stack: self.stack.clone(),
             connection,
         };
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(self.http.streams)
-            .max_header_list_size(u32::try_from(self.http.header_bytes).unwrap_or(u32::MAX))
-            .max_send_buf_size(H2_SEND_BUFFER)
-            .keep_alive_interval(Some(H2_PING))
-            .keep_alive_timeout(H2_PING)
-            .serve_connection(io, service);
-        let mut connection = pin!(connection);
         let mut draining = self.draining.clone();
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = drained(&mut draining) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        note(ended);
+        h2::serve(io, service, &self.http.http2, peer, &mut draining).await;
     }
 }
 
@@ -172,10 +157,6 @@ impl<S: Stack> Path<S> {
 const HYPER_FIELDS: usize = 100;
 /// hyper's own lower bound.
 const MIN_BUFFER: usize = 8192;
-/// Bytes of answers that one HTTP/2 stream may hold back for a slow reader.
-const H2_SEND_BUFFER: usize = 64 * 1024;
-/// An HTTP/2 connection whose other end is gone without a word is found out by this.
-const H2_PING: Duration = Duration::from_secs(60);
 
 /// Resolves once the gateway drains.
 async fn drained(draining: &mut watch::Receiver<bool>) {

@@ -32,6 +32,7 @@ use crate::config::{
     Answers, Fail as FailSetting, Headers, Identity, Kind, Mode, Policy, RateHeaders, RateLimit,
     Server, Settings, Sink, Tls, TlsProfile, UpstreamHost as HostSetting, Window,
 };
+use crate::listen::h2::Http2Limits;
 use crate::listen::limits::{ConnectionCaps, ConnectionLimits};
 use crate::listen::redirect::Redirect;
 use crate::listen::tcp::BindError;
@@ -166,7 +167,15 @@ impl Plan {
                     .idle
                     .value
                     .max(limits.timeouts.headers.value),
-                streams: limits.streams.value,
+                http2: Http2Limits {
+                    streams: limits.streams.value,
+                    header_bytes: to_usize(limits.header_bytes.value),
+                    header_count: limits.header_count.value as usize,
+                    first_byte: limits.timeouts.first_byte.value,
+                    headers: limits.timeouts.headers.value,
+                    idle: limits.timeouts.idle.value,
+                    write: limits.timeouts.write.value,
+                },
             },
             connections: ConnectionLimits::new(ConnectionCaps {
                 total: limits.connections.value,

@@ -20,6 +20,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
+use crate::listen::h2::note_frame;
+
 /// A request body as the stack gets it.
 #[derive(Debug)]
 pub struct RequestBody {
@@ -122,7 +124,9 @@ impl<B: Body> Body for AnswerBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+        let polled = self.project().body.poll_frame(cx);
+        note_frame(&polled);
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

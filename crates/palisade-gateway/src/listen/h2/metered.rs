@@ -1,0 +1,159 @@
+//! The stream between TLS and hyper, with a [`FrameMeter`] that reads along.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::meter::FrameMeter;
+
+/// A stream that hyper has. Dropped, the stream itself goes back to its [`Home`].
+pub(super) struct Metered<I> {
+    io: Option<I>,
+    home: Home<I>,
+}
+
+/// The meter of a stream, and the stream once hyper is done with it.
+pub(super) struct Home<I>(Arc<Shared<I>>);
+
+struct Shared<I> {
+    meter: Mutex<FrameMeter>,
+    io: Mutex<Option<I>>,
+}
+
+/// A stream in two hands.
+pub(super) fn metered<I>(io: I, meter: FrameMeter) -> (Metered<I>, Home<I>) {
+    let shared = Arc::new(Shared {
+        meter: Mutex::new(meter),
+        io: Mutex::new(None),
+    });
+    let metered = Metered {
+        io: Some(io),
+        home: Home(Arc::clone(&shared)),
+    };
+    (metered, Home(shared))
+}
+
+impl<I> Home<I> {
+    /// Never waited for: one task has both hands.
+    pub(super) fn meter(&self) -> MutexGuard<'_, FrameMeter> {
+        self.0.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stream, once hyper is done with it.
+    pub(super) fn take(&self) -> Option<I> {
+        let mut io = self.0.io.lock().unwrap_or_else(PoisonError::into_inner);
+        io.take()
+    }
+}
+
+impl<I> Drop for Metered<I> {
+    fn drop(&mut self) {
+        let mut io = self
+            .home
+            .0
+            .io
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *io = self.io.take();
+    }
+}
+
+impl<I: Unpin> Metered<I> {
+    fn inner(&mut self) -> io::Result<Pin<&mut I>> {
+        match &mut self.io {
+            Some(io) => Ok(Pin::new(io)),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Tells the meter of what was sent of `pieces`.
+    fn sent(&self, written: &Poll<io::Result<usize>>, pieces: &[IoSlice<'_>]) {
+        match written {
+            Poll::Ready(Ok(length)) => {
+                let now = Instant::now();
+                let mut meter = self.home.meter();
+                let mut left = *length;
+                for piece in pieces {
+                    let here = left.min(piece.len());
+                    meter.sent(&piece[..here], now);
+                    left -= here;
+                    if left == 0 {
+                        break;
+                    }
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.home.meter().blocked(Instant::now()),
+        }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Metered<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.home.meter().violation().is_some() {
+            // Whoever polls the connection looks at the meter and ends it.
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let read = self.inner()?.poll_read(cx, buffer);
+        if let Poll::Ready(Ok(())) = read {
+            let fresh = &buffer.filled()[before..];
+            let verdict = self.home.meter().received(fresh, Instant::now());
+            if let Err((at, _)) = verdict {
+                // hyper still gets the frames before.
+                buffer.set_filled(before + at);
+                if at == 0 {
+                    return Poll::Pending;
+                }
+            }
+        }
+        read
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Metered<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.inner()?.poll_write(cx, bytes);
+        self.sent(&written, &[IoSlice::new(bytes)]);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.inner()?.poll_write_vectored(cx, pieces);
+        self.sent(&written, pieces);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.inner()?.poll_flush(cx);
+        match flushed {
+            Poll::Ready(_) => self.home.meter().flushed(),
+            Poll::Pending => self.home.meter().blocked(Instant::now()),
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner()?.poll_shutdown(cx)
+    }
+}
