@@ -28,6 +28,8 @@ use crate::rejection::{Reason, Rejection};
 /// * **Framing.** 400, and the connection closes, for a Content-Length that is doubled, listed or
 ///   not digits, one beside a Transfer-Encoding, and a Transfer-Encoding that is not exactly
 ///   `chunked` or comes with HTTP/2 (RFC 9112 section 6, RFC 9113 section 8.2.2).
+/// * **Values.** 400 for one that begins or ends with a space or a tab: HTTP/2 can carry it
+///   (RFC 9113 section 8.2.1 forbids it), a reader of HTTP/1.1 takes it for another value.
 /// * **Doubles.** 400 for two Content-Types, Authorizations, `Mcp-Session-Id`s,
 ///   `MCP-Protocol-Version`s or `Last-Event-ID`s: which of them counts would be each reader's
 ///   own choice.
@@ -128,6 +130,9 @@ impl<'a> Survey<'a> {
         };
         for (name, value) in &head.headers {
             let name = name.as_str();
+            if is_padded(value.as_bytes()) {
+                return Err(malformed(format_args!("spaces round the value of {name}")).closing());
+            }
             survey.bytes += name.len() + value.len() + 4;
             let twice = match name {
                 "content-length" => survey.length.replace(value).is_some(),
@@ -158,6 +163,12 @@ impl<'a> Survey<'a> {
         }
         Ok(survey)
     }
+}
+
+/// Whether there are spaces or tabs round `value` (RFC 9110 section 5.5).
+fn is_padded(value: &[u8]) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    blank(value.first()) || blank(value.last())
 }
 
 /// Whether a `Connection` header names anything but what HTTP itself names in it. Such a field
@@ -466,6 +477,13 @@ mod tests {
             (&[("content-type", "a"), ("content-type", "a")][..], false),
             (&[("authorization", "a"), ("authorization", "b")], false),
             (&[("accept", "a"), ("accept", "b")], true),
+            (&[("x-own", " a")], false),
+            (&[("x-own", "a ")], false),
+            (&[("x-own", "\ta")], false),
+            (&[("x-own", "a\t")], false),
+            (&[("x-own", " ")], false),
+            (&[("x-own", "a\t b")], true),
+            (&[("x-own", "")], true),
             (&[("cookie", "a"), ("cookie", "b")], true),
             (&[("content_length", "1")], false),
             (&[("transfer_encoding", "chunked")], false),

@@ -330,6 +330,12 @@ impl Client<'_> {
         ensure(known, Violation::Protocol)
     }
 
+    /// Not behind its own END_STREAM (RFC 9113 section 5.1).
+    fn still_sends(&self, head: Head) -> Result<(), Violation> {
+        let done = self.state.streams.is_client_done(head.stream);
+        ensure(!done, Violation::StreamClosed)
+    }
+
     fn headers(&mut self, head: Head) -> Result<(), Violation> {
         ensure(!head.stream.is_multiple_of(2), Violation::Protocol)?;
         let state = &mut *self.state;
@@ -338,7 +344,10 @@ impl Client<'_> {
             state.budgets.priority.earn(2);
             state.budgets.window_update.earn(2);
             state.budgets.empty_data.earn(1);
+        } else {
+            self.still_sends(head)?;
         }
+        let state = &mut *self.state;
         if !head.has(frame::END_HEADERS) {
             state.block = Some(Block {
                 stream: head.stream,
@@ -409,6 +418,7 @@ impl Listener for Client<'_> {
         match head.kind {
             frame::DATA => {
                 self.on_stream(head)?;
+                self.still_sends(head)?;
                 if head.length == 0 && !head.has(frame::END_STREAM) {
                     self.empty_data()?;
                 }

@@ -52,6 +52,12 @@ impl Streams {
         id.is_multiple_of(2) || id > self.last
     }
 
+    /// Whether the client has ended its half of a stream that is still open (half-closed, remote).
+    pub(super) fn is_client_done(&self, id: u32) -> bool {
+        let stream = self.position(id).map(|at| self.open[at]);
+        stream.is_some_and(|stream| stream.client_done)
+    }
+
     /// HEADERS by the client; `true` where they open a stream.
     pub(super) fn headers(&mut self, id: u32, now: Instant) -> bool {
         if id <= self.last {
@@ -75,7 +81,7 @@ impl Streams {
         self.change(id, now, |stream| stream.client_done = true);
     }
 
-    /// HEADERS by us; `true` where they are the first.
+    /// HEADERS by us.
     pub(super) fn answered(&mut self, id: u32, now: Instant) {
         self.change(id, now, |stream| {
             stream.answered = true;

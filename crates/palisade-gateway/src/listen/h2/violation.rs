@@ -30,6 +30,8 @@ pub enum Violation {
     Reset,
     /// SETTINGS frames (CVE-2019-9515).
     Settings,
+    /// Content or a head behind the client's own end of a stream.
+    StreamClosed,
     /// Streams opened above the limit.
     Streams,
     /// Frames of kinds that nobody knows.
@@ -59,6 +61,7 @@ impl Violation {
             Self::ProvokedReset => "provoked_reset",
             Self::Reset => "reset",
             Self::Settings => "settings",
+            Self::StreamClosed => "stream_closed",
             Self::Streams => "streams",
             Self::Unknown => "unknown",
             Self::Unread => "unread",
@@ -74,6 +77,7 @@ impl Violation {
             Self::Protocol => PROTOCOL_ERROR,
             Self::FlowControl => FLOW_CONTROL_ERROR,
             Self::FrameSize => FRAME_SIZE_ERROR,
+            Self::StreamClosed => STREAM_CLOSED,
             // Nobody who waits too long has done wrong.
             Self::FirstByte | Self::Headers => NO_ERROR,
             _ => ENHANCE_YOUR_CALM,
@@ -96,5 +100,6 @@ impl fmt::Display for Violation {
 const NO_ERROR: u32 = 0x0;
 const PROTOCOL_ERROR: u32 = 0x1;
 const FLOW_CONTROL_ERROR: u32 = 0x3;
+const STREAM_CLOSED: u32 = 0x5;
 const FRAME_SIZE_ERROR: u32 = 0x6;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
