@@ -20,7 +20,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
-use crate::listen::h2::note_frame;
+use crate::listen::h2::{crumbs, note_frame};
 
 /// A request body as the stack gets it.
 #[derive(Debug)]
@@ -60,7 +60,10 @@ async fn discard(mut body: Incoming) {
 
 impl RequestBody {
     /// The request with its body so kept, and the place for the rest of it.
-    pub(crate) fn of(request: Request<Incoming>) -> (Request<Self>, Option<Arc<Unread>>) {
+    pub(crate) fn of(mut request: Request<Incoming>) -> (Request<Self>, Option<Arc<Unread>>) {
+        if request.version() == Version::HTTP_2 {
+            crumbs::join(request.headers_mut());
+        }
         let waits = request.version() == Version::HTTP_2 && !request.body().is_end_stream();
         let unread = waits.then(Arc::<Unread>::default);
         let body = |incoming| Self {

@@ -79,7 +79,12 @@ pub async fn serve<I, S, B>(
                     if let Some(violation) = meter.violation() {
                         return Poll::Ready(End::Violation(violation));
                     }
-                    clock.next(&meter, executor.working(), Instant::now())
+                    let mut working = executor.working();
+                    if clock.closing.is_some() {
+                        // An answer that waits for the client has less time now.
+                        working = working.saturating_sub(executor.waiting());
+                    }
+                    clock.next(&meter, working, Instant::now())
                 };
                 match next {
                     Next::At(at) => {
@@ -119,7 +124,7 @@ impl Http2Limits {
             // All frames that have come are read before a request is handed on: whoever cancels
             // a whole round of requests at once has as many waiting. The meter's budget is the
             // one over time.
-            .max_pending_accept_reset_streams(self.streams.max(128) as usize)
+            .max_pending_accept_reset_streams(2 * self.streams.max(128) as usize + 64)
             // Counted over the life of a connection: its default breaks honest clients that
             // live long (hyperium/h2 issue 856). The meter's budget grows again.
             .max_local_error_reset_streams(Some(LOCAL_RESETS))
@@ -204,9 +209,9 @@ impl<'a> Clock<'a> {
 
     fn next(&self, meter: &FrameMeter, working: usize, now: Instant) -> Next {
         let limits = self.limits;
-        let write = match self.closing {
-            Some(_) => limits.write.min(DRAINING_WRITE),
-            None => limits.write,
+        let (headers, write) = match self.closing {
+            Some(_) => (limits.headers.min(GRACE), limits.write.min(DRAINING_WRITE)),
+            None => (limits.headers, limits.write),
         };
         let ready = meter.is_ready();
         let idle = meter.idle_since();
@@ -215,7 +220,7 @@ impl<'a> Clock<'a> {
         next.by((!ready).then_some(self.started), limits.first_byte, || {
             Next::End(quiet(Violation::FirstByte))
         });
-        next.by(meter.unfinished_since(), limits.headers, || {
+        next.by(meter.unfinished_since(), headers, || {
             Next::End(quiet(Violation::Headers))
         });
         next.by(meter.blocked_since(), write, || {
@@ -286,8 +291,12 @@ where
     let violation = match end {
         End::Done => return,
         End::Hyper(ref error) => {
-            tracing::debug!(%peer, %error, "connection ended");
-            None
+            let violation = is_calm(error).then(|| home.meter().last_taken());
+            match violation {
+                Some(violation) => TALLY.note(home, violation, peer),
+                None => tracing::debug!(%peer, %error, "connection ended"),
+            }
+            violation
         }
         End::Quiet => None,
         End::Violation(violation) => {
@@ -304,6 +313,16 @@ where
         // Whether it was heard or not: the connection is over.
         let _ = timeout(LINGER.0, close(io, goaway)).await;
     }
+}
+
+/// Whether hyper has told the client to be calm.
+fn is_calm(error: &hyper::Error) -> bool {
+    let error = error
+        .source()
+        .and_then(|error| error.downcast_ref::<h2::Error>());
+    error.is_some_and(|error| {
+        error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+    })
 }
 
 async fn close<I>(mut io: I, goaway: Option<[u8; 17]>) -> io::Result<()>

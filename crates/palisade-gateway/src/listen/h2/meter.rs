@@ -1,5 +1,7 @@
 //! What one HTTP/2 connection has taken of our patience, read off its frame headers.
 
+use std::convert::Infallible;
+
 use tokio::time::Instant;
 
 use super::budget::{Allowance, Budget};
@@ -45,6 +47,7 @@ impl FrameMeter {
                 budgets: Budgets::new(now),
                 entries: 0,
                 frames: 0,
+                kind: frame::SETTINGS,
                 blocked: None,
                 unread: 0,
                 unfinished: None,
@@ -89,10 +92,14 @@ impl FrameMeter {
             state.blocked = None;
             state.unread = 0;
         }
-        let mut server = Server { state, now };
-        if let Err((_, violation)) = self.server.read(bytes, &mut server) {
-            self.violation.get_or_insert(violation);
-        }
+        let violation = &mut self.violation;
+        let mut server = Server {
+            state,
+            now,
+            violation,
+        };
+        // It never stops: what is on its way is on its way.
+        let Ok(()) = self.server.read(bytes, &mut server);
     }
 
     /// Says that the client's end takes nothing at present.
@@ -104,6 +111,12 @@ impl FrameMeter {
     pub fn flushed(&mut self) {
         self.state.blocked = None;
         self.state.unread = 0;
+    }
+
+    /// How many frames the client has begun.
+    #[must_use]
+    pub const fn frames(&self) -> u64 {
+        self.state.frames
     }
 
     /// Why the connection must end.
@@ -151,10 +164,26 @@ impl FrameMeter {
     /// How much was taken of what `violation` is about.
     #[must_use]
     pub fn taken(&self, violation: Violation) -> Taken {
-        let budget = self.state.budgets.of(violation);
+        let state = &self.state;
+        let frames = match (violation, state.block) {
+            (Violation::Continuation, Some(block)) => block.continuations,
+            _ => state.budgets.of(violation).map_or(0, Budget::spent),
+        };
         Taken {
-            frames: budget.map_or(0, Budget::spent),
+            frames,
             all: self.state.frames,
+        }
+    }
+
+    /// Which of hyper's own limits has been reached, where one has.
+    #[must_use]
+    pub const fn last_taken(&self) -> Violation {
+        match (self.state.block, self.state.kind) {
+            (Some(_), _) | (None, frame::CONTINUATION) => Violation::Continuation,
+            (None, frame::HEADERS) => Violation::HeaderList,
+            (None, frame::DATA) => Violation::EmptyData,
+            (None, frame::RST_STREAM) => Violation::Reset,
+            (None, _) => Violation::ProvokedReset,
         }
     }
 
@@ -225,7 +254,7 @@ impl Budgets {
             // One with each request: some end a body with an empty frame, some begin with one.
             empty_data: budget(Allowance::earning(64, 4, 256)),
             // Nobody who is honest sends one.
-            empty_continuation: budget(Allowance::new(8, 1)),
+            empty_continuation: budget(Allowance::new(4, 1)),
             // GREASE (RFC 8701) and extensions, by KiB of payload.
             unknown: budget(Allowance::new(256, 8)),
             // Faults of the client, each answered with a reset. DATA that was on its way when
@@ -267,6 +296,8 @@ struct State {
     entries: u32,
     /// Begun by the client.
     frames: u64,
+    /// Of the last of them.
+    kind: u8,
     blocked: Option<Instant>,
     /// Frames since `blocked`.
     unread: u32,
@@ -401,6 +432,7 @@ impl Listener for Client<'_> {
 
     fn head(&mut self, head: Head) -> Result<(), Violation> {
         self.state.frames += 1;
+        self.state.kind = head.kind;
         ensure(head.length <= MAX_FRAME_SIZE, Violation::FrameSize)?;
         if !self.state.ready {
             // RFC 9113 section 3.4: SETTINGS come first, and they acknowledge nothing.
@@ -517,12 +549,13 @@ impl Listener for Client<'_> {
 struct Server<'a> {
     state: &'a mut State,
     now: Instant,
+    violation: &'a mut Option<Violation>,
 }
 
 impl Listener for Server<'_> {
-    type Stop = Violation;
+    type Stop = Infallible;
 
-    fn head(&mut self, head: Head) -> Result<(), Violation> {
+    fn head(&mut self, head: Head) -> Result<(), Infallible> {
         let State {
             streams, budgets, ..
         } = &mut *self.state;
@@ -540,7 +573,7 @@ impl Listener for Server<'_> {
         Ok(())
     }
 
-    fn word(&mut self, head: Head, word: &[u8]) -> Result<(), Violation> {
+    fn word(&mut self, head: Head, word: &[u8]) -> Result<(), Infallible> {
         let Ok(word) = word.try_into().map(u32::from_be_bytes) else {
             return Ok(());
         };
@@ -550,12 +583,14 @@ impl Listener for Server<'_> {
                 state.streams.reset(head.stream, self.now);
                 match word {
                     REFUSED_STREAM => {
-                        let fits = state.budgets.streams.take(1, self.now);
-                        ensure(fits, Violation::Streams)?;
+                        if !state.budgets.streams.take(1, self.now) {
+                            self.violation.get_or_insert(Violation::Streams);
+                        }
                     }
                     PROTOCOL_ERROR | FLOW_CONTROL_ERROR | STREAM_CLOSED | FRAME_SIZE_ERROR => {
-                        let fits = state.budgets.provoked_reset.take(1, self.now);
-                        ensure(fits, Violation::ProvokedReset)?;
+                        if !state.budgets.provoked_reset.take(1, self.now) {
+                            self.violation.get_or_insert(Violation::ProvokedReset);
+                        }
                     }
                     // The others are our own doing: an upstream that broke off, a refusal
                     // before the body was read.
@@ -568,7 +603,7 @@ impl Listener for Server<'_> {
         Ok(())
     }
 
-    fn end(&mut self, head: Head) -> Result<(), Violation> {
+    fn end(&mut self, head: Head) -> Result<(), Infallible> {
         let ends = matches!(head.kind, frame::DATA | frame::HEADERS);
         if ends
             && head.has(frame::END_STREAM)

@@ -14,7 +14,14 @@ use super::meter::FrameMeter;
 pub(super) struct Metered<I> {
     io: Option<I>,
     home: Home<I>,
+    /// Frames when hyper was last made to pause.
+    paused_at: u64,
 }
+
+/// Frames that hyper takes at a stretch. It reads on as long as there is anything to read, and
+/// neither hands on requests nor sends what it owes until then; so a flood would be read whole
+/// before the resets that it provokes are sent, and counted.
+const STRETCH: u64 = 128;
 
 /// The meter of a stream, and the stream once hyper is done with it.
 pub(super) struct Home<I>(Arc<Shared<I>>);
@@ -33,6 +40,7 @@ pub(super) fn metered<I>(io: I, meter: FrameMeter) -> (Metered<I>, Home<I>) {
     let metered = Metered {
         io: Some(io),
         home: Home(Arc::clone(&shared)),
+        paused_at: 0,
     };
     (metered, Home(shared))
 }
@@ -98,8 +106,17 @@ impl<I: AsyncRead + Unpin> AsyncRead for Metered<I> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.home.meter().violation().is_some() {
+        let (frames, violation) = {
+            let meter = self.home.meter();
+            (meter.frames(), meter.violation())
+        };
+        if violation.is_some() {
             // Whoever polls the connection looks at the meter and ends it.
+            return Poll::Pending;
+        }
+        if frames - self.paused_at >= STRETCH {
+            self.paused_at = frames;
+            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = buffer.filled().len();

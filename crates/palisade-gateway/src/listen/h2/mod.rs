@@ -11,6 +11,7 @@
 
 mod budget;
 mod connection;
+pub(crate) mod crumbs;
 mod frame;
 mod meter;
 mod metered;

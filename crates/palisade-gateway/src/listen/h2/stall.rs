@@ -42,22 +42,35 @@ pub(crate) fn note_frame<T>(polled: &Poll<Option<T>>) {
 /// Runs the answers of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct StreamExecutor {
-    working: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
     longest: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Answers being made or sent.
+    working: AtomicUsize,
+    /// Those of them that wait for the client.
+    waiting: AtomicUsize,
 }
 
 impl StreamExecutor {
     /// Drops an answer of which the client takes nothing for `longest`.
     pub(super) fn new(longest: Duration) -> Self {
         Self {
-            working: Arc::default(),
+            counts: Arc::default(),
             longest,
         }
     }
 
     /// How many answers are being made or sent.
     pub(super) fn working(&self) -> usize {
-        self.working.load(Ordering::Relaxed)
+        self.counts.working.load(Ordering::Relaxed)
+    }
+
+    /// How many of them wait for the client to take a piece.
+    pub(super) fn waiting(&self) -> usize {
+        self.counts.waiting.load(Ordering::Relaxed)
     }
 }
 
@@ -66,10 +79,13 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, future: F) {
-        self.working.fetch_add(1, Ordering::Relaxed);
+        self.counts.working.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(Answering {
             future,
-            _place: Place(Arc::clone(&self.working)),
+            place: Place {
+                counts: Arc::clone(&self.counts),
+                waits: false,
+            },
             longest: self.longest,
             gave: None,
             sleep: None,
@@ -77,11 +93,27 @@ where
     }
 }
 
-struct Place(Arc<AtomicUsize>);
+/// An answer's part of the [`Counts`].
+struct Place {
+    counts: Arc<Counts>,
+    waits: bool,
+}
+
+impl Place {
+    fn waits(&mut self, waits: bool) {
+        match (self.waits, waits) {
+            (false, true) => self.counts.waiting.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.counts.waiting.fetch_sub(1, Ordering::Relaxed),
+            _ => return,
+        };
+        self.waits = waits;
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.waits(false);
+        self.counts.working.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -90,7 +122,7 @@ pin_project! {
     struct Answering<F> {
         #[pin]
         future: F,
-        _place: Place,
+        place: Place,
         longest: Duration,
         // When the piece was given that waits for room.
         gave: Option<Instant>,
@@ -112,6 +144,7 @@ impl<F: Future<Output = ()>> Future for Answering<F> {
             Step::Gave => *this.gave = Some(Instant::now()),
             Step::Waits => *this.gave = None,
         }
+        this.place.waits(this.gave.is_some());
         let Some(gave) = *this.gave else {
             return Poll::Pending;
         };

@@ -16,6 +16,8 @@ pub enum Violation {
     FrameSize,
     /// The first request's preface and SETTINGS did not come in time.
     FirstByte,
+    /// A header list far above the limit, once decompressed (HPACK bombs).
+    HeaderList,
     /// A header block, or another frame than DATA, was not finished in time.
     Headers,
     /// PING frames (CVE-2019-9512).
@@ -54,6 +56,7 @@ impl Violation {
             Self::FlowControl => "flow_control",
             Self::FrameSize => "frame_size",
             Self::FirstByte => "first_byte",
+            Self::HeaderList => "header_list",
             Self::Headers => "headers",
             Self::Ping => "ping",
             Self::Priority => "priority",

@@ -307,7 +307,7 @@ fn floods_are_ended_early() {
         (
             Some(begun),
             always(frame(9, 0, 1, &[])),
-            8,
+            4,
             Violation::Continuation,
         ),
     ] {
