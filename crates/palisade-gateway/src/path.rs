@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
@@ -182,11 +182,13 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for ToStack<S> {
     type Future = ToStackFuture<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let version = request.version();
         let (mut request, unread) = RequestBody::of(request);
         request.extensions_mut().insert(self.connection.clone());
         ToStackFuture {
             // Every layer is always ready; see `palisade::GuardService`.
             future: self.stack.clone().call(request),
+            version,
             unread,
         }
     }
@@ -197,6 +199,7 @@ pin_project! {
     struct ToStackFuture<F> {
         #[pin]
         future: F,
+        version: Version,
         unread: Option<Arc<Unread>>,
     }
 }
@@ -204,14 +207,15 @@ pin_project! {
 impl<F, B> Future for ToStackFuture<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body<Data = Bytes>,
 {
     type Output = Result<Response<AnswerBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(answer) = ready!(this.future.poll(cx));
-        let unread = this.unread.take();
-        Poll::Ready(Ok(answer.map(|body| AnswerBody { body, unread })))
+        let (version, unread) = (*this.version, this.unread.take());
+        Poll::Ready(Ok(answer.map(|body| AnswerBody::new(body, version, unread))))
     }
 }
 

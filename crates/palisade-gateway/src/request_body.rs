@@ -111,32 +111,74 @@ impl Body for RequestBody {
 
 pin_project! {
     /// An answer's body, and with it what was not read of the request's.
+    ///
+    /// In HTTP/2 it comes in small pieces: whether the client takes anything shows only when
+    /// hyper asks for the next (`listen/h2/stall.rs`).
     #[derive(Debug)]
     pub struct AnswerBody<B> {
         #[pin]
-        pub(crate) body: B,
-        pub(crate) unread: Option<Arc<Unread>>,
+        body: B,
+        unread: Option<Arc<Unread>>,
+        in_pieces: bool,
+        rest: Bytes,
     }
 }
 
-impl<B: Body> Body for AnswerBody<B> {
-    type Data = B::Data;
+/// The largest piece, in bytes: what one DATA frame holds.
+const PIECE: usize = 16 * 1024;
+
+impl<B> AnswerBody<B> {
+    /// The answer to a request of this version.
+    pub(crate) const fn new(body: B, version: Version, unread: Option<Arc<Unread>>) -> Self {
+        Self {
+            body,
+            unread,
+            in_pieces: matches!(version, Version::HTTP_2),
+            rest: Bytes::new(),
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for AnswerBody<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let polled = self.project().body.poll_frame(cx);
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.project();
+        if !*this.in_pieces {
+            return this.body.poll_frame(cx);
+        }
+        let polled = if this.rest.is_empty() {
+            this.body.poll_frame(cx)
+        } else {
+            Poll::Ready(Some(Ok(Frame::data(std::mem::take(this.rest)))))
+        };
         note_frame(&polled);
-        polled
+        polled.map_ok(|frame| match frame.into_data() {
+            Ok(mut data) => {
+                if data.len() > PIECE {
+                    *this.rest = data.split_off(PIECE);
+                }
+                Frame::data(data)
+            }
+            Err(trailers) => trailers,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        let rest = self.rest.len() as u64;
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }

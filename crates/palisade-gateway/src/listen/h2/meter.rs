@@ -581,20 +581,20 @@ impl Listener for Server<'_> {
         match head.kind {
             frame::RST_STREAM => {
                 state.streams.reset(head.stream, self.now);
-                match word {
-                    REFUSED_STREAM => {
-                        if !state.budgets.streams.take(1, self.now) {
-                            self.violation.get_or_insert(Violation::Streams);
-                        }
-                    }
+                let provoked = match word {
+                    REFUSED_STREAM => Some((&mut state.budgets.streams, Violation::Streams)),
                     PROTOCOL_ERROR | FLOW_CONTROL_ERROR | STREAM_CLOSED | FRAME_SIZE_ERROR => {
-                        if !state.budgets.provoked_reset.take(1, self.now) {
-                            self.violation.get_or_insert(Violation::ProvokedReset);
-                        }
+                        let budget = &mut state.budgets.provoked_reset;
+                        Some((budget, Violation::ProvokedReset))
                     }
                     // The others are our own doing: an upstream that broke off, a refusal
                     // before the body was read.
-                    _ => {}
+                    _ => None,
+                };
+                if let Some((budget, violation)) = provoked
+                    && !budget.take(1, self.now)
+                {
+                    self.violation.get_or_insert(violation);
                 }
             }
             frame::GOAWAY => state.streams.cut(word & 0x7fff_ffff, self.now),

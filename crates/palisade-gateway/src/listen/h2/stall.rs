@@ -2,7 +2,7 @@
 //!
 //! hyper runs each HTTP/2 answer as a task of its own, which asks the body for a piece only once
 //! the one before has found room in the stream's window. So a task that has a piece and waits is
-//! one whose client takes nothing. After a while its task is dropped, and with it everything
+//! one whose client takes nothing of it; pieces are of 16 KiB at most. After a while its task is dropped, and with it everything
 //! that the call holds: its place, its upstream connection, its bytes.
 
 use std::cell::Cell;
