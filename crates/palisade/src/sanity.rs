@@ -37,6 +37,7 @@ use crate::rejection::{Reason, Rejection};
 ///   and never reach the upstream.
 /// * **Names.** 400 for a name with `_` that CGI-like servers confuse with one that frames the
 ///   message or vouches for the client, such as `content_length` or `x_forwarded_for`.
+/// * **Scheme.** 400 for one that is neither `https` nor `http`.
 /// * **Path.** 400 for one that [`path::check`] refuses; `OPTIONS *` passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -322,6 +323,19 @@ fn is_confusable(name: &str) -> bool {
 }
 
 fn target(head: &Parts) -> Result<(), Rejection> {
+    // HTTP/2 can carry any (RFC 9113 section 8.3.1), a proxy's request line too.
+    let scheme = head.uri.scheme_str();
+    if scheme.is_some_and(|scheme| scheme != "https" && scheme != "http") {
+        return Err(malformed("a scheme that is neither https nor http").closing());
+    }
+    // `http` reads an empty path as `/`; the next reader might not.
+    let whole = head
+        .uri
+        .path_and_query()
+        .map(http::uri::PathAndQuery::as_str);
+    if whole.is_some_and(|whole| whole.starts_with('?')) && head.version == Version::HTTP_2 {
+        return Err(malformed("no path before the query").closing());
+    }
     let path = head.uri.path();
     if path == "*" && head.method == Method::OPTIONS {
         return Ok(());
@@ -566,6 +580,10 @@ mod tests {
             let got = reason(Request::builder().method(method).uri(target));
             let expected = (!fine).then_some(Reason::RequestPathAmbiguous);
             assert_eq!(got, expected, "{method} {target}");
+        }
+        for scheme in ["ftp", "file", "javascript", "wss"] {
+            let got = reason(Request::builder().uri(format!("{scheme}://a.example/mcp")));
+            assert_eq!(got, Some(Reason::RequestMalformed), "{scheme}");
         }
     }
 
