@@ -4,7 +4,8 @@ use std::convert::Infallible;
 
 use tokio::time::Instant;
 
-use super::budget::{Allowance, Budget};
+use super::budget::Budget;
+use super::budgets::Budgets;
 use super::frame::{self, Head, Listener, Reader};
 use super::streams::Streams;
 use super::violation::Violation;
@@ -218,69 +219,6 @@ const MOST_UNREAD: u32 = 2000;
 
 /// CONTINUATION frames of one block.
 const MOST_CONTINUATIONS: u32 = 64;
-
-/// What it is to be generous to: a browser that closes a hundred streams at once, curl and Node,
-/// which return a WINDOW_UPDATE for every DATA frame on stream and connection, gRPC's probes
-/// (PINGs as fast as round trips while data flows), clients that cancel what they race. Small
-/// to: anybody who sends tens of thousands.
-#[derive(Clone, Debug)]
-struct Budgets {
-    settings: Budget,
-    ping: Budget,
-    priority: Budget,
-    window_update: Budget,
-    reset: Budget,
-    empty_data: Budget,
-    empty_continuation: Budget,
-    unknown: Budget,
-    provoked_reset: Budget,
-    streams: Budget,
-}
-
-impl Budgets {
-    fn new(now: Instant) -> Self {
-        let budget = |allowance| Budget::new(allowance, now);
-        Self {
-            // One at the start, one ACK for each of ours, and a few while it lives.
-            settings: budget(Allowance::new(64, 1)),
-            // A PING each time it wakes; with each large DATA frame of ours one more.
-            ping: budget(Allowance::earning(256, 4, 1024)),
-            // Two with each request: Firefox sends one, nghttp five at the start.
-            priority: budget(Allowance::earning(256, 16, 1024)),
-            // Three with each DATA frame of ours: one for the stream, one for the connection.
-            window_update: budget(Allowance::earning(2048, 64, 16_384)),
-            // Two rounds of all streams at once; with each answer one more.
-            reset: budget(Allowance::earning(256, 32, 1024)),
-            // One with each request: some end a body with an empty frame, some begin with one.
-            empty_data: budget(Allowance::earning(64, 4, 256)),
-            // Nobody who is honest sends one.
-            empty_continuation: budget(Allowance::new(4, 1)),
-            // GREASE (RFC 8701) and extensions, by KiB of payload.
-            unknown: budget(Allowance::new(256, 8)),
-            // Faults of the client, each answered with a reset. DATA that was on its way when
-            // a stream was reset is one (hyperium/h2 issue 856).
-            provoked_reset: budget(Allowance::new(128, 8)),
-            // Streams opened before our SETTINGS with their bound were read.
-            streams: budget(Allowance::new(256, 16)),
-        }
-    }
-
-    fn of(&self, violation: Violation) -> Option<&Budget> {
-        Some(match violation {
-            Violation::Continuation => &self.empty_continuation,
-            Violation::EmptyData => &self.empty_data,
-            Violation::Ping => &self.ping,
-            Violation::Priority => &self.priority,
-            Violation::ProvokedReset => &self.provoked_reset,
-            Violation::Reset => &self.reset,
-            Violation::Settings => &self.settings,
-            Violation::Streams => &self.streams,
-            Violation::Unknown => &self.unknown,
-            Violation::WindowUpdate => &self.window_update,
-            _ => return None,
-        })
-    }
-}
 
 #[derive(Clone, Debug)]
 struct State {

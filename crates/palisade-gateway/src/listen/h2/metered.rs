@@ -174,3 +174,97 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Metered<I> {
         self.inner()?.poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::violation::Violation;
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::time::timeout;
+
+    fn ping() -> Vec<u8> {
+        [&[0, 0, 8, 6, 0, 0, 0, 0, 0][..], &[7; 8]].concat()
+    }
+
+    fn opening() -> Vec<u8> {
+        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat()
+    }
+
+    fn pair() -> (DuplexStream, Metered<DuplexStream>, Home<DuplexStream>) {
+        let (client, server) = duplex(1 << 20);
+        let meter = FrameMeter::new(65_536, Instant::now());
+        let (metered, home) = metered(server, meter);
+        (client, metered, home)
+    }
+
+    // REQ: R-3
+    #[tokio::test]
+    async fn hyper_gets_what_stands_before_the_frame_that_is_refused() {
+        let (mut client, mut server, home) = pair();
+        let fine = [opening(), ping()].concat();
+        // DATA on stream 0, and more behind it.
+        let refused = [0, 0, 1, 0, 0, 0, 0, 0, 0, 1];
+        client
+            .write_all(&[&fine[..], &refused, &ping()].concat())
+            .await
+            .unwrap();
+        let mut got = vec![0; 1000];
+        let length = server.read(&mut got).await.unwrap();
+        assert_eq!(got[..length], fine);
+        let more = timeout(Duration::from_millis(50), server.read(&mut got));
+        assert!(more.await.is_err(), "reads on");
+        assert_eq!(home.meter().violation(), Some(Violation::Protocol));
+        // The stream comes back, and can be told so.
+        drop(server);
+        let goaway = home.meter().goaway(Violation::Protocol.code()).unwrap();
+        home.take().unwrap().write_all(&goaway).await.unwrap();
+        let mut heard = [0; 17];
+        client.read_exact(&mut heard).await.unwrap();
+        assert_eq!((heard[3], heard[16]), (7, 1));
+    }
+
+    // REQ: R-3
+    #[tokio::test]
+    async fn a_flood_is_read_in_stretches() {
+        let (mut client, mut server, _home) = pair();
+        let data = [0, 0, 0, 2, 0, 0, 0, 0, 1];
+        let priority = [&data[..2], &[5], &data[3..], &[0; 5]].concat();
+        let flood = [opening(), priority.repeat(250)].concat();
+        client.write_all(&flood).await.unwrap();
+        let mut got = Vec::new();
+        let mut pauses = 0;
+        std::future::poll_fn(|cx| {
+            let mut memory = [0; 512];
+            let mut buffer = ReadBuf::new(&mut memory);
+            match Pin::new(&mut server).poll_read(cx, &mut buffer) {
+                Poll::Ready(read) => {
+                    read.unwrap();
+                    got.extend_from_slice(buffer.filled());
+                    if got.len() < flood.len() {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(())
+                }
+                Poll::Pending => {
+                    pauses += 1;
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        assert_eq!((got == flood, pauses), (true, 1));
+    }
+
+    // REQ: R-3
+    #[tokio::test]
+    async fn a_full_socket_shows() {
+        let (_client, mut server, home) = pair();
+        let full = vec![0; (1 << 20) + 1];
+        let write = timeout(Duration::from_millis(50), server.write_all(&full));
+        assert!(write.await.is_err());
+        assert!(home.meter().blocked_since().is_some());
+    }
+}

@@ -10,6 +10,7 @@
 //! read along by its frame headers alone, before hyper sees it.
 
 mod budget;
+mod budgets;
 mod connection;
 pub(crate) mod crumbs;
 mod frame;
