@@ -309,68 +309,84 @@ fn taken(palisade: &Palisade, kind: &str) -> Option<u64> {
     frames.split_whitespace().next()?.parse().ok()
 }
 
+/// What one try at an abuse has shown.
+struct Tried {
+    wrong: Vec<String>,
+    /// Whether others had to wait longer than they may.
+    slow: bool,
+    row: String,
+}
+
+/// Floods one gateway for a while; the log tells the first end of a kind.
+async fn attempt(abuse: &Abuse) -> Tried {
+    let hangs = always("hang", Reply::default().then(Step::Never));
+    let rig = Rig::new(TIMEOUTS, [server("mcp", Upstream::new()), hangs]);
+    let client = rig.palisade.client();
+    let name = abuse.name;
+    let mut wrong = Vec::new();
+    let bystander = Bystander::start(&client).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (calm, _) = bystander.stop().await;
+    let bystander = Bystander::start(&client).await;
+    let began = Instant::now();
+    let mut ends: Vec<Flooded> = Vec::new();
+    // Whoever is thrown out comes back.
+    while ends.is_empty() || began.elapsed() < Duration::from_millis(600) {
+        let stream = client.connect("h2").await.unwrap();
+        let begin = [opening(&[]), abuse.begin.clone()].concat();
+        let pieces = std::iter::once(begin).chain((0..abuse.count).map(&abuse.piece));
+        ends.push(flood(stream, pieces, abuse.reads, Duration::from_secs(5)).await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (p99, count) = bystander.stop().await;
+    if ends.iter().any(|end| !end.ended) {
+        wrong.push(format!("{name}: not ended: {:?}", ends.last()));
+    }
+    let codes: Vec<u32> = ends.iter().filter_map(|end| end.code).collect();
+    if abuse.reads && codes.is_empty() {
+        wrong.push(format!("{name}: never told to go"));
+    }
+    if let Some(code) = codes.iter().find(|code| **code != ENHANCE_YOUR_CALM) {
+        wrong.push(format!("{name}: told to go by {code}"));
+    }
+    let taken = taken(&rig.palisade, abuse.kind);
+    if taken.is_none_or(|taken| taken > abuse.most) {
+        wrong.push(format!("{name}: {taken:?} taken, not {}", abuse.most));
+    }
+    if rig.upstream("mcp").broken() > 0 {
+        wrong.push(format!("{name}: bytes upstream that are no request"));
+    }
+    Tried {
+        wrong,
+        // Cores that are shared with who knows whom: twice, but never less than this.
+        slow: p99 > (2 * calm).max(Duration::from_millis(200)),
+        row: format!(
+            "{name}: {} connections, taken {taken:?}, told {}, others {count} at p99 {p99:?}, calm {calm:?}",
+            ends.len(),
+            codes.len(),
+        ),
+    }
+}
+
 // REQ: R-3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn floods_are_ended_and_others_served() {
-    let hangs = || always("hang", Reply::default().then(Step::Never));
     let mut wrong = Vec::new();
-    let mut table = Vec::new();
-    let calm = {
-        let rig = Rig::new("", [server("mcp", Upstream::new())]);
-        let bystander = Bystander::start(&rig.palisade.client()).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        bystander.stop().await.0
-    };
     for abuse in abuses() {
-        // One for each: the log tells the first end of a kind.
-        let rig = Rig::new(TIMEOUTS, [server("mcp", Upstream::new()), hangs()]);
-        let client = rig.palisade.client();
-        let bystander = Bystander::start(&client).await;
-        let began = Instant::now();
-        let mut ends: Vec<Flooded> = Vec::new();
-        // Whoever is thrown out comes back.
-        while ends.is_empty() || began.elapsed() < Duration::from_millis(600) {
-            let stream = client.connect("h2").await.unwrap();
-            let begin = [opening(&[]), abuse.begin.clone()].concat();
-            let pieces = std::iter::once(begin).chain((0..abuse.count).map(&abuse.piece));
-            ends.push(flood(stream, pieces, abuse.reads, Duration::from_secs(5)).await);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut slow = Vec::new();
+        // A neighbour's burst of work passes; what the flood does to others does not.
+        for _ in 0..3 {
+            let tried = attempt(&abuse).await;
+            wrong.extend(tried.wrong);
+            if !tried.slow {
+                slow.clear();
+                break;
+            }
+            slow.push(tried.row);
         }
-        let (p99, count) = bystander.stop().await;
-        let name = abuse.name;
-        if ends.iter().any(|end| !end.ended) {
-            wrong.push(format!("{name}: not ended: {:?}", ends.last()));
-        }
-        let codes = ends.iter().filter_map(|end| end.code);
-        if abuse.reads && codes.clone().count() == 0 {
-            wrong.push(format!("{name}: never told to go"));
-        }
-        if let Some(code) = codes.clone().find(|code| *code != ENHANCE_YOUR_CALM) {
-            wrong.push(format!("{name}: told to go by {code}"));
-        }
-        let taken = taken(&rig.palisade, abuse.kind);
-        match taken {
-            Some(taken) if taken <= abuse.most => {}
-            other => wrong.push(format!("{name}: {other:?} taken, not {}", abuse.most)),
-        }
-        // Two cores, shared with who knows whom: twice, but never less than this.
-        let most = (2 * calm).max(Duration::from_millis(200));
-        if p99 > most {
-            wrong.push(format!("{name}: p99 {p99:?}, calm {calm:?}"));
-        }
-        table.push(format!(
-            "{name}: {} connections, taken {taken:?}, written {:?}, told {:?}, others {count} at p99 {p99:?}",
-            ends.len(),
-            ends.iter().map(|end| end.written).max(),
-            codes.count(),
-        ));
-        assert!(rig.upstream("mcp").broken() == 0);
+        wrong.extend(slow);
     }
-    let table = table.join("\n");
-    assert!(wrong.is_empty(), "{}\n{table}", wrong.join("\n"));
-    if std::env::var_os("SHOW").is_some() {
-        panic!("calm {calm:?}\n{table}");
-    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The end of a connection: how long it took, what came, and the code of its GOAWAY.
