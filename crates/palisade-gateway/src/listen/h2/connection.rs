@@ -185,21 +185,21 @@ enum Next {
 }
 
 /// The deadlines of one connection.
-struct Clock<'a> {
-    limits: &'a Http2Limits,
+struct Clock {
+    limits: Http2Limits,
     started: Instant,
     /// When we said that we are closing.
     closing: Option<Instant>,
-    sleep: Pin<Box<Sleep>>,
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
-impl<'a> Clock<'a> {
-    fn new(limits: &'a Http2Limits, now: Instant) -> Self {
+impl Clock {
+    fn new(limits: &Http2Limits, now: Instant) -> Self {
         Self {
-            limits,
+            limits: *limits,
             started: now,
             closing: None,
-            sleep: Box::pin(sleep_until(now + limits.first_byte)),
+            sleep: None,
         }
     }
 
@@ -208,34 +208,32 @@ impl<'a> Clock<'a> {
     }
 
     fn next(&self, meter: &FrameMeter, working: usize, now: Instant) -> Next {
-        let limits = self.limits;
+        let limits = &self.limits;
         let (headers, write) = match self.closing {
             Some(_) => (limits.headers.min(GRACE), limits.write.min(DRAINING_WRITE)),
             None => (limits.headers, limits.write),
         };
         let ready = meter.is_ready();
         let idle = meter.idle_since();
-        let quiet = |violation| End::Violation(violation);
+        let end = |violation| move || Next::End(End::Violation(violation));
         let mut next = Due::new(now);
-        next.by((!ready).then_some(self.started), limits.first_byte, || {
-            Next::End(quiet(Violation::FirstByte))
-        });
-        next.by(meter.unfinished_since(), headers, || {
-            Next::End(quiet(Violation::Headers))
-        });
-        next.by(meter.blocked_since(), write, || {
-            Next::End(quiet(Violation::Write))
-        });
+        next.by(
+            (!ready).then_some(self.started),
+            limits.first_byte,
+            end(Violation::FirstByte),
+        );
+        next.by(meter.unfinished_since(), headers, end(Violation::Headers));
+        next.by(meter.blocked_since(), write, end(Violation::Write));
         if meter.open() > working {
             // Some answer is over for us and waits in hyper for the client to take it.
-            next.by(meter.still_since(working), write, || {
-                Next::End(quiet(Violation::Write))
-            });
+            next.by(meter.still_since(working), write, end(Violation::Write));
         }
         match (self.closing, idle) {
-            (Some(closing), Some(idle)) if working == 0 => {
+            (Some(closing), Some(idle)) => {
                 next.by(Some(closing.max(idle)), GRACE, || Next::End(End::Quiet));
             }
+            // An answer that begins to wait wakes nobody here.
+            (Some(_), None) => next.by(Some(now), GRACE, || Next::Never),
             (None, Some(idle)) if ready => next.by(Some(idle), limits.idle, || Next::Close),
             _ => {}
         }
@@ -244,10 +242,11 @@ impl<'a> Clock<'a> {
 
     /// Waits until `at`, or something before it: what was due first may be so no more.
     fn wait(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        if at < self.sleep.deadline() || self.sleep.is_elapsed() {
-            self.sleep.as_mut().reset(at);
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if at < sleep.deadline() || sleep.is_elapsed() {
+            sleep.as_mut().reset(at);
         }
-        self.sleep.as_mut().poll(cx)
+        sleep.as_mut().poll(cx)
     }
 }
 
@@ -394,5 +393,121 @@ impl Tally {
             count.said = now;
         }
         (count.ended, say)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Http2Limits = Http2Limits {
+        streams: 100,
+        header_bytes: 32_768,
+        header_count: 100,
+        first_byte: Duration::from_secs(10),
+        headers: Duration::from_secs(8),
+        idle: Duration::from_secs(60),
+        write: Duration::from_secs(30),
+    };
+
+    fn opening() -> Vec<u8> {
+        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat()
+    }
+
+    // REQ: R-3, G-10
+    #[test]
+    fn what_is_due_and_when() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let silent = FrameMeter::new(65_536, start);
+        let mut idle = silent.clone();
+        idle.received(&opening(), start).unwrap();
+        let request = [&[0, 0, 1, 1, 5, 0, 0, 0, 1][..], b"b"].concat();
+        let mut half = idle.clone();
+        half.received(&request[..5], after(1)).unwrap();
+        let mut asked = idle.clone();
+        asked.received(&request, after(2)).unwrap();
+        let mut full = asked.clone();
+        full.blocked(after(3));
+        for (name, meter, working, at, ends) in [
+            ("no preface", &silent, 0, 10, "Violation(FirstByte)"),
+            ("half a head", &half, 0, 9, "Violation(Headers)"),
+            ("nothing asked", &idle, 0, 60, "Close"),
+            (
+                "an answer in memory alone",
+                &asked,
+                0,
+                32,
+                "Violation(Write)",
+            ),
+            ("a full socket", &full, 1, 33, "Violation(Write)"),
+        ] {
+            let clock = Clock::at(start);
+            let early = clock.next(meter, working, after(at - 1));
+            assert!(
+                matches!(early, Next::At(due) if due == after(at)),
+                "{name}: {early:?}"
+            );
+            let late = format!("{:?}", clock.next(meter, working, after(at)));
+            assert!(late.contains(ends), "{name}: {late}");
+        }
+        // An answer that is being made has time.
+        let next = Clock::at(start).next(&asked, 1, after(1000));
+        assert!(matches!(next, Next::Never), "{next:?}");
+        // While it closes.
+        for (name, meter, working, at, ends) in [
+            ("no preface", &silent, 0, 5, "Quiet"),
+            ("nothing asked", &idle, 0, 5, "Quiet"),
+            ("half a head", &half, 0, 2, "Violation(Headers)"),
+            (
+                "an answer in memory alone",
+                &asked,
+                0,
+                7,
+                "Violation(Write)",
+            ),
+        ] {
+            let mut clock = Clock::at(start);
+            clock.close(after(4));
+            let late = format!("{:?}", clock.next(meter, working, after(at)));
+            assert!(late.contains(ends), "{name}: {late}");
+        }
+        let mut clock = Clock::at(start);
+        clock.close(after(4));
+        let next = clock.next(&asked, 1, after(100));
+        assert!(
+            matches!(next, Next::At(due) if due == after(101)),
+            "{next:?}"
+        );
+    }
+
+    impl Clock {
+        fn at(started: Instant) -> Self {
+            Self {
+                limits: LIMITS,
+                started,
+                closing: None,
+                sleep: None,
+            }
+        }
+    }
+
+    // REQ: R-3
+    #[test]
+    fn an_end_is_said_once_a_minute_and_counted_always() {
+        let tally = Tally(Mutex::new(Vec::new()));
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        for (seconds, violation, expected) in [
+            (0, Violation::Ping, (1, true)),
+            (1, Violation::Ping, (2, false)),
+            (1, Violation::Reset, (1, true)),
+            (59, Violation::Ping, (3, false)),
+            (60, Violation::Ping, (4, true)),
+            (61, Violation::Ping, (5, false)),
+        ] {
+            assert_eq!(tally.count(violation, after(seconds)), expected);
+        }
     }
 }
