@@ -39,10 +39,12 @@ fn main() -> ExitCode {
 /// Usage or configuration.
 const USAGE: u8 = 2;
 
-/// Words go to standard error; `PALISADE_LOG` says how many (`info` by default).
+/// Words go to standard error; `PALISADE_LOG` says how many (`info` by default). The `h2` crate
+/// warns of what any client can send it, as often as he likes.
 fn log_to_stderr() {
     #[expect(clippy::disallowed_methods, reason = "before there are settings")]
-    let filter = std::env::var("PALISADE_LOG").unwrap_or_else(|_| "info,rmcp=warn".to_owned());
+    let filter =
+        std::env::var("PALISADE_LOG").unwrap_or_else(|_| "info,rmcp=warn,h2=error".to_owned());
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info")))
         .with_writer(anstream::stderr)

@@ -3,21 +3,17 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
-use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use palisade::{Connection, Exchange};
 use palisade::audit::Recorder;
 use palisade::sanity::Malformed;
+use palisade::{Connection, Exchange};
 use palisade_http1::server as http1;
 use palisade_http1::{Fault, FaultKind};
 use pin_project_lite::pin_project;
@@ -26,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 
+use crate::listen::h2::{self, Http2Limits};
 use crate::listen::limits::ConnectionPermit;
 use crate::listen::refused;
 use crate::listen::tls::{self, Alpn, TlsAcceptor};
@@ -48,12 +45,10 @@ pub struct Path<S> {
 /// Bounds that the HTTP servers keep.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
-    /// Bytes of one request head over HTTP/2.
-    pub header_bytes: usize,
-    /// All of HTTP/1.1.
+    /// Of HTTP/1.1 connections.
     pub http1: http1::Config,
-    /// HTTP/2 streams at once on one connection.
-    pub streams: u32,
+    /// Of HTTP/2 connections.
+    pub http2: Http2Limits,
 }
 
 /// The stack of a gateway: takes hyper's requests, never fails.
@@ -105,7 +100,7 @@ impl<S: Stack> Path<S> {
             Ok((stream, alpn)) => {
                 let connection = Connection::new(peer, true);
                 match alpn {
-                    Alpn::Http2 => self.http2(TokioIo::new(stream), connection).await,
+                    Alpn::Http2 => self.http2(stream, connection, peer).await,
                     Alpn::Http11 => self.http1(stream, connection).await,
                 }
             }
@@ -137,50 +132,23 @@ impl<S: Stack> Path<S> {
         tracing::trace!(?ended, "HTTP/1.1 connection ended");
     }
 
-    async fn http2<I>(&self, io: I, connection: Connection)
+    async fn http2<I>(&self, io: I, connection: Connection, peer: SocketAddr)
     where
-        I: Read + Write + Unpin + Send + 'static,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let service = ToStack {
             stack: self.stack.clone(),
             connection,
         };
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(self.http.streams)
-            .max_header_list_size(u32::try_from(self.http.header_bytes).unwrap_or(u32::MAX))
-            .max_send_buf_size(H2_SEND_BUFFER)
-            .keep_alive_interval(Some(H2_PING))
-            .keep_alive_timeout(H2_PING)
-            .serve_connection(io, service);
-        let mut connection = pin!(connection);
         let mut draining = self.draining.clone();
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = drained(&mut draining) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        note(ended);
+        h2::serve(io, service, &self.http.http2, peer, &mut draining).await;
     }
 }
-
-/// Bytes of answers that one HTTP/2 stream may hold back for a slow reader.
-const H2_SEND_BUFFER: usize = 64 * 1024;
-/// An HTTP/2 connection whose other end is gone without a word is found out by this.
-const H2_PING: Duration = Duration::from_secs(60);
 
 /// Resolves once the gateway drains.
 async fn drained(draining: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, and with it the gateway.
     let _ = draining.wait_for(|draining| *draining).await;
-}
-
-fn note(ended: hyper::Result<()>) {
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
-    }
 }
 
 /// What HTTP/1.1 found wrong with a request, for the stack to answer.
@@ -207,7 +175,8 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for ToStack<S> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (request, unread) = Http2Body::of(request);
         let mut request = request.map(RequestBody::from);
-        request.extensions_mut().insert(self.connection.clone());
+        let exchange = Exchange::begin(self.connection.clone());
+        request.extensions_mut().insert(exchange);
         ToStackFuture {
             // Every layer is always ready; see `palisade::GuardService`.
             future: self.stack.clone().call(request),
@@ -228,6 +197,7 @@ pin_project! {
 impl<F, B> Future for ToStackFuture<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body<Data = Bytes>,
 {
     type Output = Result<Response<AnswerBody<B>>, Infallible>;
 
@@ -235,11 +205,7 @@ where
         let this = self.project();
         let Ok(answer) = ready!(this.future.poll(cx));
         let unread = this.unread.take();
-        Poll::Ready(Ok(answer.map(|body| AnswerBody {
-            body,
-            unread,
-            failed: None,
-        })))
+        Poll::Ready(Ok(answer.map(|body| AnswerBody::new(body, unread))))
     }
 }
 

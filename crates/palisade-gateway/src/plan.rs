@@ -34,6 +34,7 @@ use crate::config::{
     Answers, Fail as FailSetting, Headers, Identity, Kind, Mode, Policy, RateHeaders, RateLimit,
     Server, Settings, Sink, Tls, TlsProfile, UpstreamHost as HostSetting, Window,
 };
+use crate::listen::h2::Http2Limits;
 use crate::listen::limits::{ConnectionCaps, ConnectionLimits};
 use crate::listen::redirect::Redirect;
 use crate::listen::tcp::BindError;
@@ -316,8 +317,15 @@ fn http_limits(limits: &crate::config::Limits) -> HttpLimits {
     let timeouts = &limits.timeouts;
     let header_bytes = to_usize(limits.header_bytes.value);
     HttpLimits {
-        header_bytes,
-        streams: limits.streams.value,
+        http2: Http2Limits {
+            streams: limits.streams.value,
+            header_bytes,
+            header_count: limits.header_count.value as usize,
+            first_byte: timeouts.first_byte.value,
+            headers: timeouts.headers.value,
+            idle: timeouts.idle.value,
+            write: timeouts.write.value,
+        },
         http1: http1::Config {
             limits: http1::Limits {
                 head: HeadLimits {
@@ -330,7 +338,7 @@ fn http_limits(limits: &crate::config::Limits) -> HttpLimits {
                 head: timeouts.headers.value,
                 body: timeouts.body.value,
                 idle: timeouts.idle.value,
-                ..http1::Patience::default()
+                write: timeouts.write.value,
             },
         },
     }

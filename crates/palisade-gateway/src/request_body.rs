@@ -22,6 +22,8 @@ use palisade_http1::Fault;
 use palisade_http1::server as http1;
 use pin_project_lite::pin_project;
 
+use crate::listen::h2::{crumbs, note_frame};
+
 pin_project! {
     /// A request body as the stack gets it.
     #[derive(Debug)]
@@ -132,7 +134,10 @@ async fn discard(mut body: Incoming) {
 
 impl Http2Body {
     /// The request with its body so kept, and the place for the rest of it.
-    pub(crate) fn of(request: Request<Incoming>) -> (Request<Self>, Option<Arc<Unread>>) {
+    pub(crate) fn of(mut request: Request<Incoming>) -> (Request<Self>, Option<Arc<Unread>>) {
+        if request.version() == Version::HTTP_2 {
+            crumbs::join(request.headers_mut());
+        }
         let waits = request.version() == Version::HTTP_2 && !request.body().is_end_stream();
         let unread = waits.then(Arc::<Unread>::default);
         let body = |incoming| Self {
@@ -180,17 +185,36 @@ impl Body for Http2Body {
 
 pin_project! {
     /// An answer's body, and with it what was not read of the request's.
+    ///
+    /// In HTTP/2 it comes in small pieces: whether the client takes anything shows only when
+    /// hyper asks for the next (`listen/h2/stall.rs`).
     #[derive(Debug)]
     pub struct AnswerBody<B> {
         #[pin]
-        pub(crate) body: B,
-        pub(crate) unread: Option<Arc<Unread>>,
-        pub(crate) failed: Option<BoxError>,
+        body: B,
+        unread: Option<Arc<Unread>>,
+        rest: Bytes,
+        failed: Option<BoxError>,
     }
 }
 
-impl<B: Body<Error: Into<BoxError>>> Body for AnswerBody<B> {
-    type Data = B::Data;
+/// The largest piece, in bytes: what one DATA frame holds.
+const PIECE: usize = 16 * 1024;
+
+impl<B> AnswerBody<B> {
+    /// An answer over HTTP/2.
+    pub(crate) const fn new(body: B, unread: Option<Arc<Unread>>) -> Self {
+        Self {
+            body,
+            unread,
+            rest: Bytes::new(),
+            failed: None,
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for AnswerBody<B> {
+    type Data = Bytes;
     type Error = BoxError;
 
     /// A failure comes one turn late: the reset that it leads to takes back what is queued, and the
@@ -198,13 +222,27 @@ impl<B: Body<Error: Into<BoxError>>> Body for AnswerBody<B> {
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
         if let Some(failed) = this.failed.take() {
             return Poll::Ready(Some(Err(failed)));
         }
-        match ready!(this.body.poll_frame(cx)) {
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+        let polled = if this.rest.is_empty() {
+            this.body.poll_frame(cx)
+        } else {
+            Poll::Ready(Some(Ok(Frame::data(std::mem::take(this.rest)))))
+        };
+        note_frame(&polled);
+        match ready!(polled) {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(match frame.into_data() {
+                Ok(mut data) => {
+                    if data.len() > PIECE {
+                        *this.rest = data.split_off(PIECE);
+                    }
+                    Frame::data(data)
+                }
+                Err(trailers) => trailers,
+            }))),
             Some(Err(error)) => {
                 *this.failed = Some(error.into());
                 cx.waker().wake_by_ref();
@@ -215,10 +253,16 @@ impl<B: Body<Error: Into<BoxError>>> Body for AnswerBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.failed.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        let rest = self.rest.len() as u64;
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }

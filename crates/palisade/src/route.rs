@@ -78,7 +78,10 @@ impl<S> Route<S> {
     fn choose(&self, head: &Parts) -> Option<&Entry<S>> {
         let path = head.uri.path();
         // Those with a host stand in front, and only they ask for it.
-        let by_host = self.entries.first().is_some_and(|entry| entry.host.is_some());
+        let by_host = self
+            .entries
+            .first()
+            .is_some_and(|entry| entry.host.is_some());
         let authority = by_host.then(|| host::authority(head).ok()).flatten();
         self.entries.iter().find(|entry| {
             let fits_host = entry

@@ -29,6 +29,8 @@ use crate::rejection::{Reason, Rejection};
 /// * **Framing.** 400, and the connection closes, for a Content-Length that is doubled, listed or
 ///   not digits, one beside a Transfer-Encoding, and a Transfer-Encoding that is not exactly
 ///   `chunked` or comes with HTTP/2 (RFC 9112 section 6, RFC 9113 section 8.2.2).
+/// * **Values.** 400 for one that begins or ends with a space or a tab: HTTP/2 can carry it
+///   (RFC 9113 section 8.2.1 forbids it), a reader of HTTP/1.1 takes it for another value.
 /// * **Doubles.** 400 for two Content-Types, Authorizations, `Mcp-Session-Id`s,
 ///   `MCP-Protocol-Version`s or `Last-Event-ID`s: which of them counts would be each reader's
 ///   own choice.
@@ -36,6 +38,7 @@ use crate::rejection::{Reason, Rejection};
 ///   and never reach the upstream.
 /// * **Names.** 400 for a name with `_` that CGI-like servers confuse with one that frames the
 ///   message or vouches for the client, such as `content_length` or `x_forwarded_for`.
+/// * **Scheme.** 400 for one that is neither `https` nor `http`.
 /// * **Path.** 400 for one that [`path::check`] refuses; `OPTIONS *` passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -162,6 +165,9 @@ impl<'a> Survey<'a> {
         };
         for (name, value) in &head.headers {
             let name = name.as_str();
+            if is_padded(value.as_bytes()) {
+                return Err(malformed(format_args!("spaces round the value of {name}")).closing());
+            }
             survey.bytes += name.len() + value.len() + 4;
             let twice = match name {
                 "content-length" => survey.length.replace(value).is_some(),
@@ -192,6 +198,12 @@ impl<'a> Survey<'a> {
         }
         Ok(survey)
     }
+}
+
+/// Whether there are spaces or tabs round `value` (RFC 9110 section 5.5).
+fn is_padded(value: &[u8]) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    blank(value.first()) || blank(value.last())
 }
 
 /// Whether a `Connection` header names anything but what HTTP itself names in it. Such a field
@@ -345,6 +357,19 @@ fn is_confusable(name: &str) -> bool {
 }
 
 fn target(head: &Parts) -> Result<(), Rejection> {
+    // HTTP/2 can carry any (RFC 9113 section 8.3.1), a proxy's request line too.
+    let scheme = head.uri.scheme_str();
+    if scheme.is_some_and(|scheme| scheme != "https" && scheme != "http") {
+        return Err(malformed("a scheme that is neither https nor http").closing());
+    }
+    // `http` reads an empty path as `/`; the next reader might not.
+    let whole = head
+        .uri
+        .path_and_query()
+        .map(http::uri::PathAndQuery::as_str);
+    if whole.is_some_and(|whole| whole.starts_with('?')) && head.version == Version::HTTP_2 {
+        return Err(malformed("no path before the query").closing());
+    }
     let path = head.uri.path();
     if path == "*" && head.method == Method::OPTIONS {
         return Ok(());
@@ -500,6 +525,13 @@ mod tests {
             (&[("content-type", "a"), ("content-type", "a")][..], false),
             (&[("authorization", "a"), ("authorization", "b")], false),
             (&[("accept", "a"), ("accept", "b")], true),
+            (&[("x-own", " a")], false),
+            (&[("x-own", "a ")], false),
+            (&[("x-own", "\ta")], false),
+            (&[("x-own", "a\t")], false),
+            (&[("x-own", " ")], false),
+            (&[("x-own", "a\t b")], true),
+            (&[("x-own", "")], true),
             (&[("cookie", "a"), ("cookie", "b")], true),
             (&[("content_length", "1")], false),
             (&[("transfer_encoding", "chunked")], false),
@@ -582,6 +614,10 @@ mod tests {
             let got = reason(Request::builder().method(method).uri(target));
             let expected = (!fine).then_some(Reason::RequestPathAmbiguous);
             assert_eq!(got, expected, "{method} {target}");
+        }
+        for scheme in ["ftp", "file", "javascript", "wss"] {
+            let got = reason(Request::builder().uri(format!("{scheme}://a.example/mcp")));
+            assert_eq!(got, Some(Reason::RequestMalformed), "{scheme}");
         }
     }
 

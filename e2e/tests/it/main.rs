@@ -13,6 +13,8 @@ mod demo;
 mod docs;
 mod every_answer;
 mod forwarding;
+mod h2_abuse;
+mod h2_conformance;
 mod handshake;
 mod harness;
 mod headers;

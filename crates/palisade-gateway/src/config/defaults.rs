@@ -125,6 +125,7 @@ impl Default for Timeouts {
             body: seconds(30),
             idle: seconds(60),
             connect: seconds(5),
+            write: seconds(30),
         }
     }
 }

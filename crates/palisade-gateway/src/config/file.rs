@@ -276,6 +276,9 @@ pub(super) struct Timeouts {
     /// Connecting to an upstream, its TLS handshake included.
     #[schemars(extend("default" = "5s"))]
     pub(super) connect: Option<Text>,
+    /// An answer of which the client takes nothing for so long is broken off.
+    #[schemars(extend("default" = "30s"))]
+    pub(super) write: Option<Text>,
 }
 
 /// Where the audit records go.

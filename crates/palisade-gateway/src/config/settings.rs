@@ -336,10 +336,14 @@ pub struct Timeouts {
     pub headers: Value<Duration>,
     /// `body`: the whole of a request body. Default 30 s.
     pub body: Value<Duration>,
-    /// `idle`: between two requests on one connection. Default 60 s.
+    /// `idle`: between two requests on one connection; in HTTP/2 without an open stream.
+    /// Default 60 s.
     pub idle: Value<Duration>,
     /// `connect`: towards an upstream, TLS included. Default 5 s.
     pub connect: Value<Duration>,
+    /// `write`: an answer of which the client takes nothing for so long is broken off. It does
+    /// not concern an answer that has nothing to send. Default 30 s.
+    pub write: Value<Duration>,
 }
 
 /// `[audit]`.

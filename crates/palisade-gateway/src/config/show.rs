@@ -143,6 +143,7 @@ impl Settings {
             ("body", &timeouts.body),
             ("idle", &timeouts.idle),
             ("connect", &timeouts.connect),
+            ("write", &timeouts.write),
         ] {
             rows.add(&format!("limits.timeouts.{name}"), value, |d| {
                 json!(show_duration(*d))

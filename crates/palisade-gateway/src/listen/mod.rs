@@ -1,5 +1,6 @@
 //! Listening: sockets, connection caps, TLS, and the plain listener that only redirects.
 
+pub mod h2;
 pub mod limits;
 pub mod redirect;
 pub mod refused;

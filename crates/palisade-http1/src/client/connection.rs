@@ -81,7 +81,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         let mut outgoing = Some(outgoing);
         let mut interim = 0;
         let head = poll_fn(|cx| self.poll_head(cx, &mut outgoing, &mut interim)).await?;
-        let outgoing = outgoing.filter(|outgoing| !outgoing.is_sent()).map(Box::new);
+        let outgoing = outgoing
+            .filter(|outgoing| !outgoing.is_sent())
+            .map(Box::new);
         let body = ResponseBody::new(self, outgoing, head.persistent);
         Ok(Response::from_parts(head.parts, body))
     }

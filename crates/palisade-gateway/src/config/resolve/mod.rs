@@ -240,6 +240,7 @@ impl Resolver<'_> {
             body,
             idle,
             connect,
+            write,
         } = &mut limits.timeouts;
         for (slot, said, name) in [
             (handshake, &said.handshake, "handshake"),
@@ -248,6 +249,7 @@ impl Resolver<'_> {
             (body, &said.body, "body"),
             (idle, &said.idle, "idle"),
             (connect, &said.connect, "connect"),
+            (write, &said.write, "write"),
         ] {
             self.value(slot, said.as_ref(), name, |text| above_nought(text));
         }

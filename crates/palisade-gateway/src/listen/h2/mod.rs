@@ -1,0 +1,27 @@
+//! What stands round hyper's HTTP/2: budgets for the frames that cost a client nothing, and
+//! deadlines for whoever says nothing or takes nothing.
+//!
+//! ```text
+//! TLS ── Metered (FrameMeter: budgets, RFC 9113's frame rules) ── hyper ── StreamExecutor (write stall)
+//!                         └────────────── serve: deadlines, idle, drain, GOAWAY ──────────────┘
+//! ```
+//!
+//! hyper keeps HTTP/2's state and HPACK; nothing here decodes a header. What the client sends is
+//! read along by its frame headers alone, before hyper sees it.
+
+mod budget;
+mod budgets;
+mod connection;
+pub(crate) mod crumbs;
+mod frame;
+mod meter;
+mod metered;
+mod stall;
+mod streams;
+mod violation;
+
+pub use connection::{Http2Limits, serve};
+pub use meter::{FrameMeter, Taken};
+pub use violation::Violation;
+
+pub(crate) use stall::note_frame;
