@@ -1,5 +1,6 @@
 //! The path of a connection, top to bottom: accept → caps → TLS → HTTP → the stack.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -8,14 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use palisade::audit::Recorder;
 use palisade::sanity::Malformed;
 use palisade::{Connection, Exchange};
 use palisade_http1::server as http1;
-use palisade_http1::{Fault, FaultKind};
+use palisade_http1::{Fault, FaultKind, FieldLines};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -119,13 +120,17 @@ impl<S: Stack> Path<S> {
             if let Some(fault) = request.extensions_mut().remove::<Fault>() {
                 request.extensions_mut().insert(malformed(fault));
             }
-            let exchange = Exchange::begin(connection.clone());
-            request.extensions_mut().insert(exchange);
+            let exchange = Exchange::begin_without_common(connection.clone());
+            request.extensions_mut().insert(exchange.clone());
             // Every layer is always ready; see `palisade::GuardService`.
             let answer = stack.call(request);
-            async {
+            async move {
                 let Ok(answer) = answer.await;
-                answer
+                let common = exchange.facts().common.take();
+                (
+                    answer,
+                    common.map_or_else(FieldLines::default, common_lines),
+                )
             }
         });
         let ended = ended.await;
@@ -150,6 +155,28 @@ async fn drained(draining: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, and with it the gateway.
     let _ = draining.wait_for(|draining| *draining).await;
 }
+
+/// The lines of headers that many answers have in common. There are a few sets of them for each
+/// server, so the last few are kept as they are written.
+fn common_lines(headers: Arc<HeaderMap>) -> FieldLines {
+    thread_local! {
+        static LAST: RefCell<Vec<(Arc<HeaderMap>, FieldLines)>> = const { RefCell::new(Vec::new()) };
+    }
+    LAST.with_borrow_mut(|last| {
+        if let Some((_, lines)) = last.iter().find(|(known, _)| Arc::ptr_eq(known, &headers)) {
+            return lines.clone();
+        }
+        let lines = FieldLines::new(&headers);
+        if last.len() >= MAX_COMMON {
+            last.remove(0);
+        }
+        last.push((headers, lines.clone()));
+        lines
+    })
+}
+
+/// More sets than one worker's servers usually have.
+const MAX_COMMON: usize = 32;
 
 /// What HTTP/1.1 found wrong with a request, for the stack to answer.
 const fn malformed(fault: Fault) -> Malformed {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -42,6 +43,24 @@ impl FieldWriter<'_> {
             self.out.extend_from_slice(piece);
         }
         self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Field lines that are written once and sent often.
+#[derive(Clone, Debug, Default)]
+pub struct FieldLines(Bytes);
+
+impl FieldLines {
+    /// The lines of `headers`, without those that frame a message.
+    #[must_use]
+    pub fn new(headers: &HeaderMap) -> Self {
+        let mut lines = Vec::new();
+        put_fields(headers, &mut lines);
+        Self(lines.into())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 

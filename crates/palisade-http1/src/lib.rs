@@ -24,5 +24,5 @@ pub mod server;
 
 pub use body::{Framing, Piece};
 pub use fault::{Fault, FaultKind};
-pub use head::FieldWriter;
+pub use head::{FieldLines, FieldWriter};
 pub use request::{HeadLimits, RequestHead};

@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use http::request::Parts;
+use http::{Extensions, HeaderValue};
 
 use crate::rejection::{Reason, Rejection};
 
@@ -26,6 +26,8 @@ struct Shared {
     id: RequestId,
     connection: Connection,
     started: Instant,
+    /// Whether the server writes the common headers itself.
+    leaves_common: bool,
     facts: Mutex<Facts>,
 }
 
@@ -33,11 +35,24 @@ impl Exchange {
     /// Begins an exchange on `connection`, now.
     #[must_use]
     pub fn begin(connection: Connection) -> Self {
+        Self::new(connection, false)
+    }
+
+    /// As [`Exchange::begin`], for a server that writes what the headers of all answers have in
+    /// common itself, ready made: [`SecurityHeaders`](crate::headers::SecurityHeaders) then leaves
+    /// them in [`Facts::common`], and the answer holds the rest.
+    #[must_use]
+    pub fn begin_without_common(connection: Connection) -> Self {
+        Self::new(connection, true)
+    }
+
+    fn new(connection: Connection, leaves_common: bool) -> Self {
         Self {
             shared: Arc::new(Shared {
                 id: RequestId::next(),
                 connection,
                 started: Instant::now(),
+                leaves_common,
                 facts: Mutex::default(),
             }),
         }
@@ -45,12 +60,23 @@ impl Exchange {
 
     /// The exchange of this request; begins one when no outer layer has.
     pub fn of(head: &mut Parts) -> Self {
-        if let Some(exchange) = head.extensions.get::<Self>() {
+        Self::within(&mut head.extensions)
+    }
+
+    /// As [`Exchange::of`], from the request's extensions alone.
+    pub fn within(extensions: &mut Extensions) -> Self {
+        if let Some(exchange) = extensions.get::<Self>() {
             return exchange.clone();
         }
-        let exchange = Self::begin(head.extensions.remove::<Connection>().unwrap_or_default());
-        head.extensions.insert(exchange.clone());
+        let exchange = Self::begin(extensions.remove::<Connection>().unwrap_or_default());
+        extensions.insert(exchange.clone());
         exchange
+    }
+
+    /// Whether the common headers stay in [`Facts::common`].
+    #[must_use]
+    pub fn leaves_common(&self) -> bool {
+        self.shared.leaves_common
     }
 
     /// The id under which every line about this request can be found.
@@ -111,6 +137,11 @@ pub struct Facts {
     pub preflight: bool,
     /// What the server has shown of itself.
     pub shown: Option<crate::mcp::shown::Shown>,
+    /// The server's own security headers, for the outer layer.
+    pub headers: Option<Arc<crate::headers::HeaderPolicy>>,
+    /// Headers that the answer has beside its own, where the server writes them itself
+    /// ([`Exchange::begin_without_common`]).
+    pub common: Option<Arc<http::HeaderMap>>,
 }
 
 impl Facts {

@@ -2,10 +2,37 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE};
 use http::response::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::fields::has_option;
-use crate::head::{put_chunk_size, put_date, put_fields, put_length};
+use crate::head::{FieldLines, put_chunk_size, put_date, put_fields, put_length};
+
+/// What a service answers: a response, or one with lines beside its own.
+pub trait Answer {
+    /// The response's body.
+    type Body;
+
+    /// The head, the body, and lines to be written beside the head's own.
+    fn into_parts(self) -> (Parts, Self::Body, FieldLines);
+}
+
+impl<B> Answer for Response<B> {
+    type Body = B;
+
+    fn into_parts(self) -> (Parts, B, FieldLines) {
+        let (parts, body) = self.into_parts();
+        (parts, body, FieldLines::default())
+    }
+}
+
+impl<B> Answer for (Response<B>, FieldLines) {
+    type Body = B;
+
+    fn into_parts(self) -> (Parts, B, FieldLines) {
+        let (parts, body) = self.0.into_parts();
+        (parts, body, self.1)
+    }
+}
 
 /// What is known of the request that is answered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +67,7 @@ pub struct WrongLength;
 /// Returns the framing of the body, and whether the connection may go on after it.
 pub(super) fn put_head(
     answer: &Parts,
+    lines: &FieldLines,
     exact: Option<u64>,
     asked: Asked,
     out: &mut Vec<u8>,
@@ -59,8 +87,9 @@ pub(super) fn put_head(
         && writing != Writing::UntilClose
         && !close.into_iter().any(|value| has_option(value, b"close"));
 
-    out.reserve(512);
+    out.reserve(1024);
     put_status(answer.status, out);
+    out.extend_from_slice(lines.as_bytes());
     put_fields(&answer.headers, out);
     match (writing, declared) {
         (Writing::Length(length), _) => put_length(length, out),

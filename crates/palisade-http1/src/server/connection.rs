@@ -7,6 +7,7 @@ use http::{Method, Version};
 use super::answer::{self, Asked, Writing, WrongLength};
 use crate::body::{BodyReader, Framing, Piece};
 use crate::fault::Fault;
+use crate::head::FieldLines;
 use crate::request::{HeadLimits, HeadReader, RequestHead};
 
 /// Bounds of a connection.
@@ -115,12 +116,19 @@ impl Connection {
         self.asked.persistent = false;
     }
 
-    /// Writes the answer's head to `out`; `exact` is the length of its body, where it is known.
+    /// Writes the answer's head to `out`, with `lines` beside its own fields; `exact` is the length of its body, where it is known.
     ///
     /// The framing is ours: Content-Length, Transfer-Encoding and Connection of the answer are
     /// not written but understood, and `date` is added where there is none.
-    pub fn head(&mut self, answer: &Parts, exact: Option<u64>, out: &mut Vec<u8>) {
-        (self.writing, self.asked.persistent) = answer::put_head(answer, exact, self.asked, out);
+    pub fn head(
+        &mut self,
+        answer: &Parts,
+        lines: &FieldLines,
+        exact: Option<u64>,
+        out: &mut Vec<u8>,
+    ) {
+        (self.writing, self.asked.persistent) =
+            answer::put_head(answer, lines, exact, self.asked, out);
     }
 
     /// Whether the answer's body is not sent, as to HEAD.

@@ -7,16 +7,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
+use super::answer::Answer;
 use super::body::{RequestBody, Upload};
 use super::connection::{Connection, Limits};
 use crate::alarm::Alarm;
 use crate::body::{Framing, Piece};
 use crate::fault::Fault;
+use crate::head::FieldLines;
 use crate::io::poll_receive;
 use crate::outbox::Outbox;
 use crate::request::RequestHead;
@@ -92,7 +94,7 @@ const LINGER: (Duration, u64) = (Duration::from_secs(1), 8 * 1024 * 1024);
 /// `service` gets each request; a malformed one has its [`Fault`] in its extensions, and no other
 /// follows it. Dropping the service's future or the answer's body is how they learn that the
 /// client is gone. Once `stop` resolves, the request in progress is the last.
-pub async fn serve<I, S, F, B>(
+pub async fn serve<I, S, F>(
     io: I,
     config: &Config,
     stop: impl Future<Output = ()>,
@@ -101,8 +103,7 @@ pub async fn serve<I, S, F, B>(
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: FnMut(Request<RequestBody>) -> F,
-    F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes>,
+    F: Future<Output: Answer<Body: Body<Data = Bytes>>>,
 {
     let mut driver = Driver::new(io, config);
     let mut stop = pin!(Some(stop));
@@ -123,8 +124,8 @@ where
             driver.core.close_after_answer();
         }
         let written = {
-            let (head, body) = answer.into_parts();
-            driver.answer(&head, body.size_hint().exact());
+            let (head, body, lines) = Answer::into_parts(answer);
+            driver.answer(&head, &lines, body.size_hint().exact());
             drop(head);
             let mut body = pin!(body);
             poll_fn(|cx| driver.poll_body(cx, body.as_mut())).await
@@ -362,7 +363,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     }
 
     /// Writes the head of the answer into the outbox.
-    fn answer(&mut self, head: &http::response::Parts, exact: Option<u64>) {
+    fn answer(&mut self, head: &http::response::Parts, lines: &FieldLines, exact: Option<u64>) {
         let discardable = !self.expects_continue
             && !self.input_ended
             && self
@@ -372,7 +373,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
         if !self.core.body_is_done() && !discardable {
             self.core.close_after_answer();
         }
-        self.core.head(head, exact, self.out.buffer());
+        self.core.head(head, lines, exact, self.out.buffer());
         self.answered = self.core.answer_is_done();
     }
 

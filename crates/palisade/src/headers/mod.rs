@@ -23,7 +23,8 @@ use tower_service::Service;
 pub use hsts::{Hsts, HstsError};
 pub use policy::{Builder, HeaderPolicy, PolicyError, Variant};
 
-use crate::exchange::{Connection, Exchange};
+use crate::exchange::Exchange;
+use crate::guard::Mode;
 
 /// Sets the headers of a [`HeaderPolicy`] on every answer and removes fingerprints.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +56,7 @@ pub struct Reported {
     pub removed: Vec<HeaderName>,
 }
 
-/// Marks every answer of the inner service with an [`Override`].
+/// Has every answer of the inner service follow another policy.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct OverrideLayer {
@@ -101,11 +102,13 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let exchange = Exchange::within(request.extensions_mut());
         SecurityHeadersFuture {
-            hsts: is_tls(&request) && hsts::may_pin(&request),
+            hsts: exchange.connection().tls && hsts::may_pin(&request),
             policy: Arc::clone(&self.policy),
             future: self.inner.call(request),
+            exchange,
         }
     }
 }
@@ -117,6 +120,7 @@ pin_project! {
         #[pin]
         future: F,
         policy: Arc<HeaderPolicy>,
+        exchange: Exchange,
         hsts: bool,
     }
 }
@@ -131,7 +135,15 @@ where
         let this = self.project();
         let Ok(mut answer) = ready!(this.future.poll(cx));
         let own = answer.extensions_mut().remove::<Override>();
-        let policy = own.as_ref().map_or(&*this.policy, |own| &own.0);
+        let own = own
+            .map(|own| own.0)
+            .or_else(|| this.exchange.facts().headers.take());
+        let policy = own.as_ref().unwrap_or(this.policy);
+        if this.exchange.leaves_common() && policy.mode() == Mode::Enforce {
+            let common = policy.apply_rest(answer.headers_mut(), *this.hsts);
+            this.exchange.facts().common = Some(common);
+            return Poll::Ready(Ok(answer));
+        }
         if let Some(reported) = policy.apply(answer.headers_mut(), *this.hsts) {
             answer.extensions_mut().insert(reported);
         }
@@ -163,53 +175,16 @@ where
 {
     type Response = Response<R>;
     type Error = Infallible;
-    type Future = OverrideFuture<S::Future>;
+    type Future = S::Future;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        OverrideFuture {
-            policy: Arc::clone(&self.policy),
-            future: self.inner.call(request),
-        }
-    }
-}
-
-pin_project! {
-    /// The future of [`OverrideService`].
-    #[derive(Debug)]
-    pub struct OverrideFuture<F> {
-        #[pin]
-        future: F,
-        policy: Arc<HeaderPolicy>,
-    }
-}
-
-impl<F, R> Future for OverrideFuture<F>
-where
-    F: Future<Output = Result<Response<R>, Infallible>>,
-{
-    type Output = Result<Response<R>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Ok(mut answer) = ready!(this.future.poll(cx));
-        answer
-            .extensions_mut()
-            .insert(Override(Arc::clone(this.policy)));
-        Poll::Ready(Ok(answer))
-    }
-}
-
-fn is_tls<B>(request: &Request<B>) -> bool {
-    let extensions = request.extensions();
-    match extensions.get::<Exchange>() {
-        Some(exchange) => exchange.connection().tls,
-        None => extensions
-            .get::<Connection>()
-            .is_some_and(|connection| connection.tls),
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let exchange = Exchange::within(request.extensions_mut());
+        exchange.facts().headers = Some(Arc::clone(&self.policy));
+        self.inner.call(request)
     }
 }
 

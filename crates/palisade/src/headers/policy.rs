@@ -1,6 +1,7 @@
 //! Which headers an answer gets: said once, compiled once, applied in one pass.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::{
@@ -35,6 +36,9 @@ pub struct HeaderPolicy {
 struct Ready {
     html: [HeaderMap; 2],
     other: [HeaderMap; 2],
+    /// Those of them that win over the upstream's, without exception.
+    common_html: [Arc<HeaderMap>; 2],
+    common_other: [Arc<HeaderMap>; 2],
 }
 
 /// Which answers a header is for.
@@ -76,6 +80,32 @@ impl HeaderPolicy {
             Mode::Off => None,
             Mode::Report => Some(self.report(answer, hsts)),
         }
+    }
+
+    /// As [`apply`](Self::apply), but leaves those headers out of `answer` that the server sets
+    /// beside it; those are returned.
+    pub(super) fn apply_rest(&self, answer: &mut HeaderMap, hsts: bool) -> Arc<HeaderMap> {
+        let variant = Variant::of(answer);
+        let rules = self.entries(variant);
+        let pin = self.hsts.iter().filter(|_| hsts);
+        let goes = |name: &HeaderName| {
+            self.is_doomed(name, hsts)
+                || rules
+                    .iter()
+                    .chain(pin.clone())
+                    .any(|rule| !rule.keep && rule.name == *name)
+        };
+        // Upstreams rarely have any.
+        let gone: Vec<HeaderName> = answer.keys().filter(|name| goes(name)).cloned().collect();
+        for name in gone {
+            answer.remove(name);
+        }
+        for rule in rules.iter().chain(pin).filter(|rule| rule.keep) {
+            if !answer.contains_key(&rule.name) {
+                answer.insert(rule.name.clone(), rule.value.clone());
+            }
+        }
+        Arc::clone(&self.ready.common(variant)[usize::from(hsts)])
     }
 
     fn enforce(&self, answer: &mut HeaderMap, hsts: bool) {
@@ -147,9 +177,16 @@ impl HeaderPolicy {
             map
         };
         let both = |rules: &[Rule]| [map(rules, None), map(rules, self.hsts.as_ref())];
+        let common = |rules: &[Rule]| {
+            let rules: Vec<Rule> = rules.iter().filter(|rule| !rule.keep).cloned().collect();
+            let hsts = self.hsts.as_ref().filter(|rule| !rule.keep);
+            [map(&rules, None), map(&rules, hsts)].map(Arc::new)
+        };
         self.ready = Ready {
             html: both(&self.html),
             other: both(&self.other),
+            common_html: common(&self.html),
+            common_other: common(&self.other),
         };
         self
     }
@@ -184,6 +221,13 @@ impl Default for HeaderPolicy {
 }
 
 impl Ready {
+    const fn common(&self, variant: Variant) -> &[Arc<HeaderMap>; 2] {
+        match variant {
+            Variant::Html => &self.common_html,
+            Variant::Other => &self.common_other,
+        }
+    }
+
     const fn of(&self, variant: Variant) -> &[HeaderMap; 2] {
         match variant {
             Variant::Html => &self.html,
