@@ -18,6 +18,7 @@ use palisade::inspect::Inspection;
 use palisade::mcp::shown::Shown;
 use palisade::origin::OriginGuard;
 use palisade::origins::OriginSet;
+use palisade::overload::Overload;
 use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard, Style};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
@@ -55,6 +56,7 @@ pub struct Plan {
     listeners: Vec<ListenerPlan>,
     servers: Vec<ServerPlan>,
     sanity: Arc<Sanity>,
+    overload: Overload,
     headers: Arc<HeaderPolicy>,
     /// Where no server is: the policy that servers start from.
     cors: Arc<CorsPolicy>,
@@ -169,6 +171,7 @@ impl Plan {
             }),
             listeners,
             servers,
+            overload: Overload::new(limits.inflight_requests.value),
             sanity: Arc::new(
                 Sanity::default()
                     .max_fields(limits.header_count.value as usize)
@@ -257,6 +260,7 @@ impl Plan {
             recorder: recorder.clone(),
             headers: Arc::clone(&self.headers),
             sanity: Arc::clone(&self.sanity),
+            overload: self.overload.clone(),
             host: Arc::clone(&listener.host),
             cors: Arc::clone(&self.cors),
         };

@@ -31,6 +31,7 @@ use palisade::inspect::Inspection;
 use palisade::mcp::shown::Shown;
 use palisade::origin::OriginGuard;
 use palisade::origins::{OriginSet, WebScheme};
+use palisade::overload::Overload;
 use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
@@ -129,6 +130,7 @@ fn guard(
         recorder,
         headers,
         sanity: Arc::new(Sanity::default()),
+        overload: Overload::new(1000),
         host: Arc::new(HostGuard::new(hosts).with_mode(Mode::Enforce)),
         cors,
     };

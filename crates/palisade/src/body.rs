@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -117,6 +117,7 @@ impl Hold {
             Err(held) => Err(Rejection::new(Reason::LimitInflight)
                 .with_detail(format_args!("{held} bytes of request bodies in flight"))
                 .with_remedy(format_args!("raise `limits.inflight_bytes` above {limit}"))
+                .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
                 .closing()),
         }
     }

@@ -66,7 +66,7 @@ impl Slots {
         }
     }
 
-    fn take(&self) -> Option<Slot> {
+    pub(crate) fn take(&self) -> Option<Slot> {
         let one_more = |taken| (taken < self.most).then_some(taken + 1);
         self.taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
@@ -77,7 +77,7 @@ impl Slots {
 
 /// One place, given back when dropped.
 #[derive(Debug)]
-struct Slot(Arc<AtomicU32>);
+pub(crate) struct Slot(Arc<AtomicU32>);
 
 impl Drop for Slot {
     fn drop(&mut self) {

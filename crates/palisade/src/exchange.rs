@@ -137,6 +137,8 @@ pub struct Facts {
     pub preflight: bool,
     /// What the server has shown of itself.
     pub shown: Option<crate::mcp::shown::Shown>,
+    /// Its place among the requests in flight.
+    pub(crate) slot: Option<crate::call_limits::Slot>,
     /// The server's own security headers, for the outer layer.
     pub headers: Option<Arc<crate::headers::HeaderPolicy>>,
     /// Headers that the answer has beside its own, where the server writes them itself

@@ -18,6 +18,7 @@ pub mod mcp;
 pub mod media;
 pub mod origin;
 pub mod origins;
+pub mod overload;
 pub mod path;
 pub mod rate;
 pub mod request_id;

@@ -305,6 +305,8 @@ reasons! {
     Internal = "internal", INTERNAL_SERVER_ERROR, Palisade, 500, "internal error";
     /// More bytes of bodies are in flight than `limits.inflight_bytes`.
     LimitInflight = "limit.inflight", SERVICE_UNAVAILABLE, Palisade, 503, "overloaded";
+    /// As many requests are in flight as `limits.inflight_requests` allows.
+    LimitRequests = "limit.requests", SERVICE_UNAVAILABLE, Palisade, 503, "overloaded";
     /// A JSON array with more messages than a batch may have, or with none.
     MessageBatch = "message.batch", BAD_REQUEST, Client, -32600, "batch refused";
     /// The MCP headers say something else than the body (SEP-2243), towards an upstream that

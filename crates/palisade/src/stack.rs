@@ -19,6 +19,7 @@ use crate::host::HostGuard;
 use crate::inspect::{InspectLayer, InspectService, Inspection};
 use crate::mcp::shown::Shown;
 use crate::origin::OriginGuard;
+use crate::overload::Overload;
 use crate::rate::{Peer, Preflights, RateGuard};
 use crate::request_id::{RequestIdLayer, RequestIds};
 use crate::route::Route;
@@ -34,6 +35,8 @@ pub struct Outer {
     pub headers: Arc<HeaderPolicy>,
     /// The bounds of a request head.
     pub sanity: Arc<Sanity>,
+    /// How many requests are worked on at once.
+    pub overload: Overload,
     /// The hosts that requests may name.
     pub host: Arc<Moded<HostGuard>>,
     /// Which pages may read that there is no server on a path.
@@ -74,8 +77,9 @@ pub fn outer<S>(parts: Outer, route: Route<S>) -> OuterStack<S> {
     let cors = parts.cors;
     let stack = route.with_refusals(move |request, answer| cors.apply(request, answer));
     // 4, 5  Sanity, then Host: what no reader may misread, then who may be asked for at all. Both
-    //       before the route, which reads host and path.
-    let stack = GuardLayer::new((parts.sanity, parts.host)).layer(stack);
+    //       before the route, which reads host and path. Between them Overload: what is malformed
+    //       takes no place, and a place is to be had before anything is worked on.
+    let stack = GuardLayer::new((parts.sanity, parts.overload, parts.host)).layer(stack);
     // 3  SecurityHeaders: outside every refusal, so that refusals carry them.
     let stack = SecurityHeadersLayer::new(parts.headers).layer(stack);
     // 2  Witness: records whatever any layer inside it answers, when the answer is over.
@@ -106,7 +110,9 @@ pub fn inner<S, T: Timer>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
 
 /// What [`outer`] makes.
 pub type OuterStack<S> = RequestIds<
-    WitnessService<SecurityHeaders<GuardService<(Arc<Sanity>, Arc<Moded<HostGuard>>), Route<S>>>>,
+    WitnessService<
+        SecurityHeaders<GuardService<(Arc<Sanity>, Overload, Arc<Moded<HostGuard>>), Route<S>>>,
+    >,
 >;
 
 /// What [`inner`] makes.

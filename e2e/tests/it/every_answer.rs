@@ -120,6 +120,8 @@ struct Gateways {
     rated: Palisade,
     /// Little memory for bodies.
     small: Palisade,
+    /// One request at once.
+    full: Palisade,
     /// An audit log on a full disk.
     mute: Palisade,
     _behind: Palisade,
@@ -177,6 +179,7 @@ impl Gateways {
             crowded: start(""),
             rated: start("rate.peer = \"1/h\""),
             small: start("limits.body = 4096\nlimits.inflight_bytes = 6000"),
+            full: start("limits.inflight_requests = 1"),
             mute: Palisade::builder()
                 .server(&upstream)
                 .config(&format!(
@@ -218,6 +221,7 @@ impl Gateways {
             "limits.body",
             "limits.header_count",
             "limits.inflight_bytes",
+            "limits.inflight_requests",
             "limits.timeouts.body",
             "limits.timeouts.headers",
             "rate.peer",
@@ -306,6 +310,7 @@ async fn provoke(
         Reason::HostMissing => vec![("missing", call().no_host())],
         Reason::HostNotAllowed => vec![("foreign", call().host(foreign))],
         Reason::LimitInflight => return overloaded(&gateways.small, protocol, &call()).await,
+        Reason::LimitRequests => return full(&gateways.full, protocol, &call()).await,
         Reason::MessageBatch => vec![("empty", post("[]"))],
         Reason::MessageHeaderMismatch => return mismatch(&gateways.main, protocol, &post).await,
         Reason::MessageInvalid => vec![("no message", post("{}"))],
@@ -465,6 +470,35 @@ async fn overloaded(
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("more bytes in flight than the limit");
+}
+
+async fn full(
+    gateway: &Palisade,
+    protocol: Protocol,
+    call: &Ask,
+) -> Vec<(&'static str, Answer)> {
+    let client = gateway.client();
+    let held = call.clone().field("x-do", "never");
+    let mut first = client.http1().await;
+    first.start(&held).await;
+    for _ in 0..100 {
+        let answer = client.ask(protocol, call).await;
+        // Until the first has arrived there is room.
+        if answer.status == 503 {
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            drop(first);
+            // The place is free again, for whoever comes next.
+            for _ in 0..100 {
+                if client.ask(protocol, call).await.status == 200 {
+                    return vec![("sanity: second", answer)];
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            panic!("the place is not given back");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("more requests in flight than the limit");
 }
 
 /// Only a server that has shown itself modern has its clients' headers compared.

@@ -110,6 +110,7 @@ impl Default for Limits {
             connections_per_peer: Value::from(2000),
             streams: Value::from(128),
             inflight_bytes: Value::from(256 << 20),
+            inflight_requests: Value::from(10_000),
             timeouts: Timeouts::default(),
         }
     }

@@ -250,6 +250,8 @@ pub(super) struct Limits {
     /// Request bodies held at once, in all: bytes, or a size.
     #[schemars(extend("default" = "256MB"))]
     pub(super) inflight_bytes: Option<Said<NumberOrText>>,
+    /// Requests worked on at once, event streams included. Default: 10000.
+    pub(super) inflight_requests: Option<Said<u32>>,
     /// How long each step may take, such as "10s".
     pub(super) timeouts: Timeouts,
 }

@@ -321,6 +321,8 @@ pub struct Limits {
     pub streams: Value<u32>,
     /// `inflight_bytes`: request bodies collected at once, in all. Default 256 MB.
     pub inflight_bytes: Value<u64>,
+    /// `inflight_requests`: worked on at once, event streams included. Default 10,000.
+    pub inflight_requests: Value<u32>,
     /// `[limits.timeouts]`.
     pub timeouts: Timeouts,
 }

@@ -135,6 +135,11 @@ impl Settings {
         rows.add("limits.inflight_bytes", &limits.inflight_bytes, |bytes| {
             json!(show_size(*bytes))
         });
+        rows.add(
+            "limits.inflight_requests",
+            &limits.inflight_requests,
+            |count| json!(count),
+        );
         let timeouts = &limits.timeouts;
         for (name, value) in [
             ("handshake", &timeouts.handshake),

@@ -22,6 +22,7 @@ use palisade::inspect::{Inspected, Inspection};
 use palisade::mcp::shown::Shown;
 use palisade::origin::OriginGuard;
 use palisade::origins::OriginSet;
+use palisade::overload::Overload;
 use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
@@ -104,6 +105,7 @@ where
         recorder,
         headers,
         sanity: Arc::new(Sanity::default()),
+        overload: Overload::new(1000),
         host: Arc::new(HostGuard::new(HostSet::loopback()).with_mode(Mode::Enforce)),
         cors,
     };

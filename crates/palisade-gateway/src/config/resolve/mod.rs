@@ -231,6 +231,10 @@ impl Resolver<'_> {
             "inflight_bytes",
             |said| bytes(said, 1 << 10, 1 << 40),
         );
+        self.copy(
+            &mut limits.inflight_requests,
+            said.inflight_requests.as_ref(),
+        );
         self.section = "limits.timeouts".to_owned();
         let said = &said.timeouts;
         let Timeouts {
