@@ -253,12 +253,17 @@ fn target_of(method: &Method, target: &[u8]) -> Option<Uri> {
     let uri = || Uri::from_maybe_shared(Bytes::copy_from_slice(target)).ok();
     match target {
         b"*" => (*method == Method::OPTIONS).then(|| Uri::from_static("*")),
-        [b'/', ..] => uri(),
+        // A host and a port, both (RFC 9112 section 3.2.3).
         _ if *method == Method::CONNECT => {
             let uri = uri()?;
-            let is_authority = uri.scheme().is_none() && uri.path_and_query().is_none();
-            (is_authority && !target.contains(&b'@')).then_some(uri)
+            let authority = uri.authority()?;
+            let is_pair = uri.scheme().is_none()
+                && uri.path_and_query().is_none()
+                && authority.port_u16().is_some()
+                && !authority.host().is_empty();
+            (is_pair && !target.contains(&b'@')).then_some(uri)
         }
+        [b'/', ..] => uri(),
         _ => {
             let uri = uri()?;
             let scheme = matches!(uri.scheme_str()?, "http" | "https");
