@@ -456,6 +456,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     async fn finish(&mut self) -> bool {
         self.upload = None;
         self.stalled = None;
+        // A body that was waited for and then not wanted must not count against the next head.
+        self.since = None;
         let deadline = Instant::now;
         let mut until = None;
         while !self.core.body_is_done() {
