@@ -85,7 +85,18 @@ const FULL: usize = 32 * 1024;
 const MIN_TAKEN: u64 = 16 * 1024;
 /// For how long, and how far, what still comes is read before the connection closes: with bytes
 /// unread the system resets it, and the reset may overtake the answer (RFC 9112 section 9.6).
-const LINGER: (Duration, u64) = (Duration::from_secs(1), 8 * 1024 * 1024);
+const LINGER: Linger = Linger {
+    quiet: Duration::from_secs(1),
+    total: Duration::from_secs(10),
+    bytes: 8 * 1024 * 1024,
+};
+
+struct Linger {
+    /// How long nothing may come.
+    quiet: Duration,
+    total: Duration,
+    bytes: u64,
+}
 
 /// Serves one connection to its end.
 ///
@@ -109,7 +120,10 @@ where
     loop {
         let head = match poll_fn(|cx| driver.poll_request(cx, stop.as_mut())).await {
             Ok(head) => head,
-            Err(ended) => return ended,
+            Err(ended) => {
+                driver.part(ended).await;
+                return ended;
+            }
         };
         let request = driver.begin(head);
         let answer = {
@@ -485,16 +499,26 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
         self.core.is_reusable()
     }
 
+    /// Ends our side between two requests: over TLS, an end without a word is an error to some
+    /// clients.
+    async fn part(&mut self, ended: Ended) {
+        if ended != Ended::Gone {
+            let _ = tokio::time::timeout(LINGER.quiet, self.io.shutdown()).await;
+        }
+    }
+
     /// Ends our side, and reads what still comes.
     async fn close(&mut self) {
         let quiet = self.client_closes && self.core.body_is_done() && self.core.waiting() == 0;
-        let shut = tokio::time::timeout(LINGER.0, self.io.shutdown()).await;
+        let shut = tokio::time::timeout(LINGER.quiet, self.io.shutdown()).await;
         if quiet || self.input_ended || !matches!(shut, Ok(Ok(()))) {
             return;
         }
-        let until = Instant::now() + LINGER.0;
-        let mut rest = LINGER.1;
+        let end = Instant::now() + LINGER.total;
+        let mut rest = LINGER.bytes;
         while rest > 0 {
+            // Who still sends on a slow line is waited for, who is silent is not.
+            let until = end.min(Instant::now() + LINGER.quiet);
             let read = poll_fn(|cx| match poll_receive(&mut self.io, cx, |_| {}) {
                 Poll::Pending => self.alarm.poll(cx, until).map(|()| 0),
                 Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
