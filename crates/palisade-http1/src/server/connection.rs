@@ -78,6 +78,7 @@ impl Connection {
         self.body = BodyReader::new(head.framing);
         self.asked = Asked {
             head_only: head.parts.method == Method::HEAD,
+            tunnel: head.parts.method == Method::CONNECT,
             old: head.parts.version == Version::HTTP_10,
             persistent: head.persistent,
         };
