@@ -152,12 +152,18 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
     ) -> Poll<Result<ResponseHead, SendError<B>>> {
         let answers = &mut self.answers;
         let _ = poll_receive(&mut self.io, cx, |bytes| answers.receive(bytes));
-        Poll::Ready(match self.answers.head(head_only) {
-            Ok(Some(head)) if !head.parts.status.is_informational() => Ok(ResponseHead {
-                persistent: false,
-                ..head
-            }),
-            _ => Err(SendError::Io(error)),
-        })
+        for _ in 0..MAX_INTERIM {
+            match self.answers.head(head_only) {
+                Ok(Some(head)) if head.parts.status.is_informational() => {}
+                Ok(Some(head)) => {
+                    return Poll::Ready(Ok(ResponseHead {
+                        persistent: false,
+                        ..head
+                    }));
+                }
+                _ => break,
+            }
+        }
+        Poll::Ready(Err(SendError::Io(error)))
     }
 }
