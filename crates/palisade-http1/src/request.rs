@@ -267,8 +267,9 @@ fn target_of(method: &Method, target: &[u8]) -> Option<Uri> {
         _ => {
             let uri = uri()?;
             let scheme = matches!(uri.scheme_str()?, "http" | "https");
-            let authority = uri.authority()?.as_str();
-            (scheme && !authority.contains('@')).then_some(uri)
+            let authority = uri.authority()?;
+            let named = !authority.host().is_empty() && !authority.as_str().contains('@');
+            (scheme && named).then_some(uri)
         }
     }
 }
