@@ -359,6 +359,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
 
     fn feed(&mut self, piece: Result<Piece, Fault>) -> Input {
         self.since = None;
+        // Who sends does not wait.
+        self.expects_continue = false;
         let last = !matches!(piece, Ok(Piece::Data(_)));
         if piece.is_err() {
             self.core.close_after_answer();
