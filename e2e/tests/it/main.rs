@@ -13,6 +13,7 @@ mod demo;
 mod docs;
 mod every_answer;
 mod forwarding;
+mod framing;
 mod harness;
 mod headers;
 mod host;
