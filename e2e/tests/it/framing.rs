@@ -103,25 +103,30 @@ async fn drive(palisade: &Palisade, cases: Vec<Case>) -> Vec<(Case, Read)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_malformed_is_answered_recorded_and_never_forwarded() {
     let upstream = Upstream::new();
-    let palisade = gateway(&upstream);
     let mut cases = cases::all();
     cases.retain(|case| matches!(case.verdict, Verdict::Head(_) | Verdict::Body(_)));
-    assert!(cases.len() > 250, "{}", cases.len());
-    let driven = drive(&palisade, cases).await;
-    let records = records(&palisade, driven.len());
+    assert!(cases.len() > 350, "{}", cases.len());
     let mut wrong = Vec::new();
-    for (case, read) in &driven {
-        let (status, reason) = match case.verdict {
-            Verdict::Head(fault) => match fault.kind() {
-                FaultKind::TooLarge => (431, "request.header_too_large"),
-                _ => (400, "request.malformed"),
-            },
-            _ => (400, "body.incomplete"),
-        };
-        secured(&read.answer, &case.name);
-        let id = read.answer.header("x-request-id").unwrap();
-        if let Some(complaint) = complaint(read, status, reason, records.get(id)) {
-            wrong.push(format!("{}: {complaint}", case.name));
+    while !cases.is_empty() {
+        // More than a hundred refusals of one address are counted, and not recorded each.
+        let group = cases.split_off(cases.len().saturating_sub(100));
+        let palisade = gateway(&upstream);
+        let driven = drive(&palisade, group).await;
+        let records = records(&palisade, driven.len());
+        assert_eq!(records.len(), driven.len(), "a record each, and no other");
+        for (case, read) in &driven {
+            let (status, reason) = match case.verdict {
+                Verdict::Head(fault) => match fault.kind() {
+                    FaultKind::TooLarge => (431, "request.header_too_large"),
+                    _ => (400, "request.malformed"),
+                },
+                _ => (400, "body.incomplete"),
+            };
+            secured(&read.answer, &case.name);
+            let id = read.answer.header("x-request-id").unwrap();
+            if let Some(complaint) = complaint(read, status, reason, records.get(id)) {
+                wrong.push(format!("{}: {complaint}", case.name));
+            }
         }
     }
     assert!(
@@ -130,7 +135,6 @@ async fn what_is_malformed_is_answered_recorded_and_never_forwarded() {
         wrong.len(),
         wrong.join("\n")
     );
-    assert_eq!(records.len(), driven.len(), "a record each, and no other");
     let arrived: Vec<Arrived> = upstream.arrived();
     assert!(arrived.is_empty(), "{arrived:?}");
     assert_eq!((upstream.connections(), upstream.broken()), (0, 0));

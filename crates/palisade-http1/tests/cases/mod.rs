@@ -261,7 +261,7 @@ fn lines() -> Vec<(Vec<u8>, Verdict)> {
         (b"post /mcp HTTP/1.1", Guarded(501, "request.method")),
         (
             b"POST https://evil.example/mcp HTTP/1.1",
-            Guarded(403, "host.not_allowed"),
+            Guarded(400, "host.ambiguous"),
         ),
     ];
     let mut rows: Vec<_> = rows
@@ -543,11 +543,11 @@ fn hosts() -> Vec<(&'static [u8], Verdict)> {
         (b"Host:\r\n", Guarded(400, "host.malformed")),
         (
             b"Host: localhost\r\nHost: localhost\r\n",
-            Guarded(400, "host.malformed"),
+            Guarded(400, "host.ambiguous"),
         ),
         (
             b"Host: localhost\r\nHost: evil.example\r\n",
-            Guarded(400, "host.malformed"),
+            Guarded(400, "host.ambiguous"),
         ),
         (
             b"Host: localhost, evil.example\r\n",
