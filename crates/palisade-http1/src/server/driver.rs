@@ -79,6 +79,9 @@ pub enum Ended {
 const MAX_AHEAD: usize = 64 * 1024;
 /// Bytes of an unread body that are discarded rather than closing the connection.
 const MAX_DISCARDED: u64 = 64 * 1024;
+/// For how long the rest of such a body is waited for: who was refused holds no connection by
+/// sending slowly what nobody wants.
+const DISCARDING: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are put together before they are written.
 const FULL: usize = 32 * 1024;
 /// Bytes that a slow reader must take in the time of [`Patience::write`].
@@ -485,7 +488,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
                 Ok(None) => {}
                 Err(_) => return false,
             }
-            let until = *until.get_or_insert_with(|| deadline() + self.patience.body);
+            let patience = self.patience.body.min(DISCARDING);
+            let until = *until.get_or_insert_with(|| deadline() + patience);
             let received = poll_fn(|cx| {
                 let core = &mut self.core;
                 match poll_receive(&mut self.io, cx, |bytes| core.receive(bytes)) {
