@@ -227,6 +227,15 @@ async fn a_reader_that_takes_nothing_is_left() {
             client.read_to_end(&mut Vec::new()).await.unwrap();
         }
     }
+    // The time runs from the last step.
+    let (mut client, served) = start(1024, big);
+    client.write_all(GET).await.unwrap();
+    sleep(Duration::from_secs(20)).await;
+    client.read_exact(&mut vec![0; 100 << 10]).await.unwrap();
+    let since = Instant::now();
+    assert_eq!(served.await.unwrap(), Ended::WriteTimeout);
+    assert_eq!(seconds(since).await, 30.0);
+
     // Neither does a stream that has nothing to say count as stalled.
     let (mut client, served) = start(1024, |_| {
         ready(Response::new(frames([Step::from("first"), Step::Wait])))

@@ -456,19 +456,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
 
     /// Whether the client has taken too little for too long.
     fn has_stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        loop {
-            let total = self.out.total();
-            let (since, had) = *self
-                .stalled
-                .get_or_insert_with(|| (Instant::now(), total));
-            if self.alarm.poll(cx, since + self.patience.write).is_pending() {
-                return false;
-            }
-            if total - had < MIN_TAKEN {
-                return true;
-            }
-            self.stalled = None;
-        }
+        let total = self.out.total();
+        let (since, _) = match self.stalled {
+            // The time runs from the last step, or whoever fills his buffers first has it twice.
+            Some((since, had)) if total - had < MIN_TAKEN => (since, had),
+            _ => *self.stalled.insert((Instant::now(), total)),
+        };
+        self.alarm.poll(cx, since + self.patience.write).is_ready()
     }
 
     /// Comes to the end of a request that has been answered. Whether another may follow.
