@@ -14,6 +14,7 @@ mod docs;
 mod every_answer;
 mod forwarding;
 mod framing;
+mod h1_abuse;
 mod harness;
 mod headers;
 mod host;

@@ -210,6 +210,31 @@ fn lines() -> Vec<(Vec<u8>, Verdict)> {
         (b"POST http:///mcp HTTP/1.1", Head(Fault::Target)),
         (b"POST http://:80/mcp HTTP/1.1", Head(Fault::Target)),
         (b"POST ://localhost/mcp HTTP/1.1", Head(Fault::Target)),
+        (
+            b"POST https://localhost:4x43/mcp HTTP/1.1",
+            Head(Fault::Target),
+        ),
+        (
+            b"POST https://localhost:x/mcp HTTP/1.1",
+            Head(Fault::Target),
+        ),
+        (
+            b"POST https://localhost:+443/mcp HTTP/1.1",
+            Head(Fault::Target),
+        ),
+        (
+            b"POST https://localhost:-1/mcp HTTP/1.1",
+            Head(Fault::Target),
+        ),
+        (
+            b"POST https://localhost:99999/mcp HTTP/1.1",
+            Head(Fault::Target),
+        ),
+        (
+            b"POST https://localhost:443:443/mcp HTTP/1.1",
+            Head(Fault::Target),
+        ),
+        (b"CONNECT localhost:+443 HTTP/1.1", Head(Fault::Target)),
         (b"POST ftp://localhost/mcp HTTP/1.1", Head(Fault::Target)),
         (b"POST file:///mcp HTTP/1.1", Head(Fault::Target)),
         (b"POST ws://localhost/mcp HTTP/1.1", Head(Fault::Target)),
