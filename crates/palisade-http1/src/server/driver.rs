@@ -397,7 +397,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     ) -> Poll<Result<(), Ended>> {
         loop {
             let mut waits = false;
-            while !self.answered && !waits && self.out.len() < FULL {
+            // What a stream (TLS) holds back is not taken by the client: nothing is added to it.
+            while !self.answered && !waits && !self.out.is_held() && self.out.len() < FULL {
                 match body.as_mut().poll_frame(cx) {
                     Poll::Ready(Some(Ok(frame))) => {
                         let Some(data) = frame.data_ref() else {
