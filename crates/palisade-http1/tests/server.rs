@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use palisade_http1::Fault;
 use palisade_http1::server::{Config, Ended, RequestBody, serve};
-use support::{AnyBody, Counted, Step, empty, frames, full, rest, sized, undated, until};
+use support::{AnyBody, Counted, Holding, Step, empty, frames, full, rest, sized, undated, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -235,6 +235,28 @@ async fn a_reader_that_takes_nothing_is_left() {
     let since = Instant::now();
     assert_eq!(served.await.unwrap(), Ended::WriteTimeout);
     assert_eq!(seconds(since).await, 30.0);
+
+    // What TLS takes before the client does is no step, whatever wakes the connection.
+    let (mut client, server) = duplex(1024);
+    let served = tokio::spawn(async move {
+        let many = || std::iter::repeat_with(|| Step::Data(Bytes::from(vec![b'x'; 20_000])));
+        let service = move |_| ready(Response::new(frames(many())));
+        serve(
+            Holding(server, Vec::new()),
+            &Config::default(),
+            pending(),
+            service,
+        )
+        .await
+    });
+    client.write_all(GET).await.unwrap();
+    let since = Instant::now();
+    while !served.is_finished() && since.elapsed() < Duration::from_secs(120) {
+        sleep(Duration::from_secs(5)).await;
+        let _ = client.write_all(GET).await;
+    }
+    assert_eq!(served.await.unwrap(), Ended::WriteTimeout);
+    assert!(seconds(since).await <= 35.0);
 
     // Neither does a stream that has nothing to say count as stalled.
     let (mut client, served) = start(1024, |_| {

@@ -133,6 +133,47 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Counted<I> {
     }
 }
 
+/// A stream that takes up to 64 KiB before it lets anything through, as TLS does.
+pub(crate) struct Holding<I>(pub(crate) I, pub(crate) Vec<u8>);
+
+impl<I: AsyncRead + Unpin> AsyncRead for Holding<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Holding<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.1.len() >= 64 << 10 {
+            std::task::ready!(self.as_mut().poll_flush(cx))?;
+        }
+        let taken = bytes.len().min((64 << 10) - self.1.len());
+        self.1.extend_from_slice(&bytes[..taken]);
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self(io, held) = &mut *self;
+        while !held.is_empty() {
+            let written = std::task::ready!(Pin::new(&mut *io).poll_write(cx, held))?;
+            held.drain(..written);
+        }
+        Pin::new(io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
 /// Reads until what came ends with `end`.
 pub(crate) async fn until(io: &mut DuplexStream, end: &str) -> String {
     let mut came = Vec::new();
