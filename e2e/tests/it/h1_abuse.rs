@@ -242,22 +242,28 @@ fn slowhttptest(palisade: &Palisade, arguments: &[&str]) -> Duration {
 #[test]
 fn slowhttptest_is_shown_out() {
     let _turn = TURN.blocking_lock();
-    for (mode, arguments) in [
-        ("slow heads", &["-H"][..]),
+    let modes: [(&str, &'static [&str]); 3] = [
+        ("slow heads", &["-H"]),
         ("slow bodies, refused", &["-B"]),
         ("slow bodies", &["-B", "-f", "application/json"]),
-    ] {
-        let upstream = Upstream::new();
-        let palisade = Palisade::builder()
-            .config("[limits.timeouts]\nbody = \"25s\"")
-            .server(&upstream)
-            .start();
-        let took = slowhttptest(&palisade, arguments);
-        assert!(took <= Duration::from_secs(30), "{mode}: {took:?}");
-        // Its own probes alone arrive.
-        let arrived = upstream.arrived();
-        let probes = |each: &e2e::Arrived| each.method() == "GET" && each.body.is_empty();
-        assert!(arrived.iter().all(probes), "{mode}: {arrived:?}");
+    ];
+    let shown = modes.map(|(mode, arguments)| {
+        std::thread::spawn(move || {
+            let upstream = Upstream::new();
+            let palisade = Palisade::builder()
+                .config("[limits.timeouts]\nbody = \"25s\"")
+                .server(&upstream)
+                .start();
+            let took = slowhttptest(&palisade, arguments);
+            assert!(took <= Duration::from_secs(30), "{mode}: {took:?}");
+            // Its own probes alone arrive.
+            let arrived = upstream.arrived();
+            let probes = |each: &e2e::Arrived| each.method() == "GET" && each.body.is_empty();
+            assert!(arrived.iter().all(probes), "{mode}: {arrived:?}");
+        })
+    });
+    for thread in shown {
+        thread.join().unwrap();
     }
 }
 
