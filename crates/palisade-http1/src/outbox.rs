@@ -113,7 +113,8 @@ mod tests {
             let reading = async { other.read_exact(&mut [0; 1000]).await.map(drop) };
             let flushing = std::future::poll_fn(|cx| outbox.poll_flush(&mut io, cx));
             let (flushed, read) = tokio::join!(flushing, reading);
-            (flushed.unwrap(), read.unwrap());
+            flushed.unwrap();
+            read.unwrap();
             assert!(outbox.is_empty());
             assert_eq!((outbox.bytes.capacity(), outbox.total()), (0, round * 1000));
         }

@@ -257,7 +257,7 @@ fn target_of(method: &Method, target: &[u8]) -> Option<Uri> {
         _ if *method == Method::CONNECT => {
             let uri = uri()?;
             let is_pair = uri.scheme().is_none() && uri.path_and_query().is_none();
-            (is_pair && port_of(uri.authority()?)? != "").then_some(uri)
+            (is_pair && !port_of(uri.authority()?)?.is_empty()).then_some(uri)
         }
         [b'/', ..] => uri(),
         _ => {
