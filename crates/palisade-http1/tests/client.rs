@@ -1,4 +1,8 @@
 //! The client's driver: hostile and early servers, and which connections are used again.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of tests fail as the tests do"
+)]
 
 mod support;
 

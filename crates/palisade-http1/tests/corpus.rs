@@ -1,6 +1,11 @@
 //! Replays the committed fuzzing corpus, and the table of cases, through the checks of the fuzz
 //! targets: differential with `httparse` and a reference reading, and split invariance.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of tests fail as the tests do"
+)]
 
+#[allow(dead_code, reason = "the bytes alone are replayed")]
 mod cases;
 #[path = "../../../fuzz/http1.rs"]
 mod http1;

@@ -8,7 +8,7 @@ use palisade_http1::{Fault, Framing, HeadLimits, Piece};
 #[derive(Debug, PartialEq, Eq)]
 struct Heard {
     /// Statuses with their fields, interim ones too.
-    heads: Vec<(u16, Version, Vec<(String, Vec<u8>)>)>,
+    heads: Vec<(u16, Version, Fields)>,
     framing: Option<Framing>,
     persistent: bool,
     body: Vec<u8>,
@@ -16,6 +16,8 @@ struct Heard {
     /// Whether something stands behind it.
     more: bool,
 }
+
+type Fields = Vec<(String, Vec<u8>)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
