@@ -132,12 +132,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
             match poll_receive(&mut self.io, cx, |bytes| answers.receive(bytes)) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(Ok(0)) if self.answers.is_empty() => {
-                    return Poll::Ready(Err(SendError::Closed));
-                }
-                Poll::Ready(Ok(_)) => {
-                    return Poll::Ready(Err(SendError::Malformed(Fault::StartLine)));
-                }
+                // Half a head is no answer, and nothing is wrong with what there is of it.
+                Poll::Ready(Ok(_)) => return Poll::Ready(Err(SendError::Closed)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(SendError::Io(error))),
             }
         }
