@@ -123,6 +123,11 @@ mod tests {
         assert_eq!(SPARE.with_borrow_mut(spare).len(), 1);
         outbox.buffer().reserve(MAX_KEPT + 1);
         outbox.release();
-        assert!(SPARE.with_borrow_mut(spare).iter().all(|kept| *kept <= MAX_KEPT));
+        assert!(
+            SPARE
+                .with_borrow_mut(spare)
+                .iter()
+                .all(|kept| *kept <= MAX_KEPT)
+        );
     }
 }

@@ -174,12 +174,30 @@ fn status_line(line: &[u8]) -> Result<(StatusCode, Version), Fault> {
         return Err(Fault::BareCr);
     }
     let (version, rest) = match line {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1', b' ', rest @ ..] => {
-            (Version::HTTP_11, rest)
-        }
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0', b' ', rest @ ..] => {
-            (Version::HTTP_10, rest)
-        }
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'1',
+            b' ',
+            rest @ ..,
+        ] => (Version::HTTP_11, rest),
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'0',
+            b' ',
+            rest @ ..,
+        ] => (Version::HTTP_10, rest),
         [b'H', b'T', b'T', b'P', b'/', ..] => return Err(Fault::Version),
         _ => return Err(Fault::NotHttp),
     };
