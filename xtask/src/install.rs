@@ -12,10 +12,13 @@ const DEBIAN: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("curl", "curl"),
     ("gcc", "cc"),
+    ("nghttp2-client", "h2load"),
     ("npm", "npm"),
     ("testssl.sh", "testssl"),
     ("sslscan", "sslscan"),
     ("faketime", "faketime"),
+    ("slowhttptest", "slowhttptest"),
+    ("wrk", "wrk"),
 ];
 
 const CARGO_DENY: &str = "0.20.2";

@@ -20,7 +20,7 @@ const DECISIONS: &[&str] = &[
 ];
 
 /// The fuzz targets, each for ten minutes.
-const TARGETS: &[&str] = &["message", "outcome", "sse"];
+const TARGETS: &[&str] = &["message", "outcome", "sse", "request", "body", "response"];
 
 const KEPT: f64 = 0.9;
 

@@ -1,10 +1,11 @@
 //! Bodies by their framing (RFC 9112 sections 6 and 7).
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use http::header::HOST;
 use memchr::memchr;
 
 use crate::fault::Fault;
-use crate::fields::{Fields, section_end};
+use crate::fields::{Coding, Fields, Length, section_end};
 
 /// How a body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +148,8 @@ impl BodyReader {
                     };
                     // They are judged, and then dropped: nothing that Palisade carries has any.
                     let section = inbox.split_to(end).freeze();
-                    if Fields::read(&section, MAX_TRAILER_FIELDS).fault.is_some() {
+                    let fields = Fields::read(&section, MAX_TRAILER_FIELDS);
+                    if fields.fault.is_some() || !are_trailers(&fields) {
                         return Err(Fault::Trailer);
                     }
                     self.state = State::Done;
@@ -195,6 +197,14 @@ impl BodyReader {
         inbox.advance(length + 1);
         Ok(Some(size))
     }
+}
+
+/// Whether none of them frames or routes a message, which no sender may do behind its body
+/// (RFC 9110 section 6.5.1). A reader that merges trailers into the head would act on it.
+fn are_trailers(fields: &Fields) -> bool {
+    fields.length == Length::Absent
+        && fields.coding == Coding::Absent
+        && !fields.map.contains_key(HOST)
 }
 
 /// Takes at most `most` bytes from the front. All of them take their memory with them.

@@ -48,7 +48,8 @@ pub enum Fault {
     ChunkExtension,
     /// Chunk data without CRLF behind it.
     ChunkEnd,
-    /// A malformed trailer, or trailers over the limit (RFC 9112 section 7.1.2).
+    /// A malformed trailer, one that frames or routes (RFC 9110 section 6.5.1), or trailers over
+    /// the limit (RFC 9112 section 7.1.2).
     Trailer,
     /// The connection ended within the body.
     BodyIncomplete,

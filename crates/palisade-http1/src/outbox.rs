@@ -52,6 +52,11 @@ impl Outbox {
         self.len() == 0 && !self.unflushed
     }
 
+    /// Whether the stream has taken bytes that have not left it.
+    pub(crate) const fn is_held(&self) -> bool {
+        self.unflushed
+    }
+
     /// Bytes that the stream has taken since the beginning.
     pub(crate) const fn total(&self) -> u64 {
         self.total
@@ -94,5 +99,40 @@ impl Outbox {
                 spare.push(bytes);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, duplex};
+
+    // REQ: R-3
+    #[tokio::test]
+    async fn what_has_left_holds_no_memory() {
+        let (mut io, mut other) = duplex(64);
+        let mut outbox = Outbox::default();
+        for round in 1..=3_u64 {
+            outbox.buffer().extend_from_slice(&[b'x'; 1000]);
+            assert_eq!((outbox.len(), outbox.is_empty()), (1000, false));
+            let reading = async { other.read_exact(&mut [0; 1000]).await.map(drop) };
+            let flushing = std::future::poll_fn(|cx| outbox.poll_flush(&mut io, cx));
+            let (flushed, read) = tokio::join!(flushing, reading);
+            flushed.unwrap();
+            read.unwrap();
+            assert!(outbox.is_empty());
+            assert_eq!((outbox.bytes.capacity(), outbox.total()), (0, round * 1000));
+        }
+        // The same buffer again and again; large ones are not kept.
+        let spare = |spare: &mut Vec<Vec<u8>>| spare.iter().map(Vec::capacity).collect::<Vec<_>>();
+        assert_eq!(SPARE.with_borrow_mut(spare).len(), 1);
+        outbox.buffer().reserve(MAX_KEPT + 1);
+        outbox.release();
+        assert!(
+            SPARE
+                .with_borrow_mut(spare)
+                .iter()
+                .all(|kept| *kept <= MAX_KEPT)
+        );
     }
 }

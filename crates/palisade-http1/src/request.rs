@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::request::Parts;
-use http::uri::Uri;
+use http::uri::{Authority, Uri};
 use http::{HeaderMap, Method, Request, Version};
 use memchr::memchr;
 
@@ -257,15 +257,32 @@ fn target_of(method: &Method, target: &[u8]) -> Option<Uri> {
     let uri = || Uri::from_maybe_shared(Bytes::copy_from_slice(target)).ok();
     match target {
         b"*" => (*method == Method::OPTIONS).then(|| Uri::from_static("*")),
-        [b'/', ..] => uri(),
+        // A host and a port, both (RFC 9112 section 3.2.3).
         _ if *method == Method::CONNECT => {
             let uri = uri()?;
-            let is_authority = uri.scheme().is_none() && uri.path_and_query().is_none();
-            is_authority.then_some(uri)
+            let is_pair = uri.scheme().is_none() && uri.path_and_query().is_none();
+            (is_pair && !port_of(uri.authority()?)?.is_empty()).then_some(uri)
         }
-        // Whether the authority is one is for whoever judges hosts.
-        _ => uri().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https"))),
+        [b'/', ..] => uri(),
+        _ => {
+            let uri = uri()?;
+            let is_http = matches!(uri.scheme_str()?, "http" | "https");
+            port_of(uri.authority()?)?;
+            is_http.then_some(uri)
+        }
     }
+}
+
+/// The port of `host [ ":" port ]` (RFC 9110 section 7.2), empty where there is none. `http` lets
+/// through authorities without a host, with user information, and with ports of other signs.
+fn port_of(authority: &Authority) -> Option<&str> {
+    let text = authority.as_str();
+    let port = text.strip_prefix(authority.host())?;
+    let port = port.strip_prefix(':').unwrap_or(port);
+    let is_port = port.is_empty() || port.parse::<u16>().is_ok();
+    let is_plain = port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_named = !authority.host().is_empty() && !text.contains('@');
+    (is_named && is_port && is_plain).then_some(port)
 }
 
 /// `tchar` (RFC 9110 section 5.6.2).

@@ -202,7 +202,13 @@ impl Gateways {
             .expect("palisade runs");
         let schema: Json = serde_json::from_slice(&schema.stdout).expect("JSON");
         let mut told = BTreeSet::new();
-        for gateway in [&self.main, &self.crowded, &self.rated, &self.small] {
+        for gateway in [
+            &self.main,
+            &self.crowded,
+            &self.rated,
+            &self.small,
+            &self.full,
+        ] {
             for record in gateway.audit() {
                 let error = record["error"].as_str().unwrap_or_default();
                 told.extend(keys(&schema, error));
@@ -472,11 +478,7 @@ async fn overloaded(
     panic!("more bytes in flight than the limit");
 }
 
-async fn full(
-    gateway: &Palisade,
-    protocol: Protocol,
-    call: &Ask,
-) -> Vec<(&'static str, Answer)> {
+async fn full(gateway: &Palisade, protocol: Protocol, call: &Ask) -> Vec<(&'static str, Answer)> {
     let client = gateway.client();
     let held = call.clone().field("x-do", "never");
     let mut first = client.http1().await;

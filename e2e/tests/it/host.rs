@@ -273,7 +273,7 @@ const HEADS: [(&str, Option<(u16, &str)>); 31] = {
         ),
         (
             "POST https://evil.example@mcp.example.com/mcp HTTP/1.1\r\nHost: mcp.example.com",
-            MALFORMED,
+            SYNTAX,
         ),
         (
             "POST https://127.1/mcp HTTP/1.1\r\nHost: localhost",

@@ -13,6 +13,8 @@ mod demo;
 mod docs;
 mod every_answer;
 mod forwarding;
+mod framing;
+mod h1_abuse;
 mod h2_abuse;
 mod h2_conformance;
 mod handshake;

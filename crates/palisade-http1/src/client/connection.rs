@@ -134,6 +134,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
             match poll_receive(&mut self.io, cx, |bytes| answers.receive(bytes)) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(1..)) => {}
+                // Half a head is no answer, and nothing is wrong with what there is of it.
                 Poll::Ready(Ok(_)) => return Poll::Ready(Err(SendError::Closed)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(SendError::Io(error))),
             }
@@ -149,12 +150,18 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
     ) -> Poll<Result<ResponseHead, SendError<B>>> {
         let answers = &mut self.answers;
         let _ = poll_receive(&mut self.io, cx, |bytes| answers.receive(bytes));
-        Poll::Ready(match self.answers.head(head_only) {
-            Ok(Some(head)) if !head.parts.status.is_informational() => Ok(ResponseHead {
-                persistent: false,
-                ..head
-            }),
-            _ => Err(SendError::Io(error)),
-        })
+        for _ in 0..MAX_INTERIM {
+            match self.answers.head(head_only) {
+                Ok(Some(head)) if head.parts.status.is_informational() => {}
+                Ok(Some(head)) => {
+                    return Poll::Ready(Ok(ResponseHead {
+                        persistent: false,
+                        ..head
+                    }));
+                }
+                _ => break,
+            }
+        }
+        Poll::Ready(Err(SendError::Io(error)))
     }
 }

@@ -27,11 +27,20 @@ pub struct ResponseHead {
 pub struct Responses {
     limits: HeadLimits,
     inbox: BytesMut,
-    /// Where the status line ends, once it has been seen, and the start of the first line that
-    /// is not whole.
-    seen: Option<(usize, usize)>,
+    seen: Option<Seen>,
     body: BodyReader,
     memory: Memory,
+}
+
+/// A status line that is whole, while the fields come.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    status: StatusCode,
+    version: Version,
+    /// Where the fields begin.
+    fields: usize,
+    /// The start of the first line that is not whole.
+    line: usize,
 }
 
 /// Most interim answers before the final one.
@@ -66,26 +75,26 @@ impl Responses {
     /// # Errors
     /// A [`Fault`], after which nothing on this connection can be understood.
     pub fn head(&mut self, head_only: bool) -> Result<Option<ResponseHead>, Fault> {
-        let (fields, mut line) = match self.seen {
+        let mut seen = match self.seen.take() {
             Some(seen) => seen,
-            None => match memchr(b'\n', &self.inbox) {
-                Some(end) => (end + 1, end + 1),
-                None if self.inbox.len() > self.limits.bytes => return Err(Fault::HeadTooLarge),
-                None => return self.looks_like_http(),
+            None => match self.first_line()? {
+                Some(seen) => seen,
+                None => return Ok(None),
             },
         };
-        let end = section_end(&self.inbox, &mut line);
+        let end = section_end(&self.inbox, &mut seen.line);
         if end.unwrap_or(self.inbox.len()) > self.limits.bytes {
             return Err(Fault::HeadTooLarge);
         }
         let Some(end) = end else {
-            self.seen = Some((fields, line));
+            self.seen = Some(seen);
             return Ok(None);
         };
-        self.seen = None;
+        let Seen {
+            status, version, ..
+        } = seen;
         let mut section = self.inbox.split_to(end).freeze();
-        let (status, version) = status_line(section.get(..fields).unwrap_or_default())?;
-        section.advance(fields);
+        section.advance(seen.fields);
         let fields = Fields::read_again(&section, self.limits.fields, &mut self.memory);
         if let Some(fault) = fields.fault {
             return Err(fault);
@@ -101,14 +110,24 @@ impl Responses {
         }))
     }
 
-    /// Refuses what is no HTTP before its first line is whole.
-    fn looks_like_http(&self) -> Result<Option<ResponseHead>, Fault> {
-        let begins = self.inbox.iter().zip(b"HTTP/1.").all(|(a, b)| a == b);
-        if begins {
-            Ok(None)
-        } else {
-            Err(Fault::NotHttp)
+    /// Judges the status line as soon as it is whole, and its beginning before that.
+    fn first_line(&self) -> Result<Option<Seen>, Fault> {
+        if !self.inbox.iter().zip(b"HTTP/").all(|(a, b)| a == b) {
+            return Err(Fault::NotHttp);
         }
+        let end = memchr(b'\n', &self.inbox).map(|end| end + 1);
+        if end.unwrap_or(self.inbox.len()) > self.limits.bytes {
+            return Err(Fault::HeadTooLarge);
+        }
+        let Some(fields) = end else { return Ok(None) };
+        let line = self.inbox.get(..fields).unwrap_or_default();
+        let (status, version) = status_line(line)?;
+        Ok(Some(Seen {
+            status,
+            version,
+            fields,
+            line: fields,
+        }))
     }
 
     /// The next piece of the body; `None` where more bytes are needed.

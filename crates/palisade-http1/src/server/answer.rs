@@ -39,6 +39,8 @@ impl<B> Answer for (Response<B>, FieldLines) {
 pub(super) struct Asked {
     /// HEAD.
     pub(super) head_only: bool,
+    /// CONNECT.
+    pub(super) tunnel: bool,
     /// HTTP/1.0.
     pub(super) old: bool,
     /// The connection may go on after this answer.
@@ -72,7 +74,8 @@ pub(super) fn put_head(
     asked: Asked,
     out: &mut Vec<u8>,
 ) -> (Writing, bool) {
-    let declared = declared_length(&answer.headers).or(exact);
+    let said = declared_length(&answer.headers);
+    let declared = said.or(exact);
     let writing = if asked.head_only || has_no_body(answer.status) {
         Writing::Nothing
     } else {
@@ -85,6 +88,9 @@ pub(super) fn put_head(
     let close = answer.headers.get_all(CONNECTION).iter();
     let persistent = asked.persistent
         && writing != Writing::UntilClose
+        // The client waits for another answer behind this one, or for a tunnel.
+        && !answer.status.is_informational()
+        && !(asked.tunnel && answer.status.is_success())
         && !close.into_iter().any(|value| has_option(value, b"close"));
 
     out.reserve(1024);
@@ -93,10 +99,13 @@ pub(super) fn put_head(
     put_fields(&answer.headers, out);
     match (writing, declared) {
         (Writing::Length(length), _) => put_length(length, out),
-        // RFC 9110 section 8.6: what GET would have had; with 204 there must be none.
+        // RFC 9110 section 8.6: what GET would have had, which an empty body alone does not say;
+        // with 1xx and 204 there must be none.
         (Writing::Nothing, Some(length))
-            if answer.status != StatusCode::NO_CONTENT
-                && (length > 0 || answer.status != StatusCode::NOT_MODIFIED) =>
+            if !answer.status.is_informational()
+                && answer.status != StatusCode::NO_CONTENT
+                && (length > 0
+                    || (said.is_some() && answer.status != StatusCode::NOT_MODIFIED)) =>
         {
             put_length(length, out);
         }

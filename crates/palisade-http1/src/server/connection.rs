@@ -79,6 +79,7 @@ impl Connection {
         self.body = BodyReader::new(head.framing);
         self.asked = Asked {
             head_only: head.parts.method == Method::HEAD,
+            tunnel: head.parts.method == Method::CONNECT,
             old: head.parts.version == Version::HTTP_10,
             persistent: head.persistent,
         };
@@ -163,6 +164,34 @@ impl Connection {
     fn release(&mut self) {
         if self.inbox.is_empty() {
             self.inbox = BytesMut::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // REQ: R-3
+    #[test]
+    fn a_connection_that_waits_holds_no_memory() {
+        let mut connection = Connection::new(Limits::default());
+        let waits = |connection: &Connection| connection.inbox.capacity();
+        for _ in 0..3 {
+            connection.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert!(connection.request().is_some());
+            assert_eq!(waits(&connection), 0);
+            connection.receive(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+            assert!(connection.request().is_some());
+            assert_eq!(waits(&connection), 0);
+            // Between two pieces of a body, and behind it.
+            connection.receive(b"3\r\nabc\r\n");
+            assert!(matches!(connection.body(), Ok(Some(Piece::Data(_)))));
+            assert!(matches!(connection.body(), Ok(None)));
+            assert_eq!(waits(&connection), 0);
+            connection.receive(b"0\r\n\r\n");
+            assert_eq!(connection.body(), Ok(Some(Piece::End)));
+            assert_eq!(waits(&connection), 0);
         }
     }
 }

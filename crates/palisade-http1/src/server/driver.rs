@@ -81,13 +81,27 @@ pub enum Ended {
 const MAX_AHEAD: usize = 64 * 1024;
 /// Bytes of an unread body that are discarded rather than closing the connection.
 const MAX_DISCARDED: u64 = 64 * 1024;
+/// For how long the rest of such a body is waited for: who was refused holds no connection by
+/// sending slowly what nobody wants.
+const DISCARDING: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are put together before they are written.
 const FULL: usize = 32 * 1024;
 /// Bytes that a slow reader must take in the time of [`Patience::write`].
 const MIN_TAKEN: u64 = 16 * 1024;
 /// For how long, and how far, what still comes is read before the connection closes: with bytes
 /// unread the system resets it, and the reset may overtake the answer (RFC 9112 section 9.6).
-const LINGER: (Duration, u64) = (Duration::from_secs(1), 8 * 1024 * 1024);
+const LINGER: Linger = Linger {
+    quiet: Duration::from_secs(1),
+    total: Duration::from_secs(10),
+    bytes: 8 * 1024 * 1024,
+};
+
+struct Linger {
+    /// How long nothing may come.
+    quiet: Duration,
+    total: Duration,
+    bytes: u64,
+}
 
 /// Serves one connection to its end.
 ///
@@ -110,7 +124,10 @@ where
     loop {
         let head = match poll_fn(|cx| driver.poll_request(cx, stop.as_mut())).await {
             Ok(head) => head,
-            Err(ended) => return ended,
+            Err(ended) => {
+                driver.part(ended).await;
+                return ended;
+            }
         };
         let request = driver.begin(head);
         let answer = {
@@ -349,6 +366,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
 
     fn feed(&mut self, piece: Result<Piece, Fault>) -> Input {
         self.since = None;
+        // Who sends does not wait.
+        self.expects_continue = false;
         let last = !matches!(piece, Ok(Piece::Data(_)));
         if piece.is_err() {
             self.core.close_after_answer();
@@ -385,7 +404,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     ) -> Poll<Result<(), Ended>> {
         loop {
             let mut waits = false;
-            while !self.answered && !waits && self.out.len() < FULL {
+            // What a stream (TLS) holds back is not taken by the client: nothing is added to it.
+            while !self.answered && !waits && !self.out.is_held() && self.out.len() < FULL {
                 match body.as_mut().poll_frame(cx) {
                     Poll::Ready(Some(Ok(frame))) => {
                         let Some(data) = frame.data_ref() else {
@@ -444,27 +464,21 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
 
     /// Whether the client has taken too little for too long.
     fn has_stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        loop {
-            let total = self.out.total();
-            let (since, had) = *self.stalled.get_or_insert_with(|| (Instant::now(), total));
-            if self
-                .alarm
-                .poll(cx, since + self.patience.write)
-                .is_pending()
-            {
-                return false;
-            }
-            if total - had < MIN_TAKEN {
-                return true;
-            }
-            self.stalled = None;
-        }
+        let total = self.out.total();
+        let (since, _) = match self.stalled {
+            // The time runs from the last step, or whoever fills his buffers first has it twice.
+            Some((since, had)) if total - had < MIN_TAKEN => (since, had),
+            _ => *self.stalled.insert((Instant::now(), total)),
+        };
+        self.alarm.poll(cx, since + self.patience.write).is_ready()
     }
 
     /// Comes to the end of a request that has been answered. Whether another may follow.
     async fn finish(&mut self) -> bool {
         self.upload = None;
         self.stalled = None;
+        // A body that was waited for and then not wanted must not count against the next head.
+        self.since = None;
         let deadline = Instant::now;
         let mut until = None;
         while !self.core.body_is_done() {
@@ -476,7 +490,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
                 Ok(None) => {}
                 Err(_) => return false,
             }
-            let until = *until.get_or_insert_with(|| deadline() + self.patience.body);
+            let patience = self.patience.body.min(DISCARDING);
+            let until = *until.get_or_insert_with(|| deadline() + patience);
             let received = poll_fn(|cx| {
                 let core = &mut self.core;
                 match poll_receive(&mut self.io, cx, |bytes| core.receive(bytes)) {
@@ -492,16 +507,26 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
         self.core.is_reusable()
     }
 
+    /// Ends our side between two requests: over TLS, an end without a word is an error to some
+    /// clients.
+    async fn part(&mut self, ended: Ended) {
+        if ended != Ended::Gone {
+            let _ = tokio::time::timeout(LINGER.quiet, self.io.shutdown()).await;
+        }
+    }
+
     /// Ends our side, and reads what still comes.
     async fn close(&mut self) {
         let quiet = self.client_closes && self.core.body_is_done() && self.core.waiting() == 0;
-        let shut = tokio::time::timeout(LINGER.0, self.io.shutdown()).await;
+        let shut = tokio::time::timeout(LINGER.quiet, self.io.shutdown()).await;
         if quiet || self.input_ended || !matches!(shut, Ok(Ok(()))) {
             return;
         }
-        let until = Instant::now() + LINGER.0;
-        let mut rest = LINGER.1;
+        let end = Instant::now() + LINGER.total;
+        let mut rest = LINGER.bytes;
         while rest > 0 {
+            // Who still sends on a slow line is waited for, who is silent is not.
+            let until = end.min(Instant::now() + LINGER.quiet);
             let read = poll_fn(|cx| match poll_receive(&mut self.io, cx, |_| {}) {
                 Poll::Pending => self.alarm.poll(cx, until).map(|()| 0),
                 Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
