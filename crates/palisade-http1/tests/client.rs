@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -32,7 +33,16 @@ fn outgoing(method: &str, uri: &str, body: AnyBody) -> Outgoing<AnyBody> {
         .method(method)
         .uri(uri)
         .header("host", "a");
-    Outgoing::new(&request.body(()).unwrap().into_parts().0, body)
+    written(&request.body(()).unwrap().into_parts().0, body)
+}
+
+fn written(parts: &Parts, body: AnyBody) -> Outgoing<AnyBody> {
+    let target = parts.uri.path_and_query().unwrap();
+    Outgoing::new(&parts.method, target, body, |out| {
+        for (name, value) in &parts.headers {
+            out.put(name, value);
+        }
+    })
 }
 
 fn get() -> Outgoing<AnyBody> {
@@ -60,15 +70,13 @@ async fn requests_are_framed_by_us() {
         Request::builder()
             .method(method)
             .uri("http://upstream/a?b=c")
-            .header("x-first", "1")
             .header("host", "h:1")
-            .header("host", "second")
+            .header("x-first", "1")
             .header("content-length", "999")
             .header("transfer-encoding", "chunked")
             .header("connection", "close")
             .header("keep-alive", "1")
             .header("upgrade", "h2c")
-            .header("expect", "100-continue")
             .body(())
             .unwrap()
             .into_parts()
@@ -98,7 +106,7 @@ async fn requests_are_framed_by_us() {
         ),
     ] {
         let (connection, mut server) = pair(4096);
-        let sending = tokio::spawn(connection.send(Outgoing::new(&request(method), body)));
+        let sending = tokio::spawn(connection.send(written(&request(method), body)));
         let expected = head(method) + expected;
         let mut came = vec![0; expected.len()];
         server.read_exact(&mut came).await.unwrap();

@@ -95,6 +95,79 @@ fn fault_of(bytes: &[u8]) -> Option<Fault> {
 
 // REQ: R-3
 #[test]
+fn an_earlier_head_changes_nothing_about_a_later_one() {
+    let cases: Vec<(Vec<u8>, Heard)> = cases::all()
+        .into_iter()
+        .filter(|case| case.bytes.len() < 1200)
+        .map(|case| {
+            let bytes = case.bytes[..case.bytes.len() - HIDDEN.len()].to_vec();
+            let heard = whole(&bytes);
+            (bytes, heard)
+        })
+        .collect();
+    let lasting: Vec<&(Vec<u8>, Heard)> = cases
+        .iter()
+        .filter(|(_, heard)| {
+            heard.requests.len() == 1
+                && heard.left == 0
+                && !heard.requests[0].is_last()
+                && heard.requests[0].end == Some(Ok(()))
+        })
+        .collect();
+    assert!(lasting.len() > 40, "{}", lasting.len());
+    for (earlier, _) in lasting {
+        for (later, alone) in &cases {
+            // The third head is the first that is read by what is remembered.
+            let behind = whole(&[earlier, earlier, later].map(Vec::as_slice).concat());
+            assert_eq!(
+                behind.requests.get(2),
+                alone.requests.first(),
+                "{} behind {}",
+                later.escape_ascii(),
+                earlier.escape_ascii()
+            );
+        }
+    }
+}
+
+proptest! {
+    /// Heads that differ in a value, a name, an order or a line from the one before.
+    // REQ: R-3
+    #[test]
+    fn a_remembered_head_is_read_as_if_it_were_new(
+        heads in proptest::collection::vec(
+            proptest::collection::vec(
+                (0..6_usize, prop_oneof!["[a-c]{0,3}", "[0-9]{1,2}", "\\PC{0,4}", "chunked|close|100-continue"]),
+                0..6,
+            ),
+            1..6,
+        )
+    ) {
+        const NAMES: [&str; 6] = ["Host", "X-A", "x-a", "Content-Length", "Connection", "Accept"];
+        let head = |fields: &Vec<(usize, String)>| {
+            let mut text = String::from("GET / HTTP/1.1\r\n");
+            for (name, value) in fields {
+                text.push_str(&format!("{}: {value}\r\n", NAMES[*name]));
+            }
+            (text + "\r\n").into_bytes()
+        };
+        let mut connection = Connection::new(Limits::default());
+        for fields in heads.iter().flat_map(|head| [head, head]) {
+            let bytes = head(fields);
+            let mut fresh = Connection::new(Limits::default());
+            fresh.receive(&bytes);
+            connection.receive(&bytes);
+            let (expected, found) = (fresh.request().unwrap(), connection.request().unwrap());
+            prop_assert_eq!(Request::of(&found), Request::of(&expected));
+            if found.fault.is_some() || found.framing != Framing::Empty {
+                break;
+            }
+        }
+    }
+}
+
+// REQ: R-3
+#[test]
 fn every_class() {
     let cases = cases::all();
     assert!(cases.len() > 350, "{}", cases.len());

@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 const COUNT: usize = 60;
 
 const LIMITS: &str = "[limits.timeouts]\nhandshake = \"3s\"\nfirst_byte = \"3s\"\n\
-    headers = \"3s\"\nbody = \"3s\"\nidle = \"3s\"";
+    headers = \"3s\"\nbody = \"3s\"\nidle = \"3s\"\nwrite = \"3s\"";
 
 fn rig() -> Rig {
     let mcp = Upstream::new();
@@ -27,11 +27,12 @@ fn rig() -> Rig {
     Rig::new(LIMITS, [server("mcp", mcp), server("big", big)])
 }
 
-/// Within twice of what it was, with some room for the tests that run at the same time.
+/// Within twice of what it was, with room for the tests that run at the same time: this is to find
+/// who waits for the abuser, not to measure.
 async fn stays_quick(rig: &Rig, before: Duration) {
-    let bound = before * 2 + Duration::from_millis(5);
+    let bound = (before * 2).max(Duration::from_millis(200));
     let mut found = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..10 {
         let now = p99(rig).await;
         if now <= bound {
             return;
@@ -197,8 +198,8 @@ async fn slow_heads_and_bodies_are_ended() {
 async fn slow_readers_are_ended() {
     let _turn = TURN.lock().await;
     let rig = rig();
-    // 30 s for 16 KiB.
-    let limit = Duration::from_secs(30);
+    // For 16 KiB.
+    let limit = Duration::from_secs(3);
     let before = p99(&rig).await;
     let mut held = Vec::new();
     for _ in 0..10 {
@@ -250,10 +251,7 @@ fn slowhttptest_is_shown_out() {
     let shown = modes.map(|(mode, arguments)| {
         std::thread::spawn(move || {
             let upstream = Upstream::new();
-            let palisade = Palisade::builder()
-                .config("[limits.timeouts]\nbody = \"25s\"")
-                .server(&upstream)
-                .start();
+            let palisade = Palisade::builder().server(&upstream).start();
             let took = slowhttptest(&palisade, arguments);
             assert!(took <= Duration::from_secs(30), "{mode}: {took:?}");
             // Its own probes alone arrive.

@@ -123,7 +123,7 @@ impl Default for Timeouts {
             handshake: seconds(10),
             first_byte: seconds(10),
             headers: seconds(10),
-            body: seconds(30),
+            body: seconds(20),
             idle: seconds(60),
             connect: seconds(5),
             write: seconds(30),

@@ -270,7 +270,7 @@ pub(super) struct Timeouts {
     #[schemars(extend("default" = "10s"))]
     pub(super) headers: Option<Text>,
     /// The whole of a request body, from its first byte wanted to its last.
-    #[schemars(extend("default" = "30s"))]
+    #[schemars(extend("default" = "20s"))]
     pub(super) body: Option<Text>,
     /// Between two requests on one connection.
     #[schemars(extend("default" = "60s"))]

@@ -336,7 +336,7 @@ pub struct Timeouts {
     pub first_byte: Value<Duration>,
     /// `headers`: from the first byte of a request to the end of its head. Default 10 s.
     pub headers: Value<Duration>,
-    /// `body`: the whole of a request body. Default 30 s.
+    /// `body`: the whole of a request body. Default 20 s.
     pub body: Value<Duration>,
     /// `idle`: between two requests on one connection; in HTTP/2 without an open stream.
     /// Default 60 s.

@@ -39,7 +39,7 @@ pub struct Patience {
     pub first_byte: Duration,
     /// From the first byte of a head to its end. Default: 10 s.
     pub head: Duration,
-    /// Between two pieces of a body that is waited for. Default: 30 s.
+    /// Between two pieces of a body that is waited for. Default: 20 s.
     pub body: Duration,
     /// Between an answer and the next request. Default: 60 s.
     pub idle: Duration,
@@ -52,7 +52,7 @@ impl Default for Patience {
         Self {
             first_byte: Duration::from_secs(10),
             head: Duration::from_secs(10),
-            body: Duration::from_secs(30),
+            body: Duration::from_secs(20),
             idle: Duration::from_secs(60),
             write: Duration::from_secs(30),
         }
