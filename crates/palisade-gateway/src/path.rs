@@ -146,7 +146,10 @@ impl<S: Stack> Path<S> {
             connection,
         };
         let mut draining = self.draining.clone();
-        h2::serve(io, service, &self.http.http2, peer, &mut draining).await;
+        let ended = h2::serve(io, service, &self.http.http2, peer, &mut draining).await;
+        if let Some(violation) = ended {
+            refused::abuse(&self.recorder, peer, violation);
+        }
     }
 }
 

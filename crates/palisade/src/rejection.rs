@@ -281,6 +281,8 @@ reasons! {
     CallConcurrency = "call.concurrency", TOO_MANY_REQUESTS, Client, 429, "too many calls at once";
     /// The call took longer than `timeout`.
     CallTimeout = "call.timeout", GATEWAY_TIMEOUT, Upstream, 504, "the call took too long";
+    /// An HTTP/2 connection used up one of its budgets, or broke the protocol.
+    ConnectionAbuse = "connection.abuse", TOO_MANY_REQUESTS, Client, 429, "the connection was ended";
     /// TLS could not be agreed on, or the client broke off amid the handshake.
     ConnectionHandshake = "connection.handshake", BAD_REQUEST, Client, 400, "no TLS";
     /// The handshake did not end in time.
@@ -352,7 +354,8 @@ impl Reason {
     #[must_use]
     pub const fn status_sent(self) -> Option<StatusCode> {
         match self {
-            Self::ConnectionHandshake
+            Self::ConnectionAbuse
+            | Self::ConnectionHandshake
             | Self::ConnectionHandshakeTimeout
             | Self::ConnectionOverCap
             | Self::ConnectionServerName => None,

@@ -16,9 +16,10 @@ use crate::judge::{HSTS, granted, secured, ungranted};
 const APP: &str = "https://app.example.com";
 
 /// Reasons that no request can provoke, and why.
-const UNPROVOKED: [(Reason, &str); 7] = [
+const UNPROVOKED: [(Reason, &str); 8] = [
     (Reason::ConnectionHandshake, BELOW),
     (Reason::ConnectionHandshakeTimeout, BELOW),
+    (Reason::ConnectionAbuse, BELOW),
     (Reason::ConnectionOverCap, BELOW),
     (Reason::ConnectionPlainHttp, BELOW),
     (Reason::ConnectionServerName, BELOW),

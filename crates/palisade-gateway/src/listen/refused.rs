@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use palisade::Reason;
 use palisade::audit::Recorder;
 
+use super::h2::Violation;
 use super::limits::OverCap;
 use super::tls::HandshakeError;
 
@@ -31,6 +32,18 @@ pub fn over_cap(recorder: &Recorder, peer: SocketAddr, over: OverCap) {
         Reason::ConnectionOverCap,
         format_args!("{over}; `{remedy}` allows more"),
     );
+}
+
+/// Counts an HTTP/2 connection that was ended for what it sent. Those that only took their time are
+/// told by the records of their requests, and preconnections of browsers by none.
+pub fn abuse(recorder: &Recorder, peer: SocketAddr, violation: Violation) {
+    if !matches!(
+        violation,
+        Violation::FirstByte | Violation::Headers | Violation::Write
+    ) {
+        let cause = format_args!("HTTP/2: {violation}");
+        recorder.connection_refused(peer.ip(), Reason::ConnectionAbuse, cause);
+    }
 }
 
 /// `None` where nothing was refused: load balancers open connections only to see whether they can,

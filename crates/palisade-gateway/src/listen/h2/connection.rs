@@ -44,14 +44,15 @@ pub struct Http2Limits {
     pub write: Duration,
 }
 
-/// Serves HTTP/2 on `io` to its end. Without an error the connection was ended in order.
+/// Serves HTTP/2 on `io` to its end. Returns what of ours ended it, if not the client or time.
 pub async fn serve<I, S, B>(
     io: I,
     service: S,
     limits: &Http2Limits,
     peer: SocketAddr,
     draining: &mut watch::Receiver<bool>,
-) where
+) -> Option<Violation>
+where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Future: Send + 'static>,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -103,7 +104,7 @@ pub async fn serve<I, S, B>(
         })
         .await
     };
-    finish(&home, end, peer).await;
+    finish(&home, end, peer).await
 }
 
 impl Http2Limits {
@@ -283,12 +284,12 @@ impl Due {
 }
 
 /// Says why, if it can still be said, and closes.
-async fn finish<I>(home: &Home<I>, end: End, peer: SocketAddr)
+async fn finish<I>(home: &Home<I>, end: End, peer: SocketAddr) -> Option<Violation>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let violation = match end {
-        End::Done => return,
+        End::Done => return None,
         End::Hyper(ref error) => {
             let violation = is_calm(error).then(|| home.meter().last_taken());
             match violation {
@@ -312,6 +313,7 @@ where
         // Whether it was heard or not: the connection is over.
         let _ = timeout(LINGER.0, close(io, goaway)).await;
     }
+    violation
 }
 
 /// Whether hyper has told the client to be calm.
