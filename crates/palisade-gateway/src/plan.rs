@@ -539,6 +539,8 @@ fn server_plan(
         .map(|style| style_of(style.value))
         .collect();
     let peer = quota(policy.rate.peer.value, policy.rate.burst.value, 1)?;
+    let peer = RateGuard::new("peer", Peer::default(), Arc::new(Limiter::new(peer)));
+    let peer = Arc::new(peer.styles(&styles).with_mode(rates));
     let preflights = quota(policy.rate.peer.value, None, PREFLIGHTS_PER_REQUEST)?;
     let body = policy.body.limit.value;
     Ok(ServerPlan {
@@ -552,11 +554,7 @@ fn server_plan(
         shown: shown.clone(),
         headers: Arc::new(header_policy(&policy.headers)?),
         cors: Arc::new(cors_policy(policy)?),
-        peer: Arc::new(
-            RateGuard::new("peer", Peer::default(), Arc::new(Limiter::new(peer)))
-                .styles(&styles)
-                .with_mode(rates),
-        ),
+        peer: Arc::clone(&peer),
         preflights: Arc::new(
             RateGuard::new(
                 "preflight",
@@ -569,7 +567,7 @@ fn server_plan(
         ),
         body: Arc::new(DeclaredBody::new(body).with_mode(mode(policy.body.mode.value))),
         inspect: Arc::new(inspection(server, settings, inflight, &shown)),
-        limits: Arc::new(call_limits(server)?),
+        limits: Arc::new(call_limits(server, &peer)?),
         upstream: UpstreamPlan {
             target,
             tls: Arc::clone(client_tls),
@@ -618,7 +616,10 @@ impl palisade::timer::Timer for TokioTimer {
     }
 }
 
-fn call_limits(server: &Server) -> Result<CallLimits, StartError> {
+fn call_limits(
+    server: &Server,
+    peer: &Arc<palisade::Moded<RateGuard<Peer>>>,
+) -> Result<CallLimits, StartError> {
     let slots = |most: Option<NonZeroU32>| most.map(|most| Slots::new(most.get()));
     Ok(CallLimits {
         server: CallLimit {
@@ -641,6 +642,7 @@ fn call_limits(server: &Server) -> Result<CallLimits, StartError> {
                 Ok((name.clone(), limit))
             })
             .collect::<Result<_, StartError>>()?,
+        each: Some(Arc::clone(peer)),
     })
 }
 

@@ -25,7 +25,8 @@ use tower_service::Service;
 
 use crate::answer::Answer;
 use crate::exchange::{Call, CallOutcome, Exchange, Text};
-use crate::rate::{Limiter, Peer, RateKey as _};
+use crate::guard::{Guard as _, Moded};
+use crate::rate::{Limiter, Peer, RateGuard, RateKey as _};
 use crate::rejection::{Reason, Rejection};
 use crate::timer::Timer;
 
@@ -36,6 +37,9 @@ pub struct CallLimits {
     pub server: CallLimit,
     /// What holds besides for calls of these tools; their time limit replaces the server's.
     pub tools: HashMap<String, CallLimit>,
+    /// Asked once more for each message of a batch behind the first: before the body is read, a
+    /// batch is one request.
+    pub each: Option<Arc<Moded<RateGuard<Peer>>>>,
 }
 
 /// A time limit and a number of calls at once.
@@ -137,7 +141,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         let exchange = Exchange::of(&mut head);
-        match self.limits.admit(&head, &exchange, &self.timer) {
+        let charged = self.limits.charge(&mut head, &exchange);
+        match charged.and_then(|()| self.limits.admit(&head, &exchange, &self.timer)) {
             Err(rejection) => CallLimitFuture::Refused {
                 answer: Some(rejection.into_response(&head)),
             },
@@ -156,6 +161,22 @@ where
 }
 
 impl CallLimits {
+    /// What a batch costs beyond its first message.
+    fn charge(&self, head: &mut Parts, exchange: &Exchange) -> Result<(), Rejection> {
+        let more = match &self.each {
+            Some(_) => exchange.facts().calls.len(),
+            None => 0,
+        };
+        for _ in 1..more {
+            // What is left is told by the guard of the request; it is off by these.
+            self.each
+                .as_ref()
+                .map(|each| each.admit(head))
+                .transpose()?;
+        }
+        Ok(())
+    }
+
     fn admit<T: Timer>(
         &self,
         head: &Parts,

@@ -347,6 +347,34 @@ async fn a_batch_is_read_and_recorded_element_by_element() {
     }
 }
 
+// REQ: G-14, R-1
+#[tokio::test]
+async fn each_message_of_a_batch_is_charged() {
+    let rig = Rig::new(
+        "rate.peer = \"10/h\"",
+        [
+            server("batch", Upstream::new()),
+            server("other", Upstream::new()),
+        ],
+    );
+    let of = |count| serde_json::to_string(&batch(count)).unwrap();
+    // 10 in all: 7, then 4, of which one is too much; what was taken of them is spent.
+    for (count, status, arrived) in [(7, 200, 1), (4, 429, 1)] {
+        let answer = rig
+            .ask("batch", Protocol::Http1, &Ask::post(&of(count)))
+            .await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(rig.upstream("batch").arrived().len(), arrived);
+        if status == 429 {
+            assert_eq!(answer.reason().as_deref(), Some("rate.exceeded"));
+            assert!(answer.header("retry-after").is_some());
+        }
+    }
+    // Each server has its own.
+    let answer = rig.ask("other", Protocol::Http1, &Ask::post(&of(10))).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
 // REQ: G-14
 #[tokio::test]
 async fn one_bad_element_and_one_too_many_refuse_the_whole_batch() {
