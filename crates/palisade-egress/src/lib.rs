@@ -1,0 +1,27 @@
+//! The guard on the way out: no request goes where it must not.
+//!
+//! A tool that fetches what a model asks for can be talked into fetching the cloud's credentials.
+//! This crate decides where a request may go, and makes it impossible to connect anywhere else:
+//!
+//! * [`Policy::check_url`] reads a URL once, strictly, and judges scheme, host and port;
+//! * [`Policy::check_addrs`] judges every address that the host's name leads to, on its bytes;
+//! * only the [`CheckedTarget`] that comes of both can be dialed.
+//!
+//! Every answer is a [`Decision`] whose code, such as `egress.address.loopback`, is the same in the
+//! log, in the metric and in the documentation.
+
+mod address;
+mod decision;
+mod entry;
+mod name;
+mod own;
+mod policy;
+mod target;
+
+pub use address::{canonical, classify};
+pub use decision::{Decision, Grant, Reason, Refusal};
+pub use entry::EntryError;
+pub use name::Name;
+pub use own::OwnAddresses;
+pub use policy::{CheckedTarget, Policy, PolicyBuilder, PolicyError, Ports, Target};
+pub use target::{Host, MAX_URL};
