@@ -5,7 +5,8 @@
 //!
 //! * [`Policy::check_url`] reads a URL once, strictly, and judges scheme, host and port;
 //! * [`Policy::check_addrs`] judges every address that the host's name leads to, on its bytes;
-//! * only the [`CheckedTarget`] that comes of both can be dialed.
+//! * only the [`CheckedTarget`] that comes of both can be dialed, by [`Guard::connect`], which compares
+//!   where the connection ended with what was judged.
 //!
 //! Every answer is a [`Decision`] whose code, such as `egress.address.loopback`, is the same in the
 //! log, in the metric and in the documentation.
@@ -13,15 +14,19 @@
 mod address;
 mod decision;
 mod entry;
+mod guard;
 mod name;
 mod own;
 mod policy;
+mod resolve;
 mod target;
 
 pub use address::{canonical, classify};
 pub use decision::{Decision, Grant, Reason, Refusal};
 pub use entry::EntryError;
+pub use guard::{ConnectError, Connection, Dial, Dialed, Guard, Pinned, Stream, TcpDialer, Times};
 pub use name::Name;
 pub use own::OwnAddresses;
 pub use policy::{CheckedTarget, Policy, PolicyBuilder, PolicyError, Ports, Target};
+pub use resolve::{Answers, BoxFuture, DnsResolver, Resolve, ResolveError, SystemResolver};
 pub use target::{Host, MAX_URL};

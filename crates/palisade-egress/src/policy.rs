@@ -386,6 +386,10 @@ impl CheckedTarget {
     pub const fn grant(&self) -> Grant {
         self.target.grant
     }
+
+    pub(crate) fn into_target(self) -> Target {
+        self.target
+    }
 }
 
 /// Collects a policy's entries; [`PolicyBuilder::build`] judges them all.
