@@ -134,6 +134,12 @@ impl Guard {
         &self.policy
     }
 
+    /// The limits of its steps.
+    #[must_use]
+    pub const fn times(&self) -> Times {
+        self.times
+    }
+
     /// Looks the target's name up, once, and judges every answer. An address needs no lookup.
     ///
     /// # Errors

@@ -12,8 +12,10 @@
 //! log, in the metric and in the documentation.
 
 mod address;
+pub mod client;
 mod decision;
 mod entry;
+mod event;
 mod guard;
 mod name;
 mod own;
@@ -24,6 +26,7 @@ mod target;
 pub use address::{canonical, classify};
 pub use decision::{Decision, Grant, Reason, Refusal};
 pub use entry::EntryError;
+pub use event::{Event, Form, Observe, Traffic, Unobserved};
 pub use guard::{ConnectError, Connection, Dial, Dialed, Guard, Pinned, Stream, TcpDialer, Times};
 pub use name::Name;
 pub use own::OwnAddresses;

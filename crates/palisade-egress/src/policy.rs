@@ -37,6 +37,7 @@ pub struct Policy {
     nat64: Vec<Nat64>,
     own: OwnAddresses,
     drop_mixed: bool,
+    downgrade: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -110,7 +111,7 @@ impl Policy {
     pub fn check_redirect(&self, from: &Url, location: &str) -> Result<Target, Refusal> {
         let to = Destination::from_location(from, location)?;
         let scheme = to.url.as_ref().map(Url::scheme);
-        if from.scheme() == "https" && scheme != Some("https") {
+        if !self.downgrade && from.scheme() == "https" && scheme != Some("https") {
             return Err(Refusal::new(Reason::RedirectDowngrade, &to.host));
         }
         self.check(to)
@@ -403,6 +404,7 @@ pub struct PolicyBuilder {
     nat64: Vec<String>,
     own: Option<OwnAddresses>,
     drop_mixed: bool,
+    downgrade: bool,
 }
 
 impl PolicyBuilder {
@@ -468,6 +470,13 @@ impl PolicyBuilder {
         self
     }
 
+    /// Follows redirects from https to http. Default: no.
+    #[must_use]
+    pub const fn allow_downgrade(mut self, allow: bool) -> Self {
+        self.downgrade = allow;
+        self
+    }
+
     /// Compiles the policy.
     ///
     /// # Errors
@@ -509,6 +518,7 @@ impl PolicyBuilder {
             nat64,
             own,
             drop_mixed: self.drop_mixed,
+            downgrade: self.downgrade,
         })
     }
 }
