@@ -20,9 +20,9 @@ pub enum FetchError {
     /// The answer's body cannot be decoded as its `Content-Encoding` says.
     #[error("the answer's body is not valid {0}")]
     Encoding(String),
-    /// The host does not speak HTTP/1.1, or ended the connection early.
+    /// The host does not speak HTTP/1.1, ended the connection early, or changed the protocol.
     #[error("the host's answer is not valid HTTP")]
-    Http(#[source] hyper::Error),
+    Http(#[source] Option<hyper::Error>),
     /// The policy refuses the target, or a redirect's.
     #[error(transparent)]
     Refused(#[from] Refusal),

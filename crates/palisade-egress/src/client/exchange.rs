@@ -3,7 +3,7 @@
 use http::header::{ACCEPT_ENCODING, CONNECTION, HOST, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
@@ -70,7 +70,7 @@ pub(super) async fn send(
         .max_headers(MAX_FIELDS)
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(FetchError::Http)?;
+        .map_err(|error| FetchError::Http(Some(error)))?;
     let connection = Connection(tokio::spawn(async move {
         // Its errors come out at the answer.
         let _ = connection.await;
@@ -89,7 +89,11 @@ pub(super) async fn send(
             let (what, limit) = ("the answer's head", limits.head.max(MIN_HEAD));
             return Err(FetchError::TooLarge { what, limit });
         }
-        Ok(Err(error)) => return Err(FetchError::Http(error)),
+        Ok(Err(error)) => return Err(FetchError::Http(Some(error))),
+        // Nobody asked for another protocol.
+        Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            return Err(FetchError::Http(None));
+        }
         Ok(Ok(response)) => response,
     };
     Ok(Answer {
@@ -152,8 +156,17 @@ impl Answer {
         let (head, mut incoming) = self.response.into_parts();
         let mut body = Body::new(&head.headers, self.bounds)?;
         if !self.empty {
+            // What is announced as too large is not begun.
+            let announced = incoming.size_hint().lower();
+            if usize::try_from(announced).unwrap_or(usize::MAX) > self.bounds.size {
+                let (what, limit) = ("the answer's body", self.bounds.size);
+                return Err(FetchError::TooLarge { what, limit });
+            }
             while let Some(frame) = incoming.frame().await {
-                if let Ok(data) = frame.map_err(FetchError::Http)?.into_data() {
+                if let Ok(data) = frame
+                    .map_err(|error| FetchError::Http(Some(error)))?
+                    .into_data()
+                {
                     body.push(&data)?;
                 }
             }
