@@ -2,7 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn read(text: &str) -> Result<(String, u16), Reason> {
+type Read<H> = Result<(H, u16), Reason>;
+
+fn read(text: &str) -> Read<String> {
     let destination = Destination::from_url(text).map_err(|refusal| refusal.reason())?;
     Ok((destination.host.to_string(), destination.port))
 }
@@ -13,7 +15,7 @@ fn urls() {
     use Reason::*;
     let long = format!("http://example.com/{}", "a".repeat(MAX_URL));
     let longest = format!("http://example.com/{}", "a".repeat(MAX_URL - 19));
-    let cases: &[(&str, Result<(&str, u16), Reason>)] = &[
+    let cases: &[(&str, Read<&str>)] = &[
         ("http://example.com", Ok(("example.com", 80))),
         ("https://example.com", Ok(("example.com", 443))),
         ("HTTPS://EXAMPLE.com./a?b#c", Ok(("example.com", 443))),

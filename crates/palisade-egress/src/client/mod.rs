@@ -100,7 +100,6 @@ struct Inner {
 
 impl Client {
     /// A client behind this guard.
-    #[must_use]
     pub fn builder(guard: Guard) -> ClientBuilder {
         ClientBuilder {
             guard,

@@ -14,11 +14,11 @@ use palisade_egress::{
 
 /// Answers from a table; a name with several answers gives them in turn.
 #[derive(Debug, Default)]
-pub struct Names(Mutex<HashMap<String, Vec<Vec<IpAddr>>>>);
+pub(crate) struct Names(Mutex<HashMap<String, Vec<Vec<IpAddr>>>>);
 
 impl Names {
     /// Each name with its answers, one list for each lookup; the last one stays.
-    pub fn new(names: &[(&str, &[&[&str]])]) -> Arc<Self> {
+    pub(crate) fn new(names: &[(&str, &[&[&str]])]) -> Arc<Self> {
         let read = |lists: &&[&[&str]]| {
             let list = |list: &&[&str]| list.iter().map(|ip| ip.parse().expect(ip)).collect();
             lists.iter().rev().map(list).collect()
@@ -30,7 +30,7 @@ impl Names {
     }
 
     /// All these names lead to 127.0.0.1.
-    pub fn loopback(names: &[&str]) -> Arc<Self> {
+    pub(crate) fn loopback(names: &[&str]) -> Arc<Self> {
         let names: Vec<_> = names
             .iter()
             .map(|name| (*name, [["127.0.0.1"].as_slice()]))
@@ -67,10 +67,10 @@ impl Resolve for Names {
 /// Dials loopback alone, so that even a broken guard sends nothing out, and keeps what it was
 /// asked for.
 #[derive(Debug, Default)]
-pub struct LoopbackDialer(pub Mutex<Vec<SocketAddr>>);
+pub(crate) struct LoopbackDialer(pub(crate) Mutex<Vec<SocketAddr>>);
 
 impl LoopbackDialer {
-    pub fn dialed(&self) -> Vec<SocketAddr> {
+    pub(crate) fn dialed(&self) -> Vec<SocketAddr> {
         self.0.lock().expect("no panic").clone()
     }
 }
@@ -89,19 +89,19 @@ impl Dial for LoopbackDialer {
 
 /// Keeps what it is told.
 #[derive(Debug, Default)]
-pub struct Log {
-    pub decisions: Mutex<Vec<String>>,
-    pub traffic: Mutex<Vec<String>>,
+pub(crate) struct Log {
+    pub(crate) decisions: Mutex<Vec<String>>,
+    pub(crate) traffic: Mutex<Vec<String>>,
 }
 
 impl Log {
     /// `form identity host:port code hop`.
-    pub fn decisions(&self) -> Vec<String> {
+    pub(crate) fn decisions(&self) -> Vec<String> {
         self.decisions.lock().expect("no panic").clone()
     }
 
     /// `form identity host:port sent received revoked`.
-    pub fn traffic(&self) -> Vec<String> {
+    pub(crate) fn traffic(&self) -> Vec<String> {
         self.traffic.lock().expect("no panic").clone()
     }
 }
@@ -136,12 +136,16 @@ impl Observe for Log {
 }
 
 /// A policy that knows no own addresses, so that the tests do not depend on the machine.
-pub fn policy() -> PolicyBuilder {
+pub(crate) fn policy() -> PolicyBuilder {
     Policy::builder().own_addresses(OwnAddresses::fixed([]))
 }
 
 /// A guard with these parts.
-pub fn guard(policy: PolicyBuilder, names: Arc<Names>, dialer: Arc<LoopbackDialer>) -> Guard {
+pub(crate) fn guard(
+    policy: PolicyBuilder,
+    names: Arc<Names>,
+    dialer: Arc<LoopbackDialer>,
+) -> Guard {
     let policy = Arc::new(policy.build().expect("a policy"));
     Guard::new(policy, names).with_dialer(dialer)
 }
