@@ -170,6 +170,14 @@ reasons! {
     PeerChanged, "egress.peer.changed", "the connection ended at another address than the checked one", "look for a redirecting firewall or a transparent proxy on the way";
     /// The port is not one that may be reached.
     PortNotAllowed, "egress.port.not_allowed", "the port may not be reached", "name the port: `host:port` in the server's `egress`, or `egress.ports`";
+    /// No credential of the proxy, or a wrong one.
+    ProxyCredential, "egress.proxy.credential", "the proxy wants a credential", "use the proxy URL that the server was started with";
+    /// `Host` is missing, doubled or not the target's.
+    ProxyHost, "egress.proxy.host", "the request's `Host` is not its target", "send the target's own host";
+    /// Not a request for a proxy.
+    ProxyRequest, "egress.proxy.request", "this is no request for a proxy", "send CONNECT, or a whole URL";
+    /// The host did not answer.
+    ProxyUnreachable, "egress.proxy.unreachable", "the host cannot be reached", "check the host";
     /// From https to http.
     RedirectDowngrade, "egress.redirect.downgrade", "the redirect leads from https to http", "ask the site for an https target";
     /// A `Location` that is missing, doubled or not text.
@@ -211,6 +219,8 @@ impl fmt::Display for Reason {
 pub struct Refusal {
     reason: Reason,
     detail: Box<str>,
+    host: Box<str>,
+    port: u16,
 }
 
 /// Longest detail that is kept, in bytes.
@@ -226,7 +236,16 @@ impl Refusal {
         Self {
             reason,
             detail: detail.into(),
+            host: "".into(),
+            port: 0,
         }
+    }
+
+    /// With the host and port that were asked for.
+    pub(crate) fn at(mut self, host: impl fmt::Display, port: u16) -> Self {
+        self.host = host.to_string().into();
+        self.port = port;
+        self
     }
 
     /// Why.
@@ -239,6 +258,18 @@ impl Refusal {
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// The host that was asked for, in canonical form; empty where none could be read.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port that was asked for; 0 where none could be read.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// What an operator can do where the destination is meant to be reached.

@@ -1,10 +1,12 @@
 //! What the guard did, for the audit log: one event for each decision.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::decision::Decision;
+use crate::decision::{Decision, Refusal};
+use crate::policy::CheckedTarget;
 
 /// How somebody asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +48,7 @@ pub struct Event<'a> {
     /// What was found where it was refused, for the operator; at most 300 bytes.
     pub detail: &'a str,
     /// The host, in canonical form; empty where none could be read.
-    pub host: &'a str,
+    pub host: Cow<'a, str>,
     /// The port; 0 where none could be read.
     pub port: u16,
     /// The checked addresses; empty where the decision came before.
@@ -55,6 +57,43 @@ pub struct Event<'a> {
     pub hop: u8,
     /// How long the decision took, with its lookup.
     pub duration: Duration,
+}
+
+impl<'a> Event<'a> {
+    pub(crate) fn of(
+        form: Form,
+        identity: &'a str,
+        checked: &'a Result<CheckedTarget, Refusal>,
+    ) -> Self {
+        match checked {
+            Ok(checked) => Self {
+                form,
+                identity,
+                decision: Decision::Allow(checked.grant()),
+                detail: "",
+                host: checked.target().host().to_string().into(),
+                port: checked.target().port(),
+                addresses: checked.addresses(),
+                hop: 0,
+                duration: Duration::ZERO,
+            },
+            Err(refusal) => Self::refused(form, identity, refusal),
+        }
+    }
+
+    pub(crate) fn refused(form: Form, identity: &'a str, refusal: &'a Refusal) -> Self {
+        Self {
+            form,
+            identity,
+            decision: Decision::Refuse(refusal.reason()),
+            detail: refusal.detail(),
+            host: refusal.host().into(),
+            port: refusal.port(),
+            addresses: &[],
+            hop: 0,
+            duration: Duration::ZERO,
+        }
+    }
 }
 
 /// What passed through a tunnel, once it is closed.

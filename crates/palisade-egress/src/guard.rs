@@ -146,27 +146,26 @@ impl Guard {
     /// Why the target may not be reached, or that its name has no address.
     pub async fn resolve(&self, target: Target) -> Result<CheckedTarget, Refusal> {
         self.policy.own_addresses().refresh();
+        let failed = |reason, detail: &dyn fmt::Display| {
+            Refusal::new(reason, detail).at(target.host(), target.port())
+        };
         let answers = match target.host() {
             Host::Address(address) => Answers {
                 addresses: vec![*address],
                 aliases: Vec::new(),
             },
-            Host::Name(name) => match timeout(self.times.lookup, self.resolver.resolve(name)).await
-            {
-                Ok(Ok(answers)) => answers,
-                Ok(Err(ResolveError::NoAddress)) => {
-                    return Err(Refusal::new(Reason::DnsNoAddress, name));
-                }
-                Ok(Err(ResolveError::Timeout)) | Err(_) => {
-                    return Err(Refusal::new(Reason::DnsTimeout, name));
-                }
-                Ok(Err(ResolveError::Other(error))) => {
-                    return Err(Refusal::new(
-                        Reason::DnsFailed,
-                        format_args!("{name}: {error}"),
-                    ));
-                }
-            },
+            Host::Name(name) => {
+                let lookup = timeout(self.times.lookup, self.resolver.resolve(name)).await;
+                lookup
+                    .unwrap_or(Err(ResolveError::Timeout))
+                    .map_err(|error| match error {
+                        ResolveError::NoAddress => failed(Reason::DnsNoAddress, name),
+                        ResolveError::Timeout => failed(Reason::DnsTimeout, name),
+                        ResolveError::Other(error) => {
+                            failed(Reason::DnsFailed, &format_args!("{name}: {error}"))
+                        }
+                    })?
+            }
         };
         self.policy.check_aliases(&target, &answers.aliases)?;
         self.policy.check_addrs(target, &answers.addresses)
@@ -198,10 +197,10 @@ impl Guard {
                         });
                     }
                     let found = format_args!("{address} was checked, {peer} answered");
-                    return Err(ConnectError::Refused(Refusal::new(
-                        Reason::PeerChanged,
-                        found,
-                    )));
+                    let target = target.target();
+                    let refusal = Refusal::new(Reason::PeerChanged, found);
+                    let refusal = refusal.at(target.host(), target.port());
+                    return Err(ConnectError::Refused(refusal));
                 }
             }
         }

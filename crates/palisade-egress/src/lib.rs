@@ -20,6 +20,7 @@ mod guard;
 mod name;
 mod own;
 mod policy;
+pub mod proxy;
 mod resolve;
 mod target;
 

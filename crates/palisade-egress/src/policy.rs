@@ -112,7 +112,7 @@ impl Policy {
         let to = Destination::from_location(from, location)?;
         let scheme = to.url.as_ref().map(Url::scheme);
         if !self.downgrade && from.scheme() == "https" && scheme != Some("https") {
-            return Err(Refusal::new(Reason::RedirectDowngrade, &to.host));
+            return Err(Refusal::new(Reason::RedirectDowngrade, location).at(&to.host, to.port));
         }
         self.check(to)
     }
@@ -131,6 +131,9 @@ impl Policy {
     ) -> Result<CheckedTarget, Refusal> {
         let host = &target.destination.host;
         let port = target.destination.port;
+        let refuse = |reason, address| {
+            Refusal::new(reason, format_args!("{host} is {address}")).at(host, port)
+        };
         let mut checked: Vec<SocketAddr> = Vec::new();
         let mut special = target.grant == Grant::Special;
         let mut refused = None;
@@ -138,10 +141,7 @@ impl Policy {
             if let Host::Address(named) = host
                 && *named != address
             {
-                return Err(Refusal::new(
-                    Reason::PeerChanged,
-                    format_args!("{host} is not {address}"),
-                ));
+                return Err(refuse(Reason::PeerChanged, address));
             }
             match self.judge(address, port, target.port_by_special) {
                 Ok(grant) => {
@@ -152,7 +152,7 @@ impl Policy {
                     }
                 }
                 Err(reason) => {
-                    let refusal = Refusal::new(reason, format_args!("{host} is {address}"));
+                    let refusal = refuse(reason, address);
                     if !self.drop_mixed {
                         return Err(refusal);
                     }
@@ -161,7 +161,8 @@ impl Policy {
             }
         }
         if checked.is_empty() {
-            return Err(refused.unwrap_or_else(|| Refusal::new(Reason::DnsNoAddress, host)));
+            let nothing = || Refusal::new(Reason::DnsNoAddress, host).at(host, port);
+            return Err(refused.unwrap_or_else(nothing));
         }
         let grant = match target.grant {
             Grant::Reported => Grant::Reported,
@@ -188,7 +189,8 @@ impl Policy {
             Some(alias) => Err(Refusal::new(
                 Reason::DnsAlias,
                 format_args!("{} is an alias of {alias}", target.host()),
-            )),
+            )
+            .at(target.host(), target.port())),
         }
     }
 
@@ -200,7 +202,7 @@ impl Policy {
 
     fn check(&self, destination: Destination) -> Result<Target, Refusal> {
         let Destination { host, port, .. } = &destination;
-        let refuse = |reason| Refusal::new(reason, format_args!("{host}:{port}"));
+        let refuse = |reason| Refusal::new(reason, format_args!("{host}:{port}")).at(host, *port);
         let named = self.listed(host, *port);
         let named_exactly = named.is_some_and(HostPattern::is_exact);
         let port_by_special = matches!(self.access, Access::Open) && !self.ports.contains(*port);

@@ -45,7 +45,7 @@ pub use error::FetchError;
 pub use request::Request;
 pub use tls::TrustError;
 
-use crate::decision::{Decision, Reason, Refusal};
+use crate::decision::{Reason, Refusal};
 use crate::event::{Event, Form, Observe, Unobserved};
 use crate::guard::Guard;
 use crate::policy::{CheckedTarget, Target};
@@ -173,34 +173,15 @@ impl Client {
             identity,
             ..
         } = &*self.0;
-        let mut host = String::new();
-        let mut port = 0;
         let checked = match judged {
-            Ok(target) => {
-                host = target.host().to_string();
-                port = target.port();
-                guard.resolve(target).await
-            }
+            Ok(target) => guard.resolve(target).await,
             Err(refusal) => Err(refusal),
         };
-        let (decision, addresses, detail) = match &checked {
-            Ok(target) => (Decision::Allow(target.grant()), target.addresses(), ""),
-            Err(refusal) => (
-                Decision::Refuse(refusal.reason()),
-                [].as_slice(),
-                refusal.detail(),
-            ),
-        };
+        let event = Event::of(Form::Fetch, identity, &checked);
         observer.decided(&Event {
-            form: Form::Fetch,
-            identity,
-            decision,
-            detail,
-            host: &host,
-            port,
-            addresses,
             hop,
             duration: asked.elapsed(),
+            ..event
         });
         Ok(checked?)
     }
