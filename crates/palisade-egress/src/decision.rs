@@ -172,6 +172,8 @@ reasons! {
     PortNotAllowed, "egress.port.not_allowed", "the port may not be reached", "name the port: `host:port` in the server's `egress`, or `egress.ports`";
     /// No credential of the proxy, or a wrong one.
     ProxyCredential, "egress.proxy.credential", "the proxy wants a credential", "use the proxy URL that the server was started with";
+    /// This user has too many connections open.
+    ProxyBusy, "egress.proxy.busy", "too many connections are open", "close some, or raise the limit per server";
     /// `Host` is missing, doubled or not the target's.
     ProxyHost, "egress.proxy.host", "the request's `Host` is not its target", "send the target's own host";
     /// Not a request for a proxy.
@@ -184,6 +186,8 @@ reasons! {
     RedirectMalformed, "egress.redirect.malformed", "the redirect's target is missing or malformed", "ask the site to mend its redirect";
     /// More redirects than the limit.
     RedirectTooMany, "egress.redirect.too_many", "there are too many redirects", "ask for the final address";
+    /// The host's certificate is not valid.
+    TlsCertificate, "egress.tls.certificate", "the certificate of the host is not valid", "mend the host's certificate, or add its CA by file; validation cannot be switched off";
     /// The name in the TLS handshake is not the name that was asked for, or is missing.
     TlsName, "egress.tls.name", "the TLS server name is not the host that was asked for", "send the host's own name in the handshake";
     /// Bytes that are no TLS handshake, where one must be.

@@ -12,6 +12,7 @@
 //! log, in the metric and in the documentation.
 
 mod address;
+pub mod check;
 pub mod client;
 mod decision;
 mod entry;

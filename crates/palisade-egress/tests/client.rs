@@ -572,13 +572,21 @@ async fn certificates_are_validated() {
             .get(&url)
             .await
             .expect_err("an invalid certificate");
-        assert_eq!(error.code(), "egress.fetch.certificate", "{url}");
+        assert_eq!(error.code(), "egress.tls.certificate", "{url}");
         let text = error.to_string();
         assert!(
             text.starts_with(&format!("TLS certificate validation failed for {host}: ")),
             "{text}"
         );
     }
+    let told = setup.log.decisions();
+    let port = good.address.port();
+    assert!(
+        told.contains(&format!(
+            "fetch tool other.example:{port} egress.tls.certificate 0"
+        )),
+        "{told:?}"
+    );
     assert_eq!(
         code(setup.client.get(&https(&plain, "page.example")).await),
         "egress.fetch.tls"
@@ -590,7 +598,7 @@ async fn certificates_are_validated() {
         .get(&https(&good, "page.example"))
         .await
         .expect_err("an unknown CA");
-    assert_eq!(error.code(), "egress.fetch.certificate");
+    assert_eq!(error.code(), "egress.tls.certificate");
     let requests = good
         .got()
         .iter()

@@ -48,6 +48,7 @@ impl Setup {
     }
 
     async fn connect(&self) -> TcpStream {
+        #[expect(clippy::disallowed_methods, reason = "the proxy on loopback")]
         TcpStream::connect(self.address)
             .await
             .expect("the proxy listens")
@@ -806,4 +807,27 @@ async fn silence_and_slowness_are_bounded() {
     for _ in 0..8 {
         assert_eq!(quiet(setup.connect().await).await, "");
     }
+}
+
+// REQ: E-2
+#[tokio::test]
+async fn one_server_cannot_take_all_connections() {
+    let authority = Authority::new();
+    let tls = serve(
+        |_| ok("tls"),
+        Some(authority.acceptor("page.example", false)),
+    )
+    .await;
+    let mut limits = ProxyLimits::default();
+    limits.per_identity = 2;
+    let setup = setup_with(open(&[&tls]), limits).await;
+    let to = format!("page.example:{}", tls.address.port());
+    let _held = [tunnel(&setup, &to).await, tunnel(&setup, &to).await];
+    let mut stream = setup.connect().await;
+    let request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{BASIC}\r\n");
+    let answer = talk(&mut stream, request.as_bytes(), "}").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503 ") && answer.contains("egress.proxy.busy"),
+        "{answer}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::decision::Refusal;
+use crate::decision::{Reason, Refusal};
 
 /// Why a fetch came to nothing. `Display` is fit for whoever asked; it names the host where a
 /// certificate failed, and no address.
@@ -67,7 +67,7 @@ impl FetchError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Bomb(_) => "egress.fetch.bomb",
-            Self::Certificate { .. } => "egress.fetch.certificate",
+            Self::Certificate { .. } => Reason::TlsCertificate.code(),
             Self::Encoding(_) => "egress.fetch.encoding",
             Self::Http(_) => "egress.fetch.http",
             Self::Refused(refusal) => refusal.reason().code(),

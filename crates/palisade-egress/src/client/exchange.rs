@@ -12,10 +12,10 @@ use url::Url;
 
 use super::decode::{Body, Bounds, OFFERED};
 use super::error::FetchError;
+use super::follow::{Answered, url_of};
 use super::request::Request;
 use super::tls::Tls;
 use super::{Limits, Response, bodiless};
-use crate::decision::{Reason, Refusal};
 use crate::guard::{ConnectError, Guard, Stream};
 use crate::policy::CheckedTarget;
 
@@ -50,7 +50,7 @@ pub(super) async fn send(
     target: CheckedTarget,
     request: &Request,
 ) -> Result<Answer, FetchError> {
-    let url = super::url_of(&target)?;
+    let url = url_of(&target)?;
     let limit = guard.times().connect;
     let connection = guard.connect(target).await.map_err(|error| match error {
         ConnectError::Failed(error) => FetchError::Unreachable(Some(error)),
@@ -125,32 +125,17 @@ fn message(request: &Request, url: &Url) -> Result<http::Request<Full<bytes::Byt
     Ok(message)
 }
 
-impl Answer {
-    pub(super) fn status(&self) -> StatusCode {
+impl Answered for Answer {
+    fn status(&self) -> StatusCode {
         self.response.status()
     }
 
-    /// Where the answer sends us, where it is a redirect that is followed. 300, 304 and 305 are
-    /// none.
-    pub(super) fn location(&self) -> Result<Option<String>, FetchError> {
-        if !matches!(self.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-            return Ok(None);
-        }
-        let mut locations = self.response.headers().get_all(LOCATION).iter();
-        match (locations.next(), locations.next()) {
-            (None, _) => Ok(None),
-            (Some(location), None) => match std::str::from_utf8(location.as_bytes()) {
-                Ok(location) => Ok(Some(location.to_owned())),
-                Err(_) => {
-                    Err(Refusal::new(Reason::RedirectMalformed, "`Location` is no text").into())
-                }
-            },
-            (Some(_), Some(_)) => {
-                Err(Refusal::new(Reason::RedirectMalformed, "`Location` stands twice").into())
-            }
-        }
+    fn locations(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.response.headers().get_all(LOCATION).iter()
     }
+}
 
+impl Answer {
     /// Reads the body within its bounds.
     pub(super) async fn read(self, url: Url, redirects: u8) -> Result<Response, FetchError> {
         let (head, mut incoming) = self.response.into_parts();

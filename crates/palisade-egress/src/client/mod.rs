@@ -28,13 +28,14 @@
 mod decode;
 mod error;
 mod exchange;
-mod request;
+pub(crate) mod follow;
+pub(crate) mod request;
 mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
@@ -45,11 +46,11 @@ pub use error::FetchError;
 pub use request::Request;
 pub use tls::TrustError;
 
-use crate::decision::{Reason, Refusal};
-use crate::event::{Event, Form, Observe, Unobserved};
+use crate::event::{Observe, Unobserved};
 use crate::guard::Guard;
-use crate::policy::{CheckedTarget, Target};
+use crate::policy::CheckedTarget;
 use exchange::Answer;
+use follow::{Asker, Exchange};
 use tls::Tls;
 
 /// Bounds of a fetch.
@@ -82,9 +83,6 @@ impl Default for Limits {
         }
     }
 }
-
-/// Most redirects, whatever the limits say.
-const MAX_REDIRECTS: u8 = 20;
 
 /// A guarded HTTP client. Cheap to clone.
 #[derive(Clone)]
@@ -134,67 +132,24 @@ impl Client {
         }))
     }
 
-    async fn follow(&self, mut request: Request) -> Result<Response, FetchError> {
-        let Inner { guard, limits, .. } = &*self.0;
-        let policy = guard.policy();
-        let started = Instant::now();
-        let mut judged = policy.check_url(&request.url);
-        let mut asked = started;
-        let most = limits.redirects.min(MAX_REDIRECTS);
-        for hop in 0.. {
-            let target = self.resolve(hop, asked, judged).await?;
-            let url = url_of(&target)?;
-            let answer = self.exchange(target, &request).await?;
-            asked = Instant::now();
-            judged = match answer.location()? {
-                None => return answer.read(url, hop).await,
-                Some(_) if hop >= most => Err(Refusal::new(Reason::RedirectTooMany, &url)),
-                Some(location) => policy.check_redirect(&url, &location),
-            };
-            if let Ok(next) = &judged
-                && let Some(next) = next.url()
-            {
-                request.redirect(answer.status().as_u16(), next.origin() == url.origin());
-            }
-        }
-        Err(Refusal::from(Reason::RedirectTooMany).into())
-    }
-
-    /// The lookup of one hop, and its event.
-    async fn resolve(
-        &self,
-        hop: u8,
-        asked: Instant,
-        judged: Result<Target, Refusal>,
-    ) -> Result<CheckedTarget, FetchError> {
-        let Inner {
-            guard,
-            observer,
-            identity,
-            ..
-        } = &*self.0;
-        let checked = match judged {
-            Ok(target) => guard.resolve(target).await,
-            Err(refusal) => Err(refusal),
+    async fn follow(&self, request: Request) -> Result<Response, FetchError> {
+        let inner = &*self.0;
+        let asker = Asker {
+            guard: &inner.guard,
+            observer: &*inner.observer,
+            identity: &inner.identity,
         };
-        let event = Event::of(Form::Fetch, identity, &checked);
-        observer.decided(&Event {
-            hop,
-            duration: asked.elapsed(),
-            ..event
-        });
-        Ok(checked?)
+        let (answer, url, hops) =
+            follow::follow(&asker, inner, request, inner.limits.redirects).await?;
+        answer.read(url, hops).await
     }
+}
 
-    async fn exchange(
-        &self,
-        target: CheckedTarget,
-        request: &Request,
-    ) -> Result<Answer, FetchError> {
-        let Inner {
-            guard, tls, limits, ..
-        } = &*self.0;
-        exchange::send(guard, tls, limits, target, request).await
+impl Exchange for Inner {
+    type Answer = Answer;
+
+    async fn send(&self, target: CheckedTarget, request: &Request) -> Result<Answer, FetchError> {
+        exchange::send(&self.guard, &self.tls, &self.limits, target, request).await
     }
 }
 
@@ -205,11 +160,6 @@ impl fmt::Debug for Client {
             .field("limits", &self.0.limits)
             .finish_non_exhaustive()
     }
-}
-
-fn url_of(target: &CheckedTarget) -> Result<Url, FetchError> {
-    let url = target.target().url().cloned();
-    url.ok_or(FetchError::Request("the target has no URL"))
 }
 
 /// Collects what a client needs.

@@ -331,6 +331,7 @@ fn denied(denial: &Denial, host: &str) -> Response<Body> {
             reason @ (Reason::ProxyHost | Reason::ProxyRequest) => {
                 refused(StatusCode::BAD_REQUEST, reason, host)
             }
+            reason @ Reason::ProxyBusy => refused(StatusCode::SERVICE_UNAVAILABLE, reason, host),
             reason => refused(StatusCode::FORBIDDEN, reason, host),
         },
         Denial::Unreachable => refused(StatusCode::BAD_GATEWAY, Reason::ProxyUnreachable, host),

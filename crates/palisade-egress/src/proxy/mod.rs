@@ -37,6 +37,9 @@ use registry::{Registration, Registry, Route};
 pub struct ProxyLimits {
     /// Connections at once, tunnels included. Default: 512. More wait to be accepted.
     pub connections: usize,
+    /// Connections to hosts at once for each identity, so that one server cannot starve the
+    /// others. Default: 128.
+    pub per_identity: usize,
     /// For a request's head, a SOCKS greeting or the begin of a tunnel. Default: 10 s.
     pub begin: Duration,
     /// A tunnel through which no byte passes is closed. Default: 10 min.
@@ -47,6 +50,7 @@ impl Default for ProxyLimits {
     fn default() -> Self {
         Self {
             connections: 512,
+            per_identity: 128,
             begin: Duration::from_secs(10),
             idle: Duration::from_secs(600),
         }
@@ -208,8 +212,12 @@ impl Session {
             port,
             address: connection.address,
         };
-        let registration = self.shared.registry.enter(plan, route);
-        let registration = registration.ok_or(Denial::Unreachable)?;
+        let most = self.shared.limits.per_identity;
+        let entered = self.shared.registry.enter(plan, route, most);
+        let registration = entered.map_err(|reason| match reason {
+            Reason::ProxyBusy => Denial::Refused(Refusal::from(reason)),
+            _ => Denial::Unreachable,
+        })?;
         Ok(Opened {
             connection,
             registration,

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::plan::Plan;
+use crate::decision::Reason;
 use crate::event::{Form, Observe, Traffic};
 use crate::guard::Stream;
 use crate::target::Host;
@@ -102,13 +103,24 @@ impl Registry {
             .len()
     }
 
-    /// Enters a connection that was opened under `plan`; `None` where another plan came in the
-    /// meantime and does not allow it.
-    pub(super) fn enter(self: &Arc<Self>, under: &Arc<Plan>, route: Route) -> Option<Registration> {
+    /// Enters a connection that was opened under a plan; refuses it where another plan came in the
+    /// meantime and does not allow it, or where its user has `most` open already.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        under: &Arc<Plan>,
+        route: Route,
+        most: usize,
+    ) -> Result<Registration, Reason> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.plan();
         if !Arc::ptr_eq(&now, under) && !now.allows(&route) {
-            return None;
+            return Err(Reason::ProxyUnreachable);
+        }
+        let theirs = open
+            .values()
+            .filter(|entry| entry.route.identity == route.identity);
+        if theirs.count() >= most {
+            return Err(Reason::ProxyBusy);
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let route = Arc::new(route);
@@ -118,7 +130,7 @@ impl Registry {
             revoked: Arc::clone(&revoked),
         };
         open.insert(id, entry);
-        Some(Registration {
+        Ok(Registration {
             registry: Arc::clone(self),
             id,
             route,
