@@ -344,7 +344,10 @@ impl Dial for World {
         let host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
         let zone = self.zones.as_ref().and_then(|zones| zones.get(&*host));
         let elsewhere = zone.and_then(|zone| zone.connect.iter().next()?.parse().ok());
-        let peer = SocketAddr::new(elsewhere.unwrap_or(to.address().ip()), to.address().port());
+        let peer = SocketAddr::new(
+            elsewhere.unwrap_or_else(|| to.address().ip()),
+            to.address().port(),
+        );
         Box::pin(async move {
             let stream = Box::new(tokio::io::empty());
             Ok(Dialed { stream, peer })
@@ -394,7 +397,10 @@ impl Exchange for Pretend<'_> {
         Ok(Pretended {
             status: StatusCode::from_u16(status).map_err(|_| FetchError::Http(None))?,
             location: location
-                .map(|location| HeaderValue::from_bytes(location.as_bytes()))
+                // White space round a field's value is no part of it (RFC 9112 section 5).
+                .map(|location| {
+                    HeaderValue::from_bytes(location.trim_matches([' ', '\t']).as_bytes())
+                })
                 .transpose()
                 // No server can send it: a line feed ends the field.
                 .map_err(|_| FetchError::Http(None))?,

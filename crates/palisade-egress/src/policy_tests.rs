@@ -432,6 +432,21 @@ fn aliases_are_judged_by_name() {
             .check_aliases(&target, &names(&["db1.internal"]))
             .is_ok()
     );
+    for alias in ["metadata.google.internal", "x.onion"] {
+        assert!(
+            policy.check_aliases(&target, &names(&[alias])).is_err(),
+            "{alias}"
+        );
+    }
+    let listed = build(builder().allowlist(["api.example.com"]));
+    let target = listed
+        .check_url("https://api.example.com/")
+        .expect("listed");
+    assert!(
+        listed
+            .check_aliases(&target, &names(&["db.internal"]))
+            .is_err()
+    );
 }
 
 // REQ: E-1
