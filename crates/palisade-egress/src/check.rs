@@ -37,7 +37,7 @@ pub struct Case {
     #[serde(default)]
     pub dns: Option<HashMap<String, Zone>>,
     /// What the servers answer, in turn; 200 after the last.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub redirects: Vec<Redirect>,
     /// The policy, where it is not the one that was given.
     #[serde(default)]
@@ -75,14 +75,36 @@ pub struct Zone {
     #[serde(default)]
     pub error: Option<String>,
     /// What successive lookups give, in place of the fields above; the last one stays.
-    #[serde(default)]
-    pub sequence: Vec<Self>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub sequence: Vec<Turn>,
     /// What the lookups after the first give.
     #[serde(default)]
-    pub then: Option<Box<Self>>,
+    pub then: Option<Turn>,
     /// The address at which a connection to this name ends, whatever was dialed.
     #[serde(default)]
     pub connect: OneOrMany,
+}
+
+/// What one of several lookups gives: addresses of either family, or all that DNS can say.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Turn {
+    /// Addresses alone.
+    Addresses(OneOrMany),
+    /// As for a name; its own `sequence` and `then` have no effect.
+    Zone(Box<Zone>),
+}
+
+impl Turn {
+    fn zone(&self) -> Zone {
+        match self {
+            Self::Addresses(addresses) => Zone {
+                a: addresses.clone(),
+                ..Zone::default()
+            },
+            Self::Zone(zone) => (**zone).clone(),
+        }
+    }
 }
 
 /// One text, or a list of them.
@@ -128,9 +150,19 @@ pub struct Options {
     /// Redirects that are followed. Default: 20.
     pub max_redirects: Option<u8>,
     /// Whether the way from https to http is refused. Default: no.
+    #[serde(deserialize_with = "null_is_default")]
     pub deny_downgrade: bool,
     /// The allowlist. Default: none, that is the public internet.
     pub allowed_hosts: Option<Vec<String>>,
+}
+
+/// Takes `null` for what is not there.
+fn null_is_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// What became of a case.
@@ -279,10 +311,10 @@ impl World {
         let turn = *count;
         *count += 1;
         if let Some(last) = zone.sequence.len().checked_sub(1) {
-            return zone.sequence.get(turn.min(last)).cloned();
+            return zone.sequence.get(turn.min(last)).map(Turn::zone);
         }
         match &zone.then {
-            Some(then) if turn > 0 => Some((**then).clone()),
+            Some(then) if turn > 0 => Some(then.zone()),
             _ => Some(zone.clone()),
         }
     }

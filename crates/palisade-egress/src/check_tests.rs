@@ -67,6 +67,38 @@ async fn what_is_no_case_is_told() {
 }
 
 #[tokio::test]
+async fn answers_may_be_written_in_brief() {
+    let public = "93.184.216.34";
+    for (zone, connected) in [
+        (
+            format!(r#"{{"A":"{public}","AAAA":null,"sequence":null,"then":"127.0.0.1"}}"#),
+            1,
+        ),
+        (format!(r#"{{"A":"{public}","then":["{public}"]}}"#), 2),
+        (format!(r#"{{"sequence":["{public}",["127.0.0.1"]]}}"#), 1),
+        (
+            format!(r#"{{"sequence":[["{public}"],{{"A":"{public}"}}]}}"#),
+            2,
+        ),
+    ] {
+        let case = format!(
+            r#"{{"id":1,"kind":"redirect","input":"http://a.example/","dns":{{"a.example":{zone}}},
+                "redirects":[{{"status":302,"location":" /b "}}],"opts":{{"deny_downgrade":null}}}}"#
+        );
+        let case: Case = serde_json::from_str(&case).expect(&zone);
+        let verdict = case.run(None).await.expect("a verdict");
+        assert_eq!(verdict.connected.len(), connected, "{zone}");
+        assert_eq!(
+            verdict.verdict,
+            if connected == 2 { "allow" } else { "block" },
+            "{zone}"
+        );
+    }
+    let null = r#"{"id":1,"kind":"url","input":"http://a.example/","dns":null,"redirects":null,"opts":null}"#;
+    assert!(line(null).await.expect("a verdict").contains("allow"));
+}
+
+#[tokio::test]
 async fn a_policy_can_be_given() {
     let case = r#"{"id":"x","kind":"url","input":"https://a.example/"}"#;
     let case: Case = serde_json::from_str(case).expect("a case");

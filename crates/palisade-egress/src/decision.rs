@@ -321,6 +321,10 @@ mod tests {
         );
         assert!(refusal.detail().len() <= MAX_DETAIL + '…'.len_utf8());
         assert!(refusal.remedy().contains("allow_special"));
+        assert_eq!((refusal.host(), refusal.port()), ("", 0));
+        let refusal = refusal.at("a.example", 443);
+        assert_eq!((refusal.host(), refusal.port()), ("a.example", 443));
+        assert_eq!(refusal.reason().to_string(), "egress.address.private");
     }
 
     #[test]

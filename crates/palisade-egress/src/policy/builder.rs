@@ -28,7 +28,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// Lets hosts pass that the allowlist does not name, as [`Grant::Reported`]. Special addresses
+    /// Lets hosts pass that the allowlist does not name, as [`Grant::Reported`](crate::Grant::Reported). Special addresses
     /// and names stay refused.
     #[must_use]
     pub const fn report(mut self, report: bool) -> Self {
