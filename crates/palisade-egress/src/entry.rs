@@ -114,10 +114,9 @@ impl HostPattern {
         let host = match (&self.host, host) {
             (PatternHost::Address(pattern), Host::Address(address)) => pattern == address,
             (PatternHost::Exact(pattern), Host::Name(name)) => pattern == name,
-            (PatternHost::Under(suffix), Host::Name(name)) => {
-                // The suffix begins with a dot, so that labels are whole; something stands before it.
-                name.as_str().len() > suffix.len() && name.as_str().ends_with(&**suffix)
-            }
+            // The suffix begins with a dot, and no name does: so labels are whole, and one stands
+            // before it.
+            (PatternHost::Under(suffix), Host::Name(name)) => name.as_str().ends_with(&**suffix),
             _ => false,
         };
         host && match self.port {

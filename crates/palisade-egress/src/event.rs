@@ -20,6 +20,8 @@ pub enum Form {
     Fetch,
     /// SOCKS5, to the forward proxy.
     Socks,
+    /// A connection that was intercepted on its way.
+    Transparent,
 }
 
 impl Form {
@@ -31,6 +33,7 @@ impl Form {
             Self::Connect => "connect",
             Self::Fetch => "fetch",
             Self::Socks => "socks",
+            Self::Transparent => "transparent",
         }
     }
 }

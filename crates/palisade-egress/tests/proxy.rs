@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_egress::proxy::{Credential, Identity, Plan, Proxy, ProxyLimits};
-use palisade_egress::{Guard, PolicyBuilder};
+use palisade_egress::{Guard, Host, PolicyBuilder};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -830,4 +830,64 @@ async fn one_server_cannot_take_all_connections() {
         answer.starts_with("HTTP/1.1 503 ") && answer.contains("egress.proxy.busy"),
         "{answer}"
     );
+}
+
+// REQ: E-2
+#[tokio::test]
+async fn an_intercepted_connection_is_judged_alike() {
+    let authority = Authority::new();
+    let plain = server(|_| ok("plain")).await;
+    let tls = serve(
+        |_| ok("tls"),
+        Some(authority.acceptor("page.example", false)),
+    )
+    .await;
+    let setup = setup(open(&[&plain, &tls])).await;
+    let intercept = |host: &str, port: u16| {
+        let (client, stream) = tokio::io::duplex(64 << 10);
+        let (proxy, host) = (setup.proxy.clone(), Host::parse(host).expect("a host"));
+        let passing = async move { proxy.intercepted(stream, "files", host, port).await };
+        tokio::spawn(passing);
+        client
+    };
+    let port = plain.address.port();
+    for (host, expected) in [
+        (format!("page.example:{port}"), "HTTP/1.1 200 "),
+        (format!("other.example:{port}"), "HTTP/1.1 400 "),
+    ] {
+        let mut client = intercept("page.example", port);
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with(expected), "{answer}");
+    }
+    for (name, passes) in [("page.example", true), ("other.example", false)] {
+        let name = ServerName::try_from(name).expect("a name");
+        let client = intercept("page.example", tls.address.port());
+        let connected = connector(&authority).connect(name, client).await;
+        assert_eq!(connected.is_ok(), passes);
+    }
+    for host in [
+        "169.254.169.254",
+        "localhost",
+        "inside.example",
+        "127.0.0.1",
+    ] {
+        let mut client = intercept(host, 443);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.expect("it is closed");
+        assert!(answer.is_empty());
+    }
+    let told = setup.log.decisions();
+    assert!(
+        told.iter()
+            .all(|line| line.starts_with("transparent files ")),
+        "{told:?}"
+    );
+    assert!(
+        told.iter()
+            .any(|line| line.contains("inside.example:443 egress.address.private"))
+    );
+    assert!(told.iter().any(|line| line.contains("egress.tls.name")));
 }

@@ -1,10 +1,14 @@
 //! The guard as a forward proxy, for programs in any language: CONNECT, requests with a whole URL,
-//! and SOCKS5, told apart by the first byte.
+//! and SOCKS5, told apart by the first byte; and connections that were intercepted on their way.
 //!
 //! Each user has a guard of its own and is known by a credential in the proxy's URL or by the
 //! listener it comes to. All forms share one decision. What a tunnel holds must fit what it was
 //! opened for: a TLS handshake for the host's own name, or HTTP for it. A refusal says which rule
 //! said no and nothing of what might answer behind it: what is refused is never dialed.
+//!
+//! What stays open: a name that is allowed may share its servers with others, as at a CDN, and
+//! inside TLS (or behind an encrypted ClientHello) a client can ask for those. What does not pass:
+//! `ws://`, as `Upgrade` belongs to one connection and is taken away; `wss://` does.
 
 mod credential;
 mod http1;
@@ -27,8 +31,9 @@ pub use plan::{Identity, Plan};
 
 use crate::decision::{Reason, Refusal};
 use crate::event::{Event, Form, Observe};
-use crate::guard::{ConnectError, Connection};
+use crate::guard::{ConnectError, Connection, Stream};
 use crate::policy::Target;
+use crate::target::Host;
 use registry::{Registration, Registry, Route};
 
 /// Bounds of the proxy.
@@ -99,6 +104,35 @@ impl Proxy {
     /// Serves a listener that belongs to the identity of this name; nobody has to show anything.
     pub async fn serve_as(&self, listener: TcpListener, identity: &str) {
         self.accept(listener, Some(identity.into())).await;
+    }
+
+    /// Passes on a connection that was intercepted on its way from the identity of this name to a
+    /// host. What is refused is closed, as there is nobody to tell why; the observer is told.
+    pub async fn intercepted(
+        &self,
+        stream: impl Stream + 'static,
+        identity: &str,
+        host: Host,
+        port: u16,
+    ) {
+        let Ok(permit) = Arc::clone(&self.0.slots).acquire_owned().await else {
+            return;
+        };
+        let session = Session {
+            shared: Arc::clone(&self.0),
+            identity: Some(identity.into()),
+            _permit: Arc::new(permit),
+        };
+        let plan = session.shared.registry.plan();
+        let Some(identity) = session.by_listener(&plan) else {
+            return session.unknown(Form::Transparent);
+        };
+        let judged = identity.guard.policy().check_host(host, port);
+        let opened = session.open(Form::Transparent, &plan, &identity, judged);
+        if let Ok(opened) = opened.await {
+            // What goes wrong with one connection concerns that connection alone.
+            let _ = tunnel::run(session, identity, Box::new(stream), opened).await;
+        }
     }
 
     async fn accept(&self, listener: TcpListener, identity: Option<Arc<str>>) {
