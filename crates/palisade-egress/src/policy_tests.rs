@@ -203,6 +203,8 @@ fn report_mode_lets_unlisted_hosts_pass_but_nothing_special() {
             .allow_special(["10.0.0.1:80"]),
     );
     assert_eq!(url(&special, "http://10.0.0.1/"), Ok(Grant::Reported));
+    let to = resolved(&special, "http://other.example/", &["10.0.0.1"]);
+    assert_eq!(to.map(|to| to.0), Ok(Grant::Reported));
 }
 
 #[test]
@@ -270,6 +272,18 @@ fn special_addresses_are_opened_one_by_one() {
         to("http://a.example/", &["169.254.169.254"]),
         Err(AddressPlatform)
     );
+}
+
+#[test]
+fn a_port_is_opened_by_the_entry_that_names_it() {
+    for entry in ["127.0.0.1:3000", "127.0.0.0/8:3000"] {
+        let policy = build(builder().allow_special([entry]));
+        let target = policy.check_url("http://a.example:3000/x#y").expect(entry);
+        let canonical = target.url().map(Url::as_str);
+        assert_eq!(canonical, Some("http://a.example:3000/x"));
+        let other = url(&policy, "http://a.example:3001/");
+        assert_eq!(other, Err(Reason::PortNotAllowed), "{entry}");
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Host {
     /// # Errors
     /// [`Reason::HostMalformed`], [`Reason::HostAmbiguous`].
     pub fn parse(text: &str) -> Result<Self, Reason> {
-        if text.len() > MAX_URL || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        if text.len() > MAX_URL {
             return Err(Reason::HostMalformed);
         }
         let host = UrlHost::parse(text).map_err(|_| Reason::HostMalformed)?;
@@ -72,14 +72,14 @@ pub(crate) struct Destination {
 impl Destination {
     /// Reads a whole URL. What other readers could take for another URL is refused.
     pub(crate) fn from_url(text: &str) -> Result<Self, Refusal> {
-        let raw = strict(text, Form::Absolute).map_err(|reason| refuse(reason, text))?;
+        let raw = strict(text).map_err(|reason| refuse(reason, text))?;
         let url = Url::parse(text).map_err(|_| refuse(Reason::UrlMalformed, text))?;
         Self::from_parts(url, raw, text)
     }
 
     /// Reads a redirect's `Location` against the URL it came from.
     pub(crate) fn from_location(base: &Url, location: &str) -> Result<Self, Refusal> {
-        let raw = strict(location, Form::Reference).map_err(|reason| refuse(reason, location))?;
+        let raw = strict(location).map_err(|reason| refuse(reason, location))?;
         let url = base
             .join(location)
             .map_err(|_| refuse(Reason::UrlMalformed, location))?;
@@ -146,19 +146,12 @@ fn refuse(reason: Reason, text: &str) -> Refusal {
     Refusal::new(reason, format_args!("{}", text.escape_debug()))
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Absolute,
-    /// As `Location` may be: relative to the URL it came from.
-    Reference,
-}
-
 /// What every reader must read alike. Gives the host as written, empty where there is none.
 ///
 /// The WHATWG parser mends much: it drops tabs and line feeds, trims, takes `\` for `/` and any
 /// number of slashes for two. A reader that does not mend sees another host, so all of that is
 /// refused here (RFC 3986 knows none of it).
-fn strict(text: &str, form: Form) -> Result<&str, Reason> {
+fn strict(text: &str) -> Result<&str, Reason> {
     if text.len() > MAX_URL {
         return Err(Reason::UrlTooLong);
     }
@@ -174,7 +167,7 @@ fn strict(text: &str, form: Form) -> Result<&str, Reason> {
             Some(rest)
         }
         Some(_) => return Err(Reason::UrlScheme),
-        None if form == Form::Absolute => return Err(Reason::UrlMalformed),
+        // A reference without a scheme; where there is nothing to refer to, the parser refuses it.
         None => text.strip_prefix("//"),
     };
     let authority = match rest {
@@ -196,10 +189,8 @@ fn strict(text: &str, form: Form) -> Result<&str, Reason> {
     if until(text, &['?', '#']).contains('\\') {
         return Err(Reason::UrlAmbiguous);
     }
-    Ok(match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => host,
-        _ => authority,
-    })
+    // Of an IPv6 address this leaves a part, which nobody takes for a number.
+    Ok(until(authority, &[':']))
 }
 
 /// Scheme and rest, where the text begins with a scheme (RFC 3986 section 3.1).
@@ -234,7 +225,7 @@ fn is_ambiguous_number(raw: &str) -> bool {
         }
     };
     ascii.split('.').any(|part| {
-        let octal = part.len() > 1 && part.starts_with('0') && !part[1..].starts_with(['x', 'X']);
+        let octal = part.starts_with('0') && !part[1..].starts_with(['x', 'X']);
         octal && part.bytes().skip_while(|byte| *byte == b'0').count() > 1
     })
 }
