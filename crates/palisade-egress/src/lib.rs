@@ -8,6 +8,9 @@
 //! * only the [`CheckedTarget`] that comes of both can be dialed, by [`Guard::connect`], which compares
 //!   where the connection ended with what was judged.
 //!
+//! On it stand an HTTP client for Rust tools ([`client`]), a forward proxy for programs in any
+//! language ([`proxy`]), and a way to try a policy case by case without a network ([`check`]).
+//!
 //! Every answer is a [`Decision`] whose code, such as `egress.address.loopback`, is the same in the
 //! log, in the metric and in the documentation.
 
