@@ -1,0 +1,279 @@
+//! The guard as a forward proxy, for programs in any language: CONNECT, requests with a whole URL,
+//! and SOCKS5, told apart by the first byte; and connections that were intercepted on their way.
+//!
+//! Each user has a guard of its own and is known by a credential in the proxy's URL or by the
+//! listener it comes to. All forms share one decision. What a tunnel holds must fit what it was
+//! opened for: a TLS handshake for the host's own name, or HTTP for it. A refusal says which rule
+//! said no and nothing of what might answer behind it: what is refused is never dialed.
+//!
+//! What stays open: a name that is allowed may share its servers with others, as at a CDN, and
+//! inside TLS (or behind an encrypted ClientHello) a client can ask for those. What does not pass:
+//! `ws://`, as `Upgrade` belongs to one connection and is taken away; `wss://` does.
+
+mod credential;
+mod http1;
+mod plan;
+mod registry;
+mod socks;
+mod tunnel;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+
+pub use credential::{Credential, CredentialError};
+pub use plan::{Identity, Plan};
+
+use crate::decision::{Reason, Refusal};
+use crate::event::{Event, Form, Observe};
+use crate::guard::{ConnectError, Connection, Stream};
+use crate::policy::Target;
+use crate::target::Host;
+use registry::{Registration, Registry, Route};
+
+/// Bounds of the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProxyLimits {
+    /// Connections at once, tunnels included. Default: 512. More wait to be accepted.
+    pub connections: usize,
+    /// Connections to hosts at once for each identity, so that one server cannot starve the
+    /// others. Default: 128.
+    pub per_identity: usize,
+    /// For a request's head, a SOCKS greeting or the begin of a tunnel. Default: 10 s.
+    pub begin: Duration,
+    /// A tunnel through which no byte passes is closed. Default: 10 min.
+    pub idle: Duration,
+}
+
+impl Default for ProxyLimits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            per_identity: 128,
+            begin: Duration::from_secs(10),
+            idle: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The forward proxy. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Proxy(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    registry: Arc<Registry>,
+    limits: ProxyLimits,
+    slots: Arc<Semaphore>,
+}
+
+impl Proxy {
+    /// A proxy under this plan that tells `observer` of every decision.
+    #[must_use]
+    pub fn new(plan: Plan, limits: ProxyLimits, observer: Arc<dyn Observe>) -> Self {
+        Self(Arc::new(Shared {
+            registry: Registry::new(plan, observer),
+            slots: Arc::new(Semaphore::new(limits.connections)),
+            limits,
+        }))
+    }
+
+    /// Puts a new plan in force, whole. What is open and no longer allowed is closed; gives how
+    /// many connections those are.
+    pub fn reload(&self, plan: Plan) -> usize {
+        self.0.registry.replace(plan)
+    }
+
+    /// How many connections to hosts are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.0.registry.open()
+    }
+
+    /// Serves a listener whose users show credentials. Drop the future to stop accepting.
+    pub async fn serve(&self, listener: TcpListener) {
+        self.accept(listener, None).await;
+    }
+
+    /// Serves a listener that belongs to the identity of this name; nobody has to show anything.
+    pub async fn serve_as(&self, listener: TcpListener, identity: &str) {
+        self.accept(listener, Some(identity.into())).await;
+    }
+
+    /// Passes on a connection that was intercepted on its way from the identity of this name to a
+    /// host. What is refused is closed, as there is nobody to tell why; the observer is told.
+    pub async fn intercepted(
+        &self,
+        stream: impl Stream + 'static,
+        identity: &str,
+        host: Host,
+        port: u16,
+    ) {
+        let Ok(permit) = Arc::clone(&self.0.slots).acquire_owned().await else {
+            return;
+        };
+        let session = Session {
+            shared: Arc::clone(&self.0),
+            identity: Some(identity.into()),
+            _permit: Arc::new(permit),
+        };
+        let plan = session.shared.registry.plan();
+        let Some(identity) = session.by_listener(&plan) else {
+            return session.unknown(Form::Transparent);
+        };
+        let judged = identity.guard.policy().check_host(host, port);
+        let opened = session.open(Form::Transparent, &plan, &identity, judged);
+        if let Ok(opened) = opened.await {
+            // What goes wrong with one connection concerns that connection alone.
+            let _ = tunnel::run(session, identity, Box::new(stream), opened).await;
+        }
+    }
+
+    async fn accept(&self, listener: TcpListener, identity: Option<Arc<str>>) {
+        loop {
+            let Ok(permit) = Arc::clone(&self.0.slots).acquire_owned().await else {
+                return;
+            };
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of descriptors, or a client that left at once.
+                sleep(Duration::from_millis(10)).await;
+                continue;
+            };
+            let session = Session {
+                shared: Arc::clone(&self.0),
+                identity: identity.clone(),
+                _permit: Arc::new(permit),
+            };
+            tokio::spawn(async move {
+                // What goes wrong with one client concerns that client alone.
+                let _ = session.run(stream).await;
+            });
+        }
+    }
+}
+
+/// One client connection. Tunnels that grow out of it keep its slot.
+#[derive(Clone, Debug)]
+struct Session {
+    shared: Arc<Shared>,
+    /// Whom the listener belongs to.
+    identity: Option<Arc<str>>,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// The first byte of SOCKS5 (RFC 1928); no method of HTTP begins with it.
+const SOCKS5: u8 = 5;
+
+impl Session {
+    async fn run(self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut first = [0];
+        let peek = stream.peek(&mut first);
+        if timeout(self.shared.limits.begin, peek).await?? == 0 {
+            return Ok(());
+        }
+        if first[0] == SOCKS5 {
+            stream.read_exact(&mut first).await?;
+            socks::serve(self, stream).await
+        } else {
+            http1::serve(self, stream).await
+        }
+    }
+
+    /// Who this is by its listener.
+    fn by_listener(&self, plan: &Plan) -> Option<Arc<Identity>> {
+        plan.named(self.identity.as_deref()?)
+    }
+
+    /// Tells that somebody came without a valid credential.
+    fn unknown(&self, form: Form) {
+        self.refuse(
+            form,
+            "",
+            &Refusal::from(Reason::ProxyCredential),
+            Instant::now(),
+        );
+    }
+
+    /// Tells of a refusal.
+    fn refuse(&self, form: Form, identity: &str, refusal: &Refusal, started: Instant) {
+        let event = Event::refused(form, identity, refusal);
+        self.shared.registry.observer().decided(&Event {
+            duration: started.elapsed(),
+            ..event
+        });
+    }
+
+    /// The one way from a request to a connection, for all forms: judge, look up, judge, tell,
+    /// dial, enter.
+    async fn open(
+        &self,
+        form: Form,
+        plan: &Arc<Plan>,
+        identity: &Identity,
+        judged: Result<Target, Refusal>,
+    ) -> Result<Opened, Denial> {
+        let started = Instant::now();
+        let checked = match judged {
+            Ok(target) => identity.guard.resolve(target).await,
+            Err(refusal) => Err(refusal),
+        };
+        let event = Event::of(form, &identity.name, &checked);
+        self.shared.registry.observer().decided(&Event {
+            duration: started.elapsed(),
+            ..event
+        });
+        let checked = checked?;
+        let (host, port) = (checked.target().host().clone(), checked.target().port());
+        let connection = identity.guard.connect(checked).await;
+        let connection = connection.map_err(|error| match error {
+            ConnectError::Refused(refusal) => {
+                self.refuse(form, &identity.name, &refusal, started);
+                Denial::Refused(refusal)
+            }
+            ConnectError::Failed(_) | ConnectError::Timeout => Denial::Unreachable,
+        })?;
+        let route = Route {
+            form,
+            identity: Arc::clone(&identity.name),
+            host,
+            port,
+            address: connection.address,
+        };
+        let most = self.shared.limits.per_identity;
+        let entered = self.shared.registry.enter(plan, route, most);
+        let registration = entered.map_err(|reason| match reason {
+            Reason::ProxyBusy => Denial::Refused(Refusal::from(reason)),
+            _ => Denial::Unreachable,
+        })?;
+        Ok(Opened {
+            connection,
+            registration,
+        })
+    }
+}
+
+/// A connection to a host, entered in the registry.
+struct Opened {
+    connection: Connection,
+    registration: Registration,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+enum Denial {
+    Refused(Refusal),
+    Unreachable,
+}
+
+impl From<Refusal> for Denial {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
