@@ -20,7 +20,9 @@ const DECISIONS: &[&str] = &[
 ];
 
 /// The fuzz targets, each for ten minutes.
-const TARGETS: &[&str] = &["message", "outcome", "sse", "request", "body", "response"];
+const TARGETS: &[&str] = &[
+    "message", "outcome", "sse", "request", "body", "response", "egress",
+];
 
 const KEPT: f64 = 0.9;
 
