@@ -1,4 +1,5 @@
 use super::*;
+use crate::exchange::Connection;
 use crate::guard::Mode;
 use http::HeaderMap;
 use http::header::{
