@@ -47,7 +47,7 @@ impl SecurityHeadersLayer {
 #[derive(Clone, Debug)]
 pub struct Override(pub Arc<HeaderPolicy>);
 
-/// In an answer's extensions: what [`Mode::Report`](crate::Mode::Report) left undone.
+/// In an answer's extensions: what [`Mode::Report`] left undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reported {
     /// Headers that would have been set, or set to another value.
