@@ -5,7 +5,7 @@ mod body;
 mod connection;
 mod driver;
 
-pub use answer::Answer;
+pub use answer::{Answer, WrongLength};
 pub use body::RequestBody;
 pub use connection::{Connection, Limits};
 pub use driver::{Config, Ended, Patience, serve};
