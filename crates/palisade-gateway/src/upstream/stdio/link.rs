@@ -1,0 +1,499 @@
+//! One child's conversation: which message belongs to which client, and to which of its streams.
+//!
+//! No I/O: lines of the child come in, lines for it go out by [`Input`], messages for clients go
+//! into their [`Mailbox`]es. Requests reach the child under numbers of the link's own, their
+//! progress tokens likewise, so that an answer finds the one request it is for even where several
+//! clients share the child.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::envelope::{Edit, Envelope, Sort, edited, number, raw_bytes};
+use super::input::{Input, NotTaken};
+use super::mailbox::{End, Mailbox, STANDING};
+use super::shim::Filter;
+
+/// Requests of clients on their way at once, in one child.
+const MOST_PENDING: usize = 1024;
+
+/// Requests of the child that clients have not answered yet.
+const MOST_ASKED: usize = 256;
+
+/// The way to one child and back.
+#[derive(Debug)]
+pub(super) struct Link {
+    input: Input,
+    state: Mutex<State>,
+    /// Whether callers that must not see each other's messages share the child.
+    mixed: bool,
+    /// Whether the bridge has opened the child's session itself.
+    open: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    pending: BTreeMap<u64, Pending>,
+    /// By the raw id of the child's request.
+    asked: HashMap<Box<str>, Arc<Mailbox>>,
+    /// The sessions that the child serves.
+    sessions: Vec<Arc<Mailbox>>,
+    /// Those who listen to an older child (2026-07-28).
+    listeners: Vec<Listener>,
+    ended: Option<Arc<str>>,
+}
+
+/// One subscription of a client that has no session.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) stream: u64,
+    pub(super) id: Bytes,
+    pub(super) filter: Filter,
+}
+
+/// A [`Listener`]; until it is dropped.
+#[derive(Debug)]
+pub(super) struct Heard {
+    link: Arc<Link>,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        let mut state = self.link.lock();
+        state
+            .listeners
+            .retain(|listener| !Arc::ptr_eq(&listener.mailbox, &self.mailbox));
+    }
+}
+
+#[derive(Debug)]
+struct Pending {
+    mailbox: Arc<Mailbox>,
+    stream: u64,
+    id: Bytes,
+    token: Option<Bytes>,
+    adapt: Option<Adapt>,
+    /// It is a subscription, whose end names it once more.
+    listens: bool,
+}
+
+/// Makes a result of an older child one that a newer client takes.
+pub(super) type Adapt = fn(&[u8]) -> Vec<u8>;
+
+/// Why a message does not reach the child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It does not take what it has been sent, or has too much to do.
+    Busy,
+    /// It is no more, for this reason.
+    Ended(Arc<str>),
+}
+
+impl From<NotTaken> for Refused {
+    fn from(refused: NotTaken) -> Self {
+        match refused {
+            NotTaken::Closed => Self::Ended("it no longer reads".into()),
+            NotTaken::Full => Self::Busy,
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn new(input: Input, mixed: bool) -> Arc<Self> {
+        Arc::new(Self {
+            input,
+            state: Mutex::default(),
+            mixed,
+            open: AtomicBool::new(false),
+        })
+    }
+
+    /// A session whose messages this child's are.
+    pub(super) fn join(&self, mailbox: &Arc<Mailbox>) {
+        self.lock().sessions.push(Arc::clone(mailbox));
+    }
+
+    /// The session is over: its requests are cancelled, nothing goes to it any more.
+    pub(super) fn leave(&self, mailbox: &Arc<Mailbox>) {
+        let numbers: Vec<u64> = {
+            let mut state = self.lock();
+            let is_it = |other: &Arc<Mailbox>| Arc::ptr_eq(other, mailbox);
+            state.sessions.retain(|other| !is_it(other));
+            state.asked.retain(|_, other| !is_it(other));
+            let pending = state.pending.iter();
+            pending
+                .filter(|(_, pending)| is_it(&pending.mailbox))
+                .map(|(number, _)| *number)
+                .collect()
+        };
+        for number in numbers {
+            self.cancel(number);
+        }
+        mailbox.close();
+    }
+
+    /// From now on nobody else's `notifications/initialized` is passed on.
+    pub(super) fn is_open(&self) {
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts what the filter wants into the listener's stream.
+    pub(super) fn listen(self: &Arc<Self>, listener: Listener) -> Heard {
+        let heard = Heard {
+            link: Arc::clone(self),
+            mailbox: Arc::clone(&listener.mailbox),
+        };
+        self.lock().listeners.push(listener);
+        heard
+    }
+
+    /// Whether a client waits for an answer.
+    pub(super) fn is_busy_with(&self, mailbox: &Arc<Mailbox>) -> bool {
+        let state = self.lock();
+        let mut pending = state.pending.values();
+        pending.any(|pending| Arc::ptr_eq(&pending.mailbox, mailbox))
+    }
+
+    /// Whether any client waits for an answer.
+    pub(super) fn is_busy(&self) -> bool {
+        let state = self.lock();
+        !state.pending.is_empty() || !state.listeners.is_empty()
+    }
+
+    /// Why the child is no more.
+    pub(super) fn ended(&self) -> Option<Arc<str>> {
+        self.lock().ended.clone()
+    }
+
+    /// Sends a request, whose answer goes to that stream. Yields the number it goes by.
+    pub(super) fn request(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        stream: u64,
+        text: &[u8],
+        message: &Envelope<'_>,
+        adapt: Option<Adapt>,
+    ) -> Result<u64, Refused> {
+        let Some(id) = message.id else {
+            return Err(Refused::Busy);
+        };
+        let token = message.meta().progress_token;
+        let mut state = self.lock();
+        if let Some(reason) = &state.ended {
+            return Err(Refused::Ended(Arc::clone(reason)));
+        }
+        if state.pending.len() >= MOST_PENDING {
+            return Err(Refused::Busy);
+        }
+        state.next += 1;
+        let number = state.next;
+        let digits = number.to_string().into_bytes();
+        let mut edits = vec![Edit::replace(text, id, digits.clone())];
+        edits.extend(token.map(|token| Edit::replace(text, token, digits)));
+        // Sent under the lock: the answer cannot come before the entry, nor two out of turn.
+        self.input.send(edited(text, edits))?;
+        state.pending.insert(
+            number,
+            Pending {
+                mailbox: Arc::clone(mailbox),
+                stream,
+                id: raw_bytes(id),
+                token: token.map(raw_bytes),
+                adapt,
+                listens: message.is("subscriptions/listen"),
+            },
+        );
+        Ok(number)
+    }
+
+    /// Passes a notification of a client on.
+    pub(super) fn notify(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        text: &[u8],
+        message: &Envelope<'_>,
+    ) -> Result<(), Refused> {
+        if message.is("notifications/cancelled") {
+            let Some(cancelled) = message.params().request_id else {
+                return Ok(());
+            };
+            let mut state = self.lock();
+            let number = state.pending.iter().find_map(|(number, pending)| {
+                let is_it = Arc::ptr_eq(&pending.mailbox, mailbox)
+                    && pending.id == cancelled.get().as_bytes();
+                is_it.then_some(*number)
+            });
+            // What is no longer on its way cannot be cancelled, nor can another's.
+            let Some(number) = number else { return Ok(()) };
+            let edit = Edit::replace(text, cancelled, number.to_string().into_bytes());
+            self.input.send(edited(text, vec![edit]))?;
+            // The child need not answer, and its client does not want it to: the stream is over.
+            if let Some(pending) = state.pending.remove(&number) {
+                drop(state);
+                let error = error_text(&pending.id, -32800, "request cancelled");
+                pending.mailbox.push(pending.stream, error.into(), End::Last);
+            }
+            return Ok(());
+        }
+        if message.is("notifications/initialized") && self.open.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Ok(self.input.send(edited(text, Vec::new()))?)
+    }
+
+    /// Passes a client's answer on, if it is one to a request that this client was sent.
+    pub(super) fn respond(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        text: &[u8],
+        message: &Envelope<'_>,
+    ) -> Result<(), Refused> {
+        let Some(id) = message.id else { return Ok(()) };
+        let mut state = self.lock();
+        let known = state.asked.get(id.get());
+        if !known.is_some_and(|asked| Arc::ptr_eq(asked, mailbox)) {
+            return Ok(());
+        }
+        state.asked.remove(id.get());
+        Ok(self.input.send(edited(text, Vec::new()))?)
+    }
+
+    /// Nobody waits for the answer any more: the child is told so.
+    pub(super) fn cancel(&self, number: u64) {
+        let mut state = self.lock();
+        if state.pending.remove(&number).is_some() {
+            let line = format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number},"reason":"the client is gone"}}}}"#
+            );
+            // One that takes nothing will be ended for that.
+            let _ = self.input.send(line.into_bytes());
+        }
+    }
+
+    /// Sends a line that no client said.
+    pub(super) fn say(&self, line: &str) -> Result<(), Refused> {
+        Ok(self.input.send(line.as_bytes().to_vec())?)
+    }
+
+    /// Takes a line of the child. `false`: it is no message.
+    pub(super) fn line(&self, text: &[u8]) -> bool {
+        let Some(message) = Envelope::read(text) else {
+            return false;
+        };
+        match message.sort() {
+            None => return false,
+            Some(Sort::Response) => self.answered(text, &message),
+            Some(Sort::Request) => self.asks(text, &message),
+            Some(Sort::Notification) => self.notifies(text, &message),
+        }
+        true
+    }
+
+    /// The child is no more: whoever waits is told.
+    pub(super) fn end(&self, reason: &str) {
+        let (pending, sessions, listeners) = {
+            let mut state = self.lock();
+            if state.ended.is_some() {
+                return;
+            }
+            state.ended = Some(reason.into());
+            state.asked.clear();
+            (
+                std::mem::take(&mut state.pending),
+                std::mem::take(&mut state.sessions),
+                std::mem::take(&mut state.listeners),
+            )
+        };
+        for pending in pending.into_values() {
+            let error = error_text(&pending.id, -32603, "the server ended before it answered");
+            pending
+                .mailbox
+                .push(pending.stream, error.into(), End::Broken);
+        }
+        let listening = listeners.into_iter().map(|listener| listener.mailbox);
+        for mailbox in sessions.into_iter().chain(listening) {
+            mailbox.close();
+        }
+    }
+
+    fn answered(&self, text: &[u8], message: &Envelope<'_>) {
+        let Some(id) = message.id else { return };
+        let pending = number(id).and_then(|number| self.lock().pending.remove(&number));
+        // One that came too late, or to nothing that was asked.
+        let Some(pending) = pending else { return };
+        let mut edits = vec![Edit::replace(text, id, &*pending.id)];
+        if pending.listens
+            && let Some(subscription) = message.result_meta().subscription
+        {
+            edits.push(Edit::replace(text, subscription, &*pending.id));
+        }
+        let mut answer = edited(text, edits);
+        if let Some(adapt) = pending.adapt {
+            answer = adapt(&answer);
+        }
+        pending
+            .mailbox
+            .push(pending.stream, answer.into(), End::Last);
+    }
+
+    fn asks(&self, text: &[u8], message: &Envelope<'_>) {
+        let Some(id) = message.id else { return };
+        let id = id.get();
+        if message.is("ping") {
+            let _ = self.say(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+            return;
+        }
+        let mut state = self.lock();
+        let place = self.current(&state, false);
+        match place {
+            Some((mailbox, stream)) if state.asked.len() < MOST_ASKED => {
+                state.asked.insert(id.into(), Arc::clone(&mailbox));
+                drop(state);
+                mailbox.push(stream, edited(text, Vec::new()).into(), End::More);
+            }
+            _ => {
+                drop(state);
+                let error = error_text(id.as_bytes(), -32603, "no client can be asked");
+                let _ = self.input.send(error.into_bytes());
+            }
+        }
+    }
+
+    fn notifies(&self, text: &[u8], message: &Envelope<'_>) {
+        let state = self.lock();
+        if message.is("notifications/progress") {
+            let params = message.params();
+            let Some(token) = params.progress_token else { return };
+            let pending = number(token).and_then(|number| state.pending.get(&number));
+            let Some(pending) = pending else { return };
+            let Some(own) = &pending.token else { return };
+            let edit = Edit::replace(text, token, &**own);
+            let (mailbox, stream) = (Arc::clone(&pending.mailbox), pending.stream);
+            let line = edited(text, vec![edit]);
+            drop(state);
+            return mailbox.push(stream, line.into(), End::More);
+        }
+        if let Some(subscription) = message.meta().subscription {
+            let pending = number(subscription).and_then(|number| state.pending.get(&number));
+            let Some(pending) = pending else { return };
+            let edit = Edit::replace(text, subscription, &*pending.id);
+            let line = edited(text, vec![edit]);
+            let (mailbox, stream) = (Arc::clone(&pending.mailbox), pending.stream);
+            drop(state);
+            return mailbox.push(stream, line.into(), End::More);
+        }
+        if message.is("notifications/cancelled") {
+            // It no longer wants an answer to what it asked.
+            let cancelled = message.params().request_id.map(RawValue::get);
+            let mailbox = cancelled.and_then(|id| state.asked.get(id)).cloned();
+            drop(state);
+            if let (Some(mailbox), Some(id)) = (mailbox, cancelled) {
+                self.lock().asked.remove(id);
+                let stream = self.stream_of(&mailbox);
+                mailbox.push(stream, edited(text, Vec::new()).into(), End::More);
+            }
+            return;
+        }
+        let line = Bytes::from(edited(text, Vec::new()));
+        if is_of_all(message) {
+            // News of the server itself: each session gets it once.
+            let sessions = state.sessions.clone();
+            for listener in &state.listeners {
+                if listener.filter.wants(message) {
+                    let line = subscribed(text, message, &listener.id);
+                    listener
+                        .mailbox
+                        .push(listener.stream, line.into(), End::More);
+                }
+            }
+            let newest = self.current(&state, true);
+            drop(state);
+            for session in sessions {
+                let stream = match &newest {
+                    Some((mailbox, stream))
+                        if Arc::ptr_eq(mailbox, &session) && !session.is_attached(STANDING) =>
+                    {
+                        *stream
+                    }
+                    _ => STANDING,
+                };
+                session.push(stream, line.clone(), End::More);
+            }
+            return;
+        }
+        let place = self.current(&state, false);
+        drop(state);
+        if let Some((mailbox, stream)) = place {
+            mailbox.push(stream, line, End::More);
+        }
+    }
+
+    /// Where a message goes that does not say what it belongs to: to the stream of the call that
+    /// came last, since that is the likely cause; without any to the session's standing stream. To
+    /// nobody where it could be another's.
+    fn current(&self, state: &State, alike: bool) -> Option<(Arc<Mailbox>, u64)> {
+        if let Some((_, newest)) = state.pending.last_key_value() {
+            let same = |pending: &Pending| Arc::ptr_eq(&pending.mailbox, &newest.mailbox);
+            if alike || !self.mixed || state.pending.values().all(same) {
+                return Some((Arc::clone(&newest.mailbox), newest.stream));
+            }
+            return None;
+        }
+        match state.sessions.as_slice() {
+            [only] => Some((Arc::clone(only), STANDING)),
+            [.., last] if !self.mixed => Some((Arc::clone(last), STANDING)),
+            _ => None,
+        }
+    }
+
+    fn stream_of(&self, mailbox: &Arc<Mailbox>) -> u64 {
+        let state = self.lock();
+        let mut pending = state.pending.values().rev();
+        pending
+            .find(|pending| Arc::ptr_eq(&pending.mailbox, mailbox))
+            .map_or(STANDING, |pending| pending.stream)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The notification as one of a subscription.
+fn subscribed(text: &[u8], message: &Envelope<'_>, id: &[u8]) -> Vec<u8> {
+    let id = String::from_utf8_lossy(id);
+    let own = format!(r#""io.modelcontextprotocol/subscriptionId":{id}"#);
+    let meta = message.raw_meta().filter(|meta| meta.get().starts_with('{'));
+    let comma = |object: &RawValue| {
+        let is_empty = object.get()[1..].trim_start().starts_with('}');
+        if is_empty { "" } else { "," }
+    };
+    if let Some(meta) = meta {
+        let by = format!("{own}{}", comma(meta)).into_bytes();
+        return edited(text, vec![Edit::insert(text, meta, by)]);
+    }
+    if let Some(params) = message.params.filter(|params| params.get().starts_with('{')) {
+        let by = format!(r#""_meta":{{{own}}}{}"#, comma(params)).into_bytes();
+        return edited(text, vec![Edit::insert(text, params, by)]);
+    }
+    let method = serde_json::Value::from(message.method.as_deref().unwrap_or_default());
+    format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{{"_meta":{{{own}}}}}}}"#).into_bytes()
+}
+
+/// Notifications about the server, not about a request.
+fn is_of_all(message: &Envelope<'_>) -> bool {
+    let method = message.method.as_deref().unwrap_or_default();
+    method.ends_with("/list_changed") || method == "notifications/resources/updated"
+}
+
+/// A JSON-RPC error; `id` is JSON.
+pub(super) fn error_text(id: &[u8], code: i64, message: &str) -> String {
+    let id = std::str::from_utf8(id).unwrap_or("null");
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":"{message}"}}}}"#)
+}

@@ -1,0 +1,414 @@
+//! Requests that stand alone (2026-07-28), and the children that answer them.
+//!
+//! There is no session, so there is no child of its own: the requests of one caller share one, or
+//! all share one (`scope = "shared"`). Whether a child speaks this revision is asked once, by
+//! `server/discover`; an older one is opened once by the bridge and spoken to through
+//! [`super::shim`].
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use palisade::mcp::Revision;
+use palisade::mcp::shown::Shown;
+use palisade::{Reason, Rejection};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+use super::body::{self, Cancel, StdioBody};
+use super::bridge::{Scope, Unanswered, answered, ask, header_revision, refusal};
+use super::envelope::{Edit, Envelope, Sort, edited};
+use super::launcher::Launcher;
+use super::link::error_text;
+use super::mailbox::Mailbox;
+use super::process::Process;
+use super::seal::Mark;
+use super::shim::{self, Opened};
+
+/// How long a child may take to say that it does not know `server/discover`. Some never do.
+const PROBE: Duration = Duration::from_secs(5);
+
+/// The children that are shared.
+#[derive(Debug)]
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    launcher: Arc<Launcher>,
+    scope: Scope,
+    shown: Shown,
+    /// What the last child turned out to speak, which is a property of the server.
+    era: AtomicU8,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+}
+
+const ERA_MODERN: u8 = 1;
+const ERA_OLDER: u8 = 2;
+
+/// Whose child, and whether it was opened by a session's handshake.
+type Key = (Mark, Opening);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Opening {
+    Handshake,
+    Probe,
+}
+
+#[derive(Debug)]
+struct Slot {
+    child: tokio::sync::Mutex<Option<Arc<Pooled>>>,
+    used: Mutex<Instant>,
+}
+
+/// A shared child that works.
+#[derive(Debug)]
+pub(super) struct Pooled {
+    process: Arc<Process>,
+    /// `None`: it speaks 2026-07-28 itself.
+    opened: Option<Opened>,
+}
+
+impl Pool {
+    pub(super) fn new(launcher: Arc<Launcher>, scope: Scope, shown: Shown) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                launcher,
+                scope,
+                shown,
+                era: AtomicU8::new(0),
+                slots: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Whether the messages stand alone, or mean to.
+    pub(super) fn takes(&self, headers: &HeaderMap, messages: &[(&[u8], Envelope<'_>)]) -> bool {
+        header_revision(headers).is_some_and(Revision::is_modern)
+            || matches!(messages, [(_, only)] if only.meta().protocol_version.is_some())
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(
+        &self,
+        messages: &[(&[u8], Envelope<'_>)],
+        caller: &Mark,
+        draining: &watch::Receiver<bool>,
+    ) -> Result<Response<StdioBody>, Rejection> {
+        let [(text, message)] = messages else {
+            return Ok(invalid(b"null", "one request at a time"));
+        };
+        match (message.sort(), message.id) {
+            (Some(Sort::Request), Some(id)) => {
+                if let Some(refused) = misses(message, id.get().as_bytes()) {
+                    return Ok(refused);
+                }
+                self.request(text, message, id.get().as_bytes(), caller, draining)
+                    .await
+            }
+            // None of this revision needs a child to hear of it; clients send them all the same.
+            (Some(Sort::Notification), _) => Ok(body::status(StatusCode::ACCEPTED)),
+            _ => Ok(invalid(b"null", "a client sends requests and notifications")),
+        }
+    }
+
+    async fn request(
+        &self,
+        text: &[u8],
+        message: &Envelope<'_>,
+        id: &[u8],
+        caller: &Mark,
+        draining: &watch::Receiver<bool>,
+    ) -> Result<Response<StdioBody>, Rejection> {
+        let key = (self.owner(caller), Opening::Probe);
+        let child = self.child(key, None).await?;
+        let link = &child.process.link;
+        let mailbox = Mailbox::new(false);
+        let listens = message.is("subscriptions/listen");
+        let adapt = match &child.opened {
+            None => None,
+            Some(opened) => {
+                if message.is("server/discover") {
+                    return Ok(body::json(StatusCode::OK, opened.discovered(id)));
+                }
+                if listens {
+                    let events = shim::listen(link, opened, &mailbox, message, id)
+                        .ok_or_else(|| Rejection::new(Reason::Internal))?;
+                    return Ok(body::stream(events, Some(draining.clone())));
+                }
+                if shim::is_removed(message) {
+                    let error = error_text(id, -32601, "method not found");
+                    return Ok(body::json(StatusCode::NOT_FOUND, error));
+                }
+                Some(shim::adapting(message))
+            }
+        };
+        let stream = mailbox.open(1);
+        let Ok(reader) = mailbox.attach(stream, None) else {
+            return Err(Rejection::new(Reason::Internal));
+        };
+        let number = link
+            .request(&mailbox, stream, text, message, adapt)
+            .map_err(|refused| refusal(refused, &child.process))?;
+        // To leave means to cancel.
+        let cancel = Cancel {
+            link: Arc::clone(link),
+            number,
+        };
+        let draining = listens.then(|| draining.clone());
+        let answer = answered(reader, &mailbox, Some(cancel), draining, |events| events).await;
+        let mut answer = answer.map_err(|Unanswered| {
+            Rejection::new(Reason::ChildEnded).with_detail(child.process.last_words())
+        })?;
+        if let palisade::Answer::Own { body: Some(text) } = answer.body() {
+            *answer.status_mut() = status_of(text);
+        }
+        Ok(answer)
+    }
+
+    /// A shared child opened by a session's handshake, and its answer to this one.
+    pub(super) async fn handshake(
+        &self,
+        caller: &Mark,
+        text: &[u8],
+        message: &Envelope<'_>,
+    ) -> Result<(Arc<Process>, Bytes), Rejection> {
+        let key = (self.owner(caller), Opening::Handshake);
+        // Callers must not be asked what another's call wants to know: nobody is asked at all.
+        let opening = match self.shared.scope {
+            Scope::Shared => Bytes::from_static(shim::INITIALIZE.as_bytes()),
+            Scope::Caller | Scope::Session => Bytes::copy_from_slice(text),
+        };
+        let child = self.child(key, Some(opening)).await?;
+        let answer = match (&child.opened, message.id) {
+            (Some(opened), Some(id)) => opened.answer(id.get().as_bytes()),
+            _ => return Err(Rejection::new(Reason::Internal)),
+        };
+        Ok((Arc::clone(&child.process), answer))
+    }
+
+    /// Ends children that nobody has used for so long.
+    pub(super) fn sweep(&self, idle: Duration) {
+        let mut slots = self.slots();
+        slots.retain(|_, slot| {
+            let used = *slot.used.lock().unwrap_or_else(PoisonError::into_inner);
+            // One that is being started, or in some session's hands, is not left alone.
+            let Ok(child) = slot.child.try_lock() else {
+                return true;
+            };
+            match &*child {
+                None => used.elapsed() < idle,
+                Some(child) => {
+                    child.process.link.ended().is_none()
+                        && (used.elapsed() < idle
+                            || child.process.link.is_busy()
+                            || Arc::strong_count(&child.process) > 1)
+                }
+            }
+        });
+    }
+
+    fn owner(&self, caller: &Mark) -> Mark {
+        match self.shared.scope {
+            Scope::Shared => Mark::default(),
+            Scope::Caller | Scope::Session => *caller,
+        }
+    }
+
+    /// The child for this key; the first to ask has it started.
+    async fn child(&self, key: Key, opening: Option<Bytes>) -> Result<Arc<Pooled>, Rejection> {
+        let slot = {
+            let mut slots = self.slots();
+            let new = || {
+                Arc::new(Slot {
+                    child: tokio::sync::Mutex::default(),
+                    used: Mutex::new(Instant::now()),
+                })
+            };
+            Arc::clone(slots.entry(key).or_insert_with(new))
+        };
+        *slot.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        if let Some(child) = alive(&*slot.child.lock().await) {
+            return Ok(child);
+        }
+        // Started by a task of its own: should this client not wait for it, the next one finds it.
+        let shared = Arc::clone(&self.shared);
+        let (sender, receiver) = oneshot::channel();
+        self.shared.launcher.host().spawn(async move {
+            let mut place = slot.child.lock().await;
+            let result = match alive(&place) {
+                Some(child) => Ok(child),
+                None => shared.start(opening).await.map(Arc::new),
+            };
+            if let Ok(child) = &result {
+                *place = Some(Arc::clone(child));
+            }
+            drop(place);
+            // Whoever asked may be gone.
+            let _ = sender.send(result);
+        });
+        receiver.await.unwrap_or_else(|_| {
+            Err(Rejection::new(Reason::ChildStart).with_detail("the gateway ends"))
+        })
+    }
+
+    fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
+        self.shared
+            .slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn alive(place: &Option<Arc<Pooled>>) -> Option<Arc<Pooled>> {
+    let child = place.as_ref()?;
+    child
+        .process
+        .link
+        .ended()
+        .is_none()
+        .then(|| Arc::clone(child))
+}
+
+impl Shared {
+    /// A child that has answered: to `opening`, or to the probe.
+    async fn start(&self, opening: Option<Bytes>) -> Result<Pooled, Rejection> {
+        let mixed = self.scope == Scope::Shared;
+        let deadline = Instant::now() + self.launcher.start_timeout;
+        let handshake = opening.is_some();
+        let mut process = self.launcher.start(mixed).await?;
+        if !handshake && self.era.load(Ordering::Relaxed) != ERA_OLDER {
+            if self.probe(&process, deadline).await {
+                self.era.store(ERA_MODERN, Ordering::Relaxed);
+                self.launcher.succeeded();
+                return Ok(Pooled {
+                    process: Arc::new(process),
+                    opened: None,
+                });
+            }
+            if process.link.ended().is_some() {
+                // Some end at a message they do not know. The next begins with what they do.
+                process = self.launcher.start(mixed).await?;
+            }
+        }
+        let opening = opening.unwrap_or(Bytes::from_static(shim::INITIALIZE.as_bytes()));
+        let opened = self.open(&process, &opening, deadline).await?;
+        if !handshake {
+            self.era.store(ERA_OLDER, Ordering::Relaxed);
+        }
+        if let Some(version) = opened.version() {
+            self.shown.saw_version(&version);
+        }
+        self.launcher.succeeded();
+        Ok(Pooled {
+            process: Arc::new(process),
+            opened: Some(opened),
+        })
+    }
+
+    /// Whether the child answers `server/discover`.
+    async fn probe(&self, process: &Process, deadline: Instant) -> bool {
+        let text = shim::DISCOVER.as_bytes();
+        let Some(message) = Envelope::read(text) else {
+            return false;
+        };
+        let mailbox = Mailbox::new(false);
+        let answer = ask(&process.link, &mailbox, text, &message);
+        let patience = PROBE.min(deadline.saturating_duration_since(Instant::now()));
+        let answer = timeout(patience, answer).await;
+        let is_result = |answer: Bytes| Envelope::read(&answer).is_some_and(|m| m.result.is_some());
+        answer.ok().flatten().is_some_and(is_result)
+    }
+
+    /// Opens the child's one session.
+    async fn open(
+        &self,
+        process: &Process,
+        opening: &[u8],
+        deadline: Instant,
+    ) -> Result<Opened, Rejection> {
+        let mailbox = Mailbox::new(false);
+        let Some(message) = Envelope::read(opening) else {
+            return Err(Rejection::new(Reason::Internal));
+        };
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let answer = ask(&process.link, &mailbox, opening, &message);
+        let answer = match timeout(patience, answer).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                return Err(self.launcher.failed(process.last_words()));
+            }
+            Err(_) => {
+                let waited = self.launcher.start_timeout;
+                let cause = format!("no answer to its first message within {waited:?}");
+                return Err(self
+                    .launcher
+                    .failed(cause)
+                    .with_remedy("raise `start_timeout` of the server"));
+            }
+        };
+        let Some(opened) = Opened::read(&answer) else {
+            return Err(self.launcher.failed("it refused to be initialized"));
+        };
+        let _ = process.link.say(shim::INITIALIZED);
+        process.link.is_open();
+        Ok(opened)
+    }
+}
+
+/// What every request of this revision carries.
+fn misses(message: &Envelope<'_>, id: &[u8]) -> Option<Response<StdioBody>> {
+    let meta = message.meta();
+    let version = meta
+        .protocol_version
+        .and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let capabilities = meta
+        .client_capabilities
+        .is_some_and(|raw| raw.get().starts_with('{'));
+    let Some(version) = version.filter(|_| capabilities) else {
+        let error = error_text(
+            id,
+            -32602,
+            "params._meta must carry io.modelcontextprotocol/protocolVersion and io.modelcontextprotocol/clientCapabilities",
+        );
+        return Some(body::json(StatusCode::BAD_REQUEST, error));
+    };
+    if Revision::parse(&version) == Revision::V2026_07_28 {
+        return None;
+    }
+    let error = serde_json::json!({
+        "code": -32022,
+        "message": "unsupported protocol version",
+        "data": { "supported": [shim::MODERN], "requested": version },
+    });
+    let id = std::str::from_utf8(id).unwrap_or("null");
+    let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
+    Some(body::json(StatusCode::BAD_REQUEST, text))
+}
+
+/// The status that goes with an answer (2026-07-28, "Transports").
+fn status_of(answer: &[u8]) -> StatusCode {
+    match Envelope::read(answer).and_then(|answer| answer.error_code()) {
+        Some(-32601) => StatusCode::NOT_FOUND,
+        Some(-32700 | -32600 | -32602 | -32022..=-32020) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
+}
+
+fn invalid(id: &[u8], message: &str) -> Response<StdioBody> {
+    body::json(StatusCode::BAD_REQUEST, error_text(id, -32600, message))
+}
+
+/// An answer under another id.
+pub(super) fn readdressed(answer: &[u8], id: &[u8]) -> Bytes {
+    let own = Envelope::read(answer).and_then(|answer| answer.id);
+    match own {
+        Some(own) => edited(answer, vec![Edit::replace(answer, own, id.to_vec())]).into(),
+        None => Bytes::copy_from_slice(answer),
+    }
+}
