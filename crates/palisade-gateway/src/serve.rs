@@ -166,6 +166,8 @@ impl Gateway {
                 let _ = timeout(END_DEADLINE, all_done.recv()).await;
             });
         }
+        // Nobody asks them anything any more.
+        self.plan.end_children();
         for log in self.logs {
             if let Err(error) = log.close(LOG_DEADLINE) {
                 tracing::error!(%error, "the audit log could not be written to its end");

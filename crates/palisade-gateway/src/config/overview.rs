@@ -68,11 +68,11 @@ impl Settings {
                 .host
                 .as_ref()
                 .map_or_else(String::new, |host| host.to_string());
-            let route = format!("{host}{} -> {}", server.path.value, server.upstream.value);
+            let route = format!("{host}{} -> {}", server.path.value, server.backend);
             add(
                 &format!("server {}", server.name.value),
                 route,
-                server.upstream.source.to_string(),
+                server.backend.source().to_string(),
             );
             for (what, mode) in modes(&server.policy) {
                 add(

@@ -17,17 +17,19 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, getppid, kill_process, kill_process_group,
     pidfd_open, set_child_subreaper, set_parent_process_death_signal, wait,
 };
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use rustix::event::{PollFd, PollFlags, poll};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 /// The first argument of a keeper.
@@ -127,14 +129,14 @@ fn keep(gateway: Pid, command: &[OsString]) -> io::Result<ExitCode> {
         let child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let child = child.ok_or(io::ErrorKind::InvalidData)?;
         let_go_of_the_pipes()?;
-        let lifeline = AsyncFd::register_with_interest(lifeline, Interest::READABLE)?;
+        let orphaned = orphaned(lifeline)?;
         let [terminate, interrupt, hangup] = &mut asked;
         let ended = tokio::select! {
             status = reap(&mut changes, child) => Some(status),
             _ = terminate.recv() => None,
             _ = interrupt.recv() => None,
             _ = hangup.recv() => None,
-            _ = lifeline.readable() => None,
+            _ = orphaned => None,
         };
         let ended = match ended {
             Some(status) => Some(status),
@@ -147,6 +149,20 @@ fn keep(gateway: Pid, command: &[OsString]) -> io::Result<ExitCode> {
         sweep().await;
         Ok(exit_code(ended))
     })
+}
+
+/// Resolves when the process behind a pidfd is no more.
+fn orphaned(lifeline: OwnedFd) -> io::Result<oneshot::Receiver<()>> {
+    let (sender, receiver) = oneshot::channel();
+    thread::Builder::new()
+        .name("lifeline".to_owned())
+        .spawn(move || {
+            let mut watched = [PollFd::new(&lifeline, PollFlags::IN)];
+            while matches!(poll(&mut watched, None), Err(rustix::io::Errno::INTR)) {}
+            // It may have been the command that ended first.
+            let _ = sender.send(());
+        })?;
+    Ok(receiver)
 }
 
 /// The pipes are the command's: while somebody else held their ends open, the gateway would not
