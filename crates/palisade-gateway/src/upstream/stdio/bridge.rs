@@ -164,18 +164,15 @@ impl Bridge {
             return Ok(not_acceptable());
         }
         let messages = messages(text);
-        let opening = match messages.as_slice() {
-            [only] => only.1.is("initialize"),
-            _ => false,
-        };
-        if opening && messages[0].1.sort() == Some(Sort::Request) {
-            return self.initialize(text, &messages[0].1, caller).await;
-        }
         if self.pool.takes(&head.headers, &messages) {
-            return self
-                .pool
-                .answer(&messages, caller, draining)
-                .await;
+            let headers = &head.headers;
+            return self.pool.answer(headers, &messages, caller, draining).await;
+        }
+        if let [(_, opening)] = messages.as_slice()
+            && opening.is("initialize")
+            && opening.sort() == Some(Sort::Request)
+        {
+            return self.initialize(text, opening, caller).await;
         }
         let Some(id) = head.headers.get(SESSION_ID) else {
             let id = messages.first().and_then(|(_, message)| message.id);

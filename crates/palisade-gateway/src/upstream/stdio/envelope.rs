@@ -37,6 +37,8 @@ pub(super) struct Params<'a> {
     pub(super) progress_token: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "requestId")]
     pub(super) request_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) level: Option<&'a RawValue>,
 }
 
 /// The same of `_meta`.
@@ -50,6 +52,8 @@ pub(super) struct Meta<'a> {
         rename = "io.modelcontextprotocol/subscriptionId"
     )]
     pub(super) subscription: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/logLevel")]
+    pub(super) log_level: Option<&'a RawValue>,
     #[serde(
         borrow,
         default,
@@ -113,11 +117,17 @@ impl<'a> Envelope<'a> {
 
     /// The code of an error response.
     pub(super) fn error_code(&self) -> Option<i64> {
+        self.raw_error_code()?.get().parse().ok()
+    }
+
+    /// The same as it was written.
+    pub(super) fn raw_error_code(&self) -> Option<&'a RawValue> {
         #[derive(Default, Deserialize)]
-        struct Error {
-            code: Option<i64>,
+        struct Error<'a> {
+            #[serde(borrow, default)]
+            code: Option<&'a RawValue>,
         }
-        of::<Error>(self.error).code
+        of::<Error<'a>>(self.error).code
     }
 }
 

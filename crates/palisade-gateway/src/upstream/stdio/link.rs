@@ -79,6 +79,8 @@ struct Pending {
     id: Bytes,
     token: Option<Bytes>,
     adapt: Option<Adapt>,
+    /// Log messages below this severity are not wanted.
+    quiet: Severity,
     /// It is a subscription, whose end names it once more.
     listens: bool,
 }
@@ -206,6 +208,12 @@ impl Link {
                 id: raw_bytes(id),
                 token: token.map(raw_bytes),
                 adapt,
+                // An older child does not know what this request wants to hear.
+                quiet: if adapt.is_some() {
+                    severity_of(message.meta().log_level)
+                } else {
+                    ALL
+                },
                 listens: message.is("subscriptions/listen"),
             },
         );
@@ -428,7 +436,11 @@ impl Link {
             return;
         }
         let place = self.current(&state, false);
+        let quiet = state.pending.last_key_value().map_or(ALL, |(_, newest)| newest.quiet);
         drop(state);
+        if message.is("notifications/message") && severity_of(message.params().level) < quiet {
+            return;
+        }
         if let Some((mailbox, stream)) = place {
             mailbox.push(stream, line, End::More);
         }
@@ -463,6 +475,28 @@ impl Link {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How grave a log message is (RFC 5424), from 0.
+type Severity = usize;
+
+/// Every log message is wanted.
+const ALL: Severity = 0;
+
+/// The severity that a word names. Without one nothing is wanted.
+fn severity_of(raw: Option<&RawValue>) -> Severity {
+    const WORDS: [&str; 8] = [
+        "\"debug\"",
+        "\"info\"",
+        "\"notice\"",
+        "\"warning\"",
+        "\"error\"",
+        "\"critical\"",
+        "\"alert\"",
+        "\"emergency\"",
+    ];
+    let position = raw.and_then(|raw| WORDS.iter().position(|word| *word == raw.get()));
+    position.unwrap_or(WORDS.len())
 }
 
 /// The notification as one of a subscription.

@@ -95,6 +95,7 @@ impl Pool {
     /// Answers one request.
     pub(super) async fn answer(
         &self,
+        headers: &HeaderMap,
         messages: &[(&[u8], Envelope<'_>)],
         caller: &Mark,
         draining: &watch::Receiver<bool>,
@@ -104,7 +105,7 @@ impl Pool {
         };
         match (message.sort(), message.id) {
             (Some(Sort::Request), Some(id)) => {
-                if let Some(refused) = misses(message, id.get().as_bytes()) {
+                if let Some(refused) = misses(headers, message, id.get().as_bytes()) {
                     return Ok(refused);
                 }
                 self.request(text, message, id.get().as_bytes(), caller, draining)
@@ -124,6 +125,10 @@ impl Pool {
         caller: &Mark,
         draining: &watch::Receiver<bool>,
     ) -> Result<Response<StdioBody>, Rejection> {
+        if shim::is_removed(message) {
+            let error = error_text(id, -32601, "method not found");
+            return Ok(body::json(StatusCode::NOT_FOUND, error));
+        }
         let key = (self.owner(caller), Opening::Probe);
         let child = self.child(key, None).await?;
         let link = &child.process.link;
@@ -139,10 +144,6 @@ impl Pool {
                     let events = shim::listen(link, opened, &mailbox, message, id)
                         .ok_or_else(|| Rejection::new(Reason::Internal))?;
                     return Ok(body::stream(events, Some(draining.clone())));
-                }
-                if shim::is_removed(message) {
-                    let error = error_text(id, -32601, "method not found");
-                    return Ok(body::json(StatusCode::NOT_FOUND, error));
                 }
                 Some(shim::adapting(message))
             }
@@ -362,7 +363,11 @@ impl Shared {
 }
 
 /// What every request of this revision carries.
-fn misses(message: &Envelope<'_>, id: &[u8]) -> Option<Response<StdioBody>> {
+fn misses(
+    headers: &HeaderMap,
+    message: &Envelope<'_>,
+    id: &[u8],
+) -> Option<Response<StdioBody>> {
     let meta = message.meta();
     let version = meta
         .protocol_version
@@ -378,6 +383,15 @@ fn misses(message: &Envelope<'_>, id: &[u8]) -> Option<Response<StdioBody>> {
         );
         return Some(body::json(StatusCode::BAD_REQUEST, error));
     };
+    let named = headers.get("mcp-protocol-version");
+    if named.is_none_or(|named| named.as_bytes() != version.as_bytes()) {
+        let error = error_text(
+            id,
+            -32020,
+            "MCP-Protocol-Version and params._meta name different revisions",
+        );
+        return Some(body::json(StatusCode::BAD_REQUEST, error));
+    }
     if Revision::parse(&version) == Revision::V2026_07_28 {
         return None;
     }

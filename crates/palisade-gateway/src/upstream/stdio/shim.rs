@@ -201,7 +201,13 @@ fn complete_and_private(answer: &[u8]) -> Vec<u8> {
 
 /// The answer, its result with those of the members that it lacks.
 fn with_members(answer: &[u8], members: &[(&str, &str)]) -> Vec<u8> {
-    let result = Envelope::read(answer).and_then(|answer| answer.result);
+    let envelope = Envelope::read(answer);
+    let code = envelope.as_ref().and_then(Envelope::raw_error_code);
+    if let Some(code) = code.filter(|code| code.get() == "-32002") {
+        // "Resource not found", before SEP-2164.
+        return edited(answer, vec![Edit::replace(answer, code, &b"-32602"[..])]);
+    }
+    let result = envelope.and_then(|answer| answer.result);
     let Some(result) = result.filter(|result| result.get().starts_with('{')) else {
         return answer.to_vec();
     };
@@ -339,6 +345,10 @@ mod tests {
             (
                 r#"{"id":1,"error":{"code":1}}"#,
                 r#"{"id":1,"error":{"code":1}}"#,
+            ),
+            (
+                r#"{"id":1,"error":{"code":-32002,"message":"-32002"}}"#,
+                r#"{"id":1,"error":{"code":-32602,"message":"-32002"}}"#,
             ),
             (r#"{"id":1,"result":7}"#, r#"{"id":1,"result":7}"#),
         ] {
