@@ -25,5 +25,6 @@ mod origin;
 mod peers;
 mod rig;
 mod sse;
+mod stdio;
 mod unjudged;
 mod upstream;

@@ -306,7 +306,7 @@ fn target() -> PathBuf {
     tmp.parent().unwrap().to_owned()
 }
 
-fn node() -> PathBuf {
+pub(crate) fn node() -> PathBuf {
     let machine = match std::env::consts::ARCH {
         "aarch64" => "arm64",
         _ => "x64",
@@ -314,11 +314,11 @@ fn node() -> PathBuf {
     there(e2e().join(format!("node_modules/node-linux-{machine}/bin/node")))
 }
 
-fn python(environment: &str) -> PathBuf {
+pub(crate) fn python(environment: &str) -> PathBuf {
     there(target().join("e2e").join(environment).join("bin/python"))
 }
 
-fn built(name: &str) -> PathBuf {
+pub(crate) fn built(name: &str) -> PathBuf {
     there(target().join("debug").join(name))
 }
 

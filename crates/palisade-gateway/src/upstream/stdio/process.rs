@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -148,15 +149,19 @@ fn check(spec: &Spec) -> Result<(), CannotStart> {
     }
     let program = Path::new(&spec.program);
     if spec.program.as_encoded_bytes().contains(&b'/') {
-        let at = spec.directory.as_deref().unwrap_or(Path::new("")).join(program);
-        return if at.is_file() {
-            Ok(())
-        } else {
-            Err(CannotStart {
-                cause: format!("there is no program {}", at.display()),
-                remedy: "correct `command` of the server",
-            })
+        let directory = spec.directory.as_deref().unwrap_or(Path::new(""));
+        let at = directory.join(program);
+        let cause = match at.metadata() {
+            Ok(metadata) if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 => {
+                return Ok(());
+            }
+            Ok(_) => format!("{} cannot be executed", at.display()),
+            Err(error) => format!("there is no program {}: {error}", at.display()),
         };
+        return Err(CannotStart {
+            cause,
+            remedy: "correct `command` of the server",
+        });
     }
     let path = spec.environment.iter().find(|(name, _)| name == "PATH");
     let path = path.map(|(_, value)| value.clone()).unwrap_or_default();
