@@ -40,7 +40,8 @@ fn print(problems: &Problems, format: Format) {
 }
 
 fn show(source: &ConfigSource) -> anyhow::Result<ExitCode> {
-    let Some(settings) = serve::settings(source.url.as_ref(), &source.command, &source.settings) else {
+    let Some(settings) = serve::settings(source.url.as_ref(), &source.command, &source.settings)
+    else {
         return Ok(ExitCode::from(USAGE));
     };
     let rows = settings.rows();

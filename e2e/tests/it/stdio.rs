@@ -98,7 +98,8 @@ pub(crate) fn initialize(revision: &str) -> Ask {
         "capabilities": { "sampling": {} },
         "clientInfo": { "name": "test", "version": "1" },
     });
-    let message = json!({ "jsonrpc": "2.0", "id": "first", "method": "initialize", "params": params });
+    let message =
+        json!({ "jsonrpc": "2.0", "id": "first", "method": "initialize", "params": params });
     Ask::post(&message.to_string()).target("/mcp")
 }
 
@@ -114,7 +115,9 @@ pub(crate) fn call(id: &Json, arguments: &Json) -> Json {
 /// What `odd.py` said, in an answer of JSON or of events.
 pub(crate) fn said(answer: &Answer) -> Json {
     let last = messages(answer).pop().unwrap_or_default();
-    let text = last.pointer("/result/content/0/text").and_then(Json::as_str);
+    let text = last
+        .pointer("/result/content/0/text")
+        .and_then(Json::as_str);
     let text = text.unwrap_or_else(|| panic!("{} {}", answer.status, answer.text()));
     serde_json::from_str(text).unwrap()
 }
@@ -124,7 +127,10 @@ pub(crate) fn messages(answer: &Answer) -> Vec<Json> {
     if answer.header("content-type") == Some("application/json") {
         return vec![answer.json()];
     }
-    events(&answer.text()).into_iter().map(|event| event.1).collect()
+    events(&answer.text())
+        .into_iter()
+        .map(|event| event.1)
+        .collect()
 }
 
 /// Ids and messages of an event stream; what has no message is left out.
@@ -147,7 +153,12 @@ pub(crate) fn below(root: u32) -> Vec<u32> {
     let mut at = 0;
     let table = table();
     while let Some(parent) = found.get(at).copied() {
-        found.extend(table.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        found.extend(
+            table
+                .iter()
+                .filter(|(_, of)| *of == parent)
+                .map(|(pid, _)| *pid),
+        );
         at += 1;
     }
     found.remove(0);
@@ -169,7 +180,9 @@ fn table() -> Vec<(u32, u32)> {
 
 pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().chars().next());
+    let state = stat
+        .rsplit_once(')')
+        .map(|(_, rest)| rest.trim_start().chars().next());
     !matches!(state, None | Some(None | Some('Z')))
 }
 
@@ -208,6 +221,9 @@ impl Sdk {
             Self::Rmcp => vec![crate::peers::built("rmcp-server"), "stdio".into()],
             Self::Typescript => vec![node(), e2e().join("upstreams/typescript/server.mjs")],
         };
-        words.iter().map(|word| word.display().to_string()).collect()
+        words
+            .iter()
+            .map(|word| word.display().to_string())
+            .collect()
     }
 }

@@ -152,7 +152,9 @@ pub(super) fn lay_url(document: &mut Document, flags: &Flags, problems: &mut Pro
             "URL"
         }
         (None, false) => {
-            document.places.remember("COMMAND", &flags.command.join(" "));
+            document
+                .places
+                .remember("COMMAND", &flags.command.join(" "));
             "COMMAND"
         }
         (None, true) => return,
@@ -164,7 +166,9 @@ pub(super) fn lay_url(document: &mut Document, flags: &Flags, problems: &mut Pro
                 "server",
                 format!("a {given} was given, and the file names servers as well"),
             )
-            .remedy(format!("leave the {given} away, or take the servers out of the file"))
+            .remedy(format!(
+                "leave the {given} away, or take the servers out of the file"
+            ))
             .at(document.places.place_of(&Source::Flag(Arc::from(given)))),
         );
         return;

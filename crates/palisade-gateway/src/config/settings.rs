@@ -403,7 +403,7 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub enum Backend {
     /// `command`.
-    Command(Command),
+    Command(Box<Command>),
     /// `upstream`.
     Url(Value<HttpUrl>),
 }
@@ -449,7 +449,11 @@ pub struct Command {
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<&str> = self.command.iter().map(|word| word.value.as_str()).collect();
+        let words: Vec<&str> = self
+            .command
+            .iter()
+            .map(|word| word.value.as_str())
+            .collect();
         f.write_str(&words.join(" "))
     }
 }
@@ -466,18 +470,8 @@ pub struct EnvironmentEntry {
 /// What every command gets of Palisade's own environment, where it is set: without these hardly
 /// any program finds its parts, and none of them holds a secret.
 pub const BASE_ENVIRONMENT: [&str; 12] = [
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "LOGNAME",
-    "PATH",
-    "SHELL",
-    "TEMP",
-    "TERM",
-    "TMPDIR",
-    "TZ",
-    "USER",
+    "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TEMP", "TERM", "TMPDIR",
+    "TZ", "USER",
 ];
 
 /// Who shares a running command.

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
-use super::settings::{Backend, Command, Identity, List, Policy, Server, Settings, Sink, Source, Value};
+use super::settings::{
+    Backend, Command, Identity, List, Policy, Server, Settings, Sink, Source, Value,
+};
 use super::units::{show_duration, show_size};
 
 /// One resolved value.

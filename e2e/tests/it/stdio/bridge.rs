@@ -16,9 +16,15 @@ async fn a_session_from_its_opening_to_its_end() {
     let session = Session::open(&palisade).await;
     let answer = session.call(&json!(1), &json!({ "text": "hello" })).await;
     assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_eq!((answer.json()["id"].clone(), said(&answer)["text"].clone()), (json!(1), json!("hello")));
+    assert_eq!(
+        (answer.json()["id"].clone(), said(&answer)["text"].clone()),
+        (json!(1), json!("hello"))
+    );
     let record = palisade.record_of(&answer);
-    assert_eq!((&record["tool"], &record["outcome"]), (&json!("do"), &json!("ok")));
+    assert_eq!(
+        (&record["tool"], &record["outcome"]),
+        (&json!("do"), &json!("ok"))
+    );
     // Nobody's, a changed one, one of another gateway: none of them is known.
     let other = before(&odd(""), "");
     let foreign = Session::open(&other).await.id;
@@ -28,18 +34,27 @@ async fn a_session_from_its_opening_to_its_end() {
         let ask = Ask::post(&call(&json!(1), &json!({})).to_string()).target("/mcp");
         let ask = ask.field("mcp-session-id", id);
         let answer = palisade.client().ask(Protocol::Http2, &ask).await;
-        assert_eq!((answer.status, answer.json()["error"]["code"].clone()), (404, json!(-32001)));
+        assert_eq!(
+            (answer.status, answer.json()["error"]["code"].clone()),
+            (404, json!(-32001))
+        );
         assert_eq!(answer.reason().as_deref(), Some("session.unknown"));
     }
     let without = Ask::post(&call(&json!(1), &json!({})).to_string()).target("/mcp");
     let answer = palisade.client().ask(Protocol::Http1, &without).await;
     assert_eq!(answer.status, 400, "{}", answer.text());
     let below = Ask::post(&call(&json!(1), &json!({})).to_string()).target("/mcp/x");
-    assert_eq!(palisade.client().ask(Protocol::Http1, &below).await.status, 404);
+    assert_eq!(
+        palisade.client().ask(Protocol::Http1, &below).await.status,
+        404
+    );
     assert_eq!(session.delete().await.status, 200);
     for _ in 0..2 {
         let answer = session.call(&json!(2), &json!({})).await;
-        assert_eq!((answer.status, answer.reason().as_deref()), (404, Some("session.unknown")));
+        assert_eq!(
+            (answer.status, answer.reason().as_deref()),
+            (404, Some("session.unknown"))
+        );
     }
 }
 
@@ -48,7 +63,9 @@ async fn a_session_from_its_opening_to_its_end() {
 async fn what_belongs_to_a_call_comes_with_it_and_the_servers_question_is_answered() {
     let palisade = before(&odd(""), "");
     let session = Session::open(&palisade).await;
-    let answer = session.call(&json!("p"), &json!({ "progress": 3, "text": "done" })).await;
+    let answer = session
+        .call(&json!("p"), &json!({ "progress": 3, "text": "done" }))
+        .await;
     assert_eq!(answer.header("content-type"), Some("text/event-stream"));
     let found = messages(&answer);
     assert_eq!(found.len(), 4, "{}", answer.text());
@@ -68,14 +85,16 @@ async fn what_belongs_to_a_call_comes_with_it_and_the_servers_question_is_answer
     assert_eq!(question["method"], "sampling/createMessage");
     // Another session cannot answer it.
     let other = Session::open(&palisade).await;
-    let reply = |text: &str| json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "said": text } });
+    let reply =
+        |text: &str| json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "said": text } });
     assert_eq!(other.ask(&reply("forged")).await.status, 202);
     assert_eq!(session.ask(&reply("well")).await.status, 202);
     while let Some(chunk) = stream.chunk().await {
         text.push_str(&String::from_utf8(chunk).unwrap());
     }
     let last = events(&text).pop().unwrap().1;
-    let said: Json = serde_json::from_str(last["result"]["content"][0]["text"].as_str().unwrap()).unwrap();
+    let said: Json =
+        serde_json::from_str(last["result"]["content"][0]["text"].as_str().unwrap()).unwrap();
     assert_eq!(said["answer"]["said"], "well");
 }
 
@@ -108,7 +127,10 @@ async fn a_stream_that_broke_off_goes_on_where_it_was() {
     let other = Session::open(&palisade).await;
     for (session, id) in [(&other, last.as_str()), (&session, "99-1"), (&session, "x")] {
         let ask = session.with(Ask::new("GET", "/mcp").field("accept", "text/event-stream"));
-        let answer = palisade.client().ask(Protocol::Http1, &ask.field("last-event-id", id)).await;
+        let answer = palisade
+            .client()
+            .ask(Protocol::Http1, &ask.field("last-event-id", id))
+            .await;
         assert_eq!(answer.status, 400, "{id}");
     }
 }
@@ -128,7 +150,10 @@ async fn a_cancelled_call_ends_and_the_child_goes_on() {
         }
     );
     assert_eq!(messages(&answer).pop().unwrap()["error"]["code"], -32800);
-    assert_eq!(said(&session.call(&json!(2), &json!({ "text": "on" })).await)["text"], "on");
+    assert_eq!(
+        said(&session.call(&json!(2), &json!({ "text": "on" })).await)["text"],
+        "on"
+    );
 }
 
 /// Two callers with the same ids in one child: each gets its own answers and progress.
@@ -137,7 +162,10 @@ async fn a_cancelled_call_ends_and_the_child_goes_on() {
 async fn sharers_never_see_each_others_messages() {
     for scope in ["shared", "caller"] {
         let palisade = before(&odd(""), &format!("scope = \"{scope}\""));
-        let (one, two) = (Session::open(&palisade).await, Session::open(&palisade).await);
+        let (one, two) = (
+            Session::open(&palisade).await,
+            Session::open(&palisade).await,
+        );
         let pid = |answer: &e2e::wire::Answer| said(answer)["pid"].clone();
         let first = one.call(&json!(0), &json!({ "pid": true })).await;
         let second = two.call(&json!(0), &json!({ "pid": true })).await;
@@ -145,7 +173,11 @@ async fn sharers_never_see_each_others_messages() {
         let calls = (0..20).flat_map(|id| [(&one, "one", id), (&two, "two", id)]);
         let calls = calls.map(|(session, name, id)| async move {
             let wanted = json!({ "progress": 2, "text": format!("{name} {id}") });
-            (session.call(&json!(id), &wanted).await, format!("{name} {id}"), id)
+            (
+                session.call(&json!(id), &wanted).await,
+                format!("{name} {id}"),
+                id,
+            )
         });
         for (answer, text, id) in futures(calls).await {
             let found = messages(&answer);
@@ -154,11 +186,19 @@ async fn sharers_never_see_each_others_messages() {
                 assert_eq!(progress["params"]["message"], text, "{scope}");
                 assert_eq!(progress["params"]["progressToken"], id);
             }
-            assert_eq!((&found[2]["id"], said(&answer)["text"].as_str()), (&json!(id), Some(text.as_str())));
+            assert_eq!(
+                (&found[2]["id"], said(&answer)["text"].as_str()),
+                (&json!(id), Some(text.as_str()))
+            );
         }
         // The end of one session is not the end of the other's child.
         assert_eq!(one.delete().await.status, 200);
-        assert_eq!(two.call(&json!(1), &json!({ "text": "still" })).await.status, 200);
+        assert_eq!(
+            two.call(&json!(1), &json!({ "text": "still" }))
+                .await
+                .status,
+            200
+        );
     }
 }
 
@@ -189,9 +229,8 @@ async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T
 async fn a_newer_client_talks_to_an_older_child() {
     for mode in ["", "fragile"] {
         let palisade = before(&odd(mode), "");
-        let ask = |id, method: &str, params: Json| {
-            modern_request(id, method, &params).target("/mcp")
-        };
+        let ask =
+            |id, method: &str, params: Json| modern_request(id, method, &params).target("/mcp");
         let client = palisade.client();
         let answer = client
             .ask(Protocol::Http2, &ask(1, "server/discover", json!({})))
@@ -204,11 +243,16 @@ async fn a_newer_client_talks_to_an_older_child() {
         let answer = client.ask(Protocol::Http1, &list).await;
         let result = &answer.json()["result"];
         assert_eq!(
-            (&result["resultType"], &result["cacheScope"], &result["ttlMs"]),
+            (
+                &result["resultType"],
+                &result["cacheScope"],
+                &result["ttlMs"]
+            ),
             (&json!("complete"), &json!("private"), &json!(0))
         );
         assert!(answer.header("mcp-session-id").is_none());
-        let params = json!({ "name": "do", "arguments": { "text": "old", "log": "unasked", "pid": true } });
+        let params =
+            json!({ "name": "do", "arguments": { "text": "old", "log": "unasked", "pid": true } });
         let called = ask(3, "tools/call", params).field("mcp-name", "do");
         let answer = client.ask(Protocol::Http1, &called).await;
         assert_eq!(answer.json()["result"]["resultType"], "complete");
@@ -218,9 +262,15 @@ async fn a_newer_client_talks_to_an_older_child() {
         assert_eq!(said(&again)["pid"], said(&answer)["pid"], "{mode}");
         for (method, code, status) in [
             ("ping", -32601, 404),
-            ("nonsense", -32601, if mode == "fragile" { 502 } else { 404 }),
+            (
+                "nonsense",
+                -32601,
+                if mode == "fragile" { 502 } else { 404 },
+            ),
         ] {
-            let answer = client.ask(Protocol::Http1, &ask(4, method, json!({}))).await;
+            let answer = client
+                .ask(Protocol::Http1, &ask(4, method, json!({})))
+                .await;
             assert_eq!(answer.status, status, "{}", answer.text());
             if status == 404 {
                 assert_eq!(answer.json()["error"]["code"], code);
@@ -244,10 +294,20 @@ async fn a_batch_is_carried_for_the_revision_that_has_them() {
         { "jsonrpc": "2.0", "method": "notifications/initialized" },
         call(&json!("b"), &json!({ "text": "2", "sleep": 0.1 })),
     ]);
-    let ask = Ask::post(&batch.to_string()).target("/mcp").field("mcp-session-id", id);
+    let ask = Ask::post(&batch.to_string())
+        .target("/mcp")
+        .field("mcp-session-id", id);
     let answer = palisade.client().ask(Protocol::Http1, &ask).await;
-    let ids: BTreeSet<String> = messages(&answer).iter().map(|m| m["id"].to_string()).collect();
-    assert_eq!(ids, BTreeSet::from(["\"a\"".to_owned(), "\"b\"".to_owned()]), "{}", answer.text());
+    let ids: BTreeSet<String> = messages(&answer)
+        .iter()
+        .map(|m| m["id"].to_string())
+        .collect();
+    assert_eq!(
+        ids,
+        BTreeSet::from(["\"a\"".to_owned(), "\"b\"".to_owned()]),
+        "{}",
+        answer.text()
+    );
     let session = Session::open(&palisade).await;
     assert_eq!(session.ask(&batch).await.status, 400);
 }
@@ -262,17 +322,23 @@ async fn many_sessions_at_once() {
         .client()
         .ask(Protocol::Http1, &initialize("2025-11-25"))
         .await;
-    assert_eq!((refused.status, refused.reason().as_deref()), (503, Some("child.limit")));
+    assert_eq!(
+        (refused.status, refused.reason().as_deref()),
+        (503, Some("child.limit"))
+    );
     assert!(refused.header("retry-after").is_some());
-    let calls = sessions.iter().enumerate().map(|(number, session)| async move {
-        let client = palisade.client();
-        let mut http = client.http2().await;
-        for id in 0..20 {
-            let text = format!("{number}/{id}");
-            let ask = session.message(&call(&json!(id), &json!({ "text": text })));
-            let answer = http.ask(&ask).await;
-            assert_eq!(said(&answer)["text"], json!(text));
-        }
-    });
+    let calls = sessions
+        .iter()
+        .enumerate()
+        .map(|(number, session)| async move {
+            let client = palisade.client();
+            let mut http = client.http2().await;
+            for id in 0..20 {
+                let text = format!("{number}/{id}");
+                let ask = session.message(&call(&json!(id), &json!({ "text": text })));
+                let answer = http.ask(&ask).await;
+                assert_eq!(said(&answer)["text"], json!(text));
+            }
+        });
     assert_eq!(futures(calls).await.len(), 40);
 }

@@ -11,7 +11,10 @@ use super::{Session, before, messages};
 async fn server_everything() {
     let script = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
     let command = [node(), e2e().join(script), "stdio".into()];
-    let command: Vec<String> = command.iter().map(|word| word.display().to_string()).collect();
+    let command: Vec<String> = command
+        .iter()
+        .map(|word| word.display().to_string())
+        .collect();
     let palisade = before(&command, "");
     let session = Session::open(&palisade).await;
     let answer = session

@@ -18,26 +18,56 @@ use super::{Session, before, below, call, initialize, is_alive, odd, said, until
 async fn a_start_that_fails_is_a_503_with_the_reason() {
     let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
     let table = [
-        (words("no-such-program-anywhere -x"), "", "no program no-such-program-anywhere in PATH="),
-        (words("/no/such/program"), "", "there is no program /no/such/program"),
-        (vec![e2e().join("README.md").display().to_string()], "", "README.md cannot be executed"),
+        (
+            words("no-such-program-anywhere -x"),
+            "",
+            "no program no-such-program-anywhere in PATH=",
+        ),
+        (
+            words("/no/such/program"),
+            "",
+            "there is no program /no/such/program",
+        ),
+        (
+            vec![e2e().join("README.md").display().to_string()],
+            "",
+            "README.md cannot be executed",
+        ),
         (odd(""), "directory = \"nowhere\"", "there is no directory"),
-        (odd("exits"), "", "it exited with code 1; it last wrote: no licence key found"),
-        (odd("garbage"), "", "writes to standard output what is no message"),
+        (
+            odd("exits"),
+            "",
+            "it exited with code 1; it last wrote: no licence key found",
+        ),
+        (
+            odd("garbage"),
+            "",
+            "writes to standard output what is no message",
+        ),
         (odd("endless"), "", "wrote a line of more than"),
-        (odd("silent"), "start_timeout = \"1s\"", "no answer to its first message within 1s"),
+        (
+            odd("silent"),
+            "start_timeout = \"1s\"",
+            "no answer to its first message within 1s",
+        ),
         (words("/bin/true"), "", "it exited with code 0"),
     ];
     for (command, lines, wanted) in table {
         let palisade = before(&command, lines);
-        let answer = palisade.client().ask(Protocol::Http1, &initialize("2025-11-25")).await;
+        let answer = palisade
+            .client()
+            .ask(Protocol::Http1, &initialize("2025-11-25"))
+            .await;
         assert_eq!(answer.status, 503, "{wanted}: {}", answer.text());
         assert_eq!(answer.reason().as_deref(), Some("child.start"));
         assert_eq!(answer.json()["id"], "first");
         palisade.wait_for_stderr(wanted);
         assert_eq!(palisade.record_of(&answer)["reason"], "child.start");
         // Not again at once: the command is left alone for a while.
-        let again = palisade.client().ask(Protocol::Http1, &initialize("2025-11-25")).await;
+        let again = palisade
+            .client()
+            .ask(Protocol::Http1, &initialize("2025-11-25"))
+            .await;
         assert_eq!(again.status, 503);
         assert!(again.header("retry-after").is_some(), "{wanted}");
         until("the child is gone", || below(palisade.pid()).is_empty()).await;
@@ -56,9 +86,19 @@ async fn a_command_gets_what_is_named_and_nothing_else() {
         .env("A_TOKEN", "secret")
         .start();
     let session = Session::open(&palisade).await;
-    let answer = session.call(&json!(1), &json!({ "environment": true, "directory": true })).await;
+    let answer = session
+        .call(
+            &json!(1),
+            &json!({ "environment": true, "directory": true }),
+        )
+        .await;
     let said = said(&answer);
-    let mut names: Vec<&str> = said["environment"].as_object().unwrap().keys().map(String::as_str).collect();
+    let mut names: Vec<&str> = said["environment"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     // Python's own.
     names.retain(|name| *name != "LC_CTYPE");
     names.sort_unstable();
@@ -74,8 +114,13 @@ async fn a_command_gets_what_is_named_and_nothing_else() {
 #[tokio::test]
 async fn a_child_that_is_killed_ends_its_session_alone() {
     let palisade = before(&odd(""), "");
-    let (one, two) = (Session::open(&palisade).await, Session::open(&palisade).await);
-    let pid = said(&one.call(&json!(1), &json!({ "pid": true })).await)["pid"].as_u64().unwrap();
+    let (one, two) = (
+        Session::open(&palisade).await,
+        Session::open(&palisade).await,
+    );
+    let pid = said(&one.call(&json!(1), &json!({ "pid": true })).await)["pid"]
+        .as_u64()
+        .unwrap();
     let slow = one.message(&call(&json!(2), &json!({ "sleep": 30 })));
     let (answer, ()) = tokio::join!(
         async { palisade.client().ask(Protocol::Http1, &slow).await },
@@ -84,11 +129,21 @@ async fn a_child_that_is_killed_ends_its_session_alone() {
             kill(u32::try_from(pid).unwrap(), Signal::KILL);
         }
     );
-    assert_eq!((answer.status, answer.reason().as_deref()), (502, Some("child.ended")));
+    assert_eq!(
+        (answer.status, answer.reason().as_deref()),
+        (502, Some("child.ended"))
+    );
     assert_eq!(answer.json()["id"], 2);
     assert_eq!(one.call(&json!(3), &json!({})).await.status, 404);
     assert_eq!(two.call(&json!(3), &json!({})).await.status, 200);
-    assert_eq!(Session::open(&palisade).await.call(&json!(1), &json!({})).await.status, 200);
+    assert_eq!(
+        Session::open(&palisade)
+            .await
+            .call(&json!(1), &json!({}))
+            .await
+            .status,
+        200
+    );
     // The same where it ends by itself, with an answer under way as events.
     let answer = two.call(&json!(4), &json!({ "exit": 9 })).await;
     assert_eq!(answer.status, 502);
@@ -103,7 +158,9 @@ async fn nothing_is_left_of_a_session() {
     for mode in ["", "stubborn"] {
         let palisade = before(&odd(mode), "");
         let session = Session::open(&palisade).await;
-        let answer = session.call(&json!(1), &json!({ "leave_behind": true, "pid": true })).await;
+        let answer = session
+            .call(&json!(1), &json!({ "leave_behind": true, "pid": true }))
+            .await;
         let left: Vec<u32> = ["left", "pid"]
             .map(|name| u32::try_from(said(&answer)[name].as_u64().unwrap()).unwrap())
             .into();
@@ -127,7 +184,9 @@ async fn children_die_with_the_gateway_however_it_ends() {
     ] {
         let mut palisade = before(&odd(mode), "");
         let session = Session::open(&palisade).await;
-        let answer = session.call(&json!(1), &json!({ "leave_behind": true })).await;
+        let answer = session
+            .call(&json!(1), &json!({ "leave_behind": true }))
+            .await;
         let left = u32::try_from(said(&answer)["left"].as_u64().unwrap()).unwrap();
         let mut all = below(palisade.pid());
         all.push(left);
@@ -135,8 +194,16 @@ async fn children_die_with_the_gateway_however_it_ends() {
         drop(answer);
         palisade.signal(signal);
         let code = palisade.wait();
-        assert_eq!(code, (signal == Signal::TERM).then_some(0), "{}", palisade.stderr());
-        within(Duration::from_secs(2), mode, || !all.iter().any(|pid| is_alive(*pid))).await;
+        assert_eq!(
+            code,
+            (signal == Signal::TERM).then_some(0),
+            "{}",
+            palisade.stderr()
+        );
+        within(Duration::from_secs(2), mode, || {
+            !all.iter().any(|pid| is_alive(*pid))
+        })
+        .await;
     }
 }
 
@@ -148,7 +215,10 @@ async fn a_child_dies_with_its_keeper() {
     let session = Session::open(&palisade).await;
     let answer = session.call(&json!(1), &json!({ "pid": true })).await;
     let child = u32::try_from(said(&answer)["pid"].as_u64().unwrap()).unwrap();
-    let keeper = below(palisade.pid()).into_iter().find(|pid| *pid != child).unwrap();
+    let keeper = below(palisade.pid())
+        .into_iter()
+        .find(|pid| *pid != child)
+        .unwrap();
     kill(keeper, Signal::KILL);
     within(Duration::from_secs(2), "the child", || !is_alive(child)).await;
     assert_eq!(session.call(&json!(2), &json!({})).await.status, 404);
@@ -160,7 +230,11 @@ async fn a_child_dies_with_its_keeper() {
 async fn beginnings_and_ends_leave_no_process_and_no_descriptor() {
     let palisade = before(&odd(""), "session_idle = \"1s\"");
     let client = palisade.client();
-    let descriptors = || fs::read_dir(format!("/proc/{}/fd", palisade.pid())).unwrap().count();
+    let descriptors = || {
+        fs::read_dir(format!("/proc/{}/fd", palisade.pid()))
+            .unwrap()
+            .count()
+    };
     drop(Session::open(&palisade).await.delete().await);
     until("the first child", || below(palisade.pid()).is_empty()).await;
     let before = descriptors();
@@ -171,7 +245,8 @@ async fn beginnings_and_ends_leave_no_process_and_no_descriptor() {
             assert_eq!(session.delete().await.status, 200);
         } else {
             let mut one = client.http1().await;
-            one.start(&session.message(&call(&json!(1), &json!({ "sleep": 0.5 })))).await;
+            one.start(&session.message(&call(&json!(1), &json!({ "sleep": 0.5 }))))
+                .await;
             drop(one);
         }
     }
@@ -192,26 +267,42 @@ async fn pipes_that_close_and_children_that_flood_end_the_session() {
         // That nobody reads any more shows when something is written.
         let status = session.call(&json!(1), &json!({})).await.status;
         assert_eq!(status, if mode == "deaf" { 502 } else { 404 }, "{mode}");
-        within(Duration::from_secs(8), mode, || below(palisade.pid()).is_empty()).await;
-        assert_eq!(session.call(&json!(1), &json!({})).await.status, 404, "{mode}");
+        within(Duration::from_secs(8), mode, || {
+            below(palisade.pid()).is_empty()
+        })
+        .await;
+        assert_eq!(
+            session.call(&json!(1), &json!({})).await.status,
+            404,
+            "{mode}"
+        );
     }
     // What nobody takes is bounded.
     let palisade = before(&odd("flood"), "");
     let session = Session::open(&palisade).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let status = fs::read_to_string(format!("/proc/{}/status", palisade.pid())).unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
     let resident: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(resident < 150_000, "{resident} kB");
     assert_eq!(session.delete().await.status, 200);
-    within(Duration::from_secs(8), "flood", || below(palisade.pid()).is_empty()).await;
+    within(Duration::from_secs(8), "flood", || {
+        below(palisade.pid()).is_empty()
+    })
+    .await;
 }
 
 // REQ: G-16
 #[tokio::test]
 async fn a_session_that_nobody_uses_is_ended_and_one_that_is_read_is_not() {
     let palisade = before(&odd(""), "session_idle = \"1s\"");
-    let (used, left) = (Session::open(&palisade).await, Session::open(&palisade).await);
+    let (used, left) = (
+        Session::open(&palisade).await,
+        Session::open(&palisade).await,
+    );
     let mut standing = palisade.client().http1().await;
     let listen = used.with(Ask::new("GET", "/mcp").field("accept", "text/event-stream"));
     assert_eq!(standing.open(&listen).await.status, 200);
@@ -234,7 +325,14 @@ async fn standard_error_is_in_the_log_at_a_bounded_rate() {
     assert!((100..200).contains(&lines), "{lines}");
     // A line on standard output that is no message does no harm.
     let palisade = before(&odd("banner"), "");
-    assert_eq!(Session::open(&palisade).await.call(&json!(1), &json!({})).await.status, 200);
+    assert_eq!(
+        Session::open(&palisade)
+            .await
+            .call(&json!(1), &json!({}))
+            .await
+            .status,
+        200
+    );
     palisade.wait_for_stderr("Welcome to odd!");
 }
 
@@ -246,7 +344,10 @@ async fn a_command_line_alone_is_enough() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut palisade = Palisade::builder().plain().arguments(&words).start();
     let session = Session::open(&palisade).await;
-    assert_eq!(said(&session.call(&json!(1), &json!({ "text": "hi" })).await)["text"], "hi");
+    assert_eq!(
+        said(&session.call(&json!(1), &json!({ "text": "hi" })).await)["text"],
+        "hi"
+    );
     assert_eq!(palisade.stop(), Some(0));
     assert!(below(palisade.pid()).is_empty());
 }

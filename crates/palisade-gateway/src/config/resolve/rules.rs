@@ -6,7 +6,9 @@ use super::super::defaults::DEV_MAX_AGE;
 use super::super::document::Places;
 use super::super::names::loopback;
 use super::super::problem::{Place, Problem, ProblemCode, Problems};
-use super::super::settings::{Backend, Cors, Identity, Mode, Policy, Server, Settings, Source, Value};
+use super::super::settings::{
+    Backend, Cors, Identity, Mode, Policy, Server, Settings, Source, Value,
+};
 use super::Seen;
 
 /// `--dev`: on top of everything else.

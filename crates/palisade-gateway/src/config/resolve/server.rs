@@ -122,7 +122,7 @@ impl Resolver<'_> {
             host,
             backend: match (upstream, command) {
                 (Some(url), _) => Backend::Url(url),
-                (None, command) => Backend::Command(command?),
+                (None, command) => Backend::Command(Box::new(command?)),
             },
             plaintext_upstream,
             kind,

@@ -116,7 +116,9 @@ impl Bridge {
         bridge.launcher.host().spawn(async move {
             loop {
                 tokio::time::sleep(SWEEP.min(idle.max(Duration::from_millis(100)))).await;
-                let Some(bridge) = swept.upgrade() else { return };
+                let Some(bridge) = swept.upgrade() else {
+                    return;
+                };
                 bridge.sessions.sweep(idle);
                 bridge.pool.sweep(idle);
             }
@@ -281,7 +283,8 @@ impl Bridge {
                 "no such event, or it is no longer kept",
             ));
         };
-        let priming = session.revision >= Revision::V2025_11_25 && place.is_some_and(|p| p.1.is_none());
+        let priming =
+            session.revision >= Revision::V2025_11_25 && place.is_some_and(|p| p.1.is_none());
         let events = Events::new(reader).with_ids(priming);
         Ok(body::stream(events, Some(draining.clone())))
     }
@@ -423,9 +426,7 @@ pub(super) fn refusal(refused: Refused, process: &Process) -> Rejection {
         Refused::Busy => Rejection::new(Reason::ChildBusy)
             .with_detail("too many calls wait for one child, or it does not read")
             .with_remedy("set `concurrency` of the server"),
-        Refused::Ended(_) => {
-            Rejection::new(Reason::ChildEnded).with_detail(process.last_words())
-        }
+        Refused::Ended(_) => Rejection::new(Reason::ChildEnded).with_detail(process.last_words()),
     }
 }
 
@@ -484,10 +485,7 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// What HTTP servers of the protocol answer to what they do not understand. The code is the one
 /// that the SDKs use.
 pub(super) fn bad_request(id: &[u8], message: &str) -> Response<StdioBody> {
-    body::json(
-        StatusCode::BAD_REQUEST,
-        error_text(id, -32000, message),
-    )
+    body::json(StatusCode::BAD_REQUEST, error_text(id, -32000, message))
 }
 
 fn not_acceptable() -> Response<StdioBody> {
@@ -586,7 +584,10 @@ mod tests {
         for (accept, wanted) in [
             (None, true),
             (Some("application/json, text/event-stream"), true),
-            (Some("Application/JSON;q=0.9,TEXT/event-stream;charset=x"), true),
+            (
+                Some("Application/JSON;q=0.9,TEXT/event-stream;charset=x"),
+                true,
+            ),
             (Some("*/*"), true),
             (Some("application/*, text/*"), true),
             (Some("application/json"), false),

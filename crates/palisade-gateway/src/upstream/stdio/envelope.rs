@@ -46,25 +46,13 @@ pub(super) struct Params<'a> {
 pub(super) struct Meta<'a> {
     #[serde(borrow, default, rename = "progressToken")]
     pub(super) progress_token: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        rename = "io.modelcontextprotocol/subscriptionId"
-    )]
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/subscriptionId")]
     pub(super) subscription: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "io.modelcontextprotocol/logLevel")]
     pub(super) log_level: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        rename = "io.modelcontextprotocol/protocolVersion"
-    )]
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion")]
     pub(super) protocol_version: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        rename = "io.modelcontextprotocol/clientCapabilities"
-    )]
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/clientCapabilities")]
     pub(super) client_capabilities: Option<&'a RawValue>,
 }
 
@@ -79,7 +67,9 @@ pub(super) enum Sort {
 impl<'a> Envelope<'a> {
     /// Reads a message; `None`: it is none.
     pub(super) fn read(text: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(text).ok()
+        // An array would be taken for the members in their order.
+        let object = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        object.then(|| serde_json::from_slice(text).ok())?
     }
 
     /// `None`: neither method nor result nor error.
@@ -87,9 +77,7 @@ impl<'a> Envelope<'a> {
         match (&self.method, self.id) {
             (Some(_), Some(_)) => Some(Sort::Request),
             (Some(_), None) => Some(Sort::Notification),
-            (None, _) => {
-                (self.result.is_some() || self.error.is_some()).then_some(Sort::Response)
-            }
+            (None, _) => (self.result.is_some() || self.error.is_some()).then_some(Sort::Response),
         }
     }
 
@@ -133,7 +121,8 @@ impl<'a> Envelope<'a> {
 
 /// Reads what it can of a value.
 fn of<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> T {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
+    raw.filter(|raw| raw.get().starts_with('{'))
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
         .unwrap_or_default()
 }
 
@@ -215,17 +204,46 @@ mod tests {
     #[test]
     fn sorts() {
         for (text, sort) in [
-            (r#"{"jsonrpc":"2.0","id":1,"method":"a"}"#, Some(Sort::Request)),
-            (r#"{"jsonrpc":"2.0","method":"a"}"#, Some(Sort::Notification)),
-            (r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#, Some(Sort::Notification)),
-            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, Some(Sort::Response)),
-            (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1}}"#, Some(Sort::Response)),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"a"}"#,
+                Some(Sort::Request),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"a"}"#,
+                Some(Sort::Notification),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#,
+                Some(Sort::Notification),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+                Some(Sort::Response),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"error":{"code":1}}"#,
+                Some(Sort::Response),
+            ),
             (r#"{"jsonrpc":"2.0","id":1}"#, None),
-            (r#"{"a":"\ud800","id":1,"result":{"b":"\ud800"}}"#, Some(Sort::Response)),
+            (
+                r#"{"a":"\ud800","id":1,"result":{"b":"\ud800"}}"#,
+                Some(Sort::Response),
+            ),
         ] {
-            assert_eq!(Envelope::read(text.as_bytes()).unwrap().sort(), sort, "{text}");
+            assert_eq!(
+                Envelope::read(text.as_bytes()).unwrap().sort(),
+                sort,
+                "{text}"
+            );
         }
-        for text in ["", "x", "[]", r#"{"id":1,"id":2,"result":{}}"#, "{} {}", "Listening on 1"] {
+        for text in [
+            "",
+            "x",
+            "[]",
+            r#"{"id":1,"id":2,"result":{}}"#,
+            "{} {}",
+            "Listening on 1",
+        ] {
             assert!(Envelope::read(text.as_bytes()).is_none(), "{text}");
         }
     }
@@ -248,7 +266,8 @@ mod tests {
     #[test]
     fn odd_params_are_no_obstacle() {
         for text in [
-            r#"{"method":"x","params":[1]}"#,
+            r#"{"method":"x","params":[{"progressToken":1},2,3]}"#,
+            r#"{"method":"x","params":{"_meta":[1,2,3]}}"#,
             r#"{"method":"x","params":{"_meta":1}}"#,
             r#"{"method":"x","params":{"_meta":{"progressToken":{}}}}"#,
             r#"{"method":"x"}"#,

@@ -26,12 +26,7 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    pub(super) fn new(
-        spec: Spec,
-        host: Arc<Host>,
-        most: usize,
-        start_timeout: Duration,
-    ) -> Self {
+    pub(super) fn new(spec: Spec, host: Arc<Host>, most: usize, start_timeout: Duration) -> Self {
         Self {
             spec: Arc::new(spec),
             host,
@@ -48,8 +43,10 @@ impl Launcher {
     /// A child that has been started; whether it works is yet to be seen.
     pub(super) async fn start(&self, mixed: bool) -> Result<Process, Rejection> {
         if let Some(wait) = self.starts().wait(Instant::now()) {
-            return Err(refusal("it failed a moment ago and is not started again yet")
-                .with_header(RETRY_AFTER, seconds(wait)));
+            return Err(
+                refusal("it failed a moment ago and is not started again yet")
+                    .with_header(RETRY_AFTER, seconds(wait)),
+            );
         }
         let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(Rejection::new(Reason::ChildLimit)

@@ -245,7 +245,9 @@ impl Link {
             if let Some(pending) = state.pending.remove(&number) {
                 drop(state);
                 let error = error_text(&pending.id, -32800, "request cancelled");
-                pending.mailbox.push(pending.stream, error.into(), End::Last);
+                pending
+                    .mailbox
+                    .push(pending.stream, error.into(), End::Last);
             }
             return Ok(());
         }
@@ -377,7 +379,9 @@ impl Link {
         let state = self.lock();
         if message.is("notifications/progress") {
             let params = message.params();
-            let Some(token) = params.progress_token else { return };
+            let Some(token) = params.progress_token else {
+                return;
+            };
             let pending = number(token).and_then(|number| state.pending.get(&number));
             let Some(pending) = pending else { return };
             let Some(own) = &pending.token else { return };
@@ -436,7 +440,10 @@ impl Link {
             return;
         }
         let place = self.current(&state, false);
-        let quiet = state.pending.last_key_value().map_or(ALL, |(_, newest)| newest.quiet);
+        let quiet = state
+            .pending
+            .last_key_value()
+            .map_or(ALL, |(_, newest)| newest.quiet);
         drop(state);
         if message.is("notifications/message") && severity_of(message.params().level) < quiet {
             return;
@@ -503,7 +510,9 @@ fn severity_of(raw: Option<&RawValue>) -> Severity {
 fn subscribed(text: &[u8], message: &Envelope<'_>, id: &[u8]) -> Vec<u8> {
     let id = String::from_utf8_lossy(id);
     let own = format!(r#""io.modelcontextprotocol/subscriptionId":{id}"#);
-    let meta = message.raw_meta().filter(|meta| meta.get().starts_with('{'));
+    let meta = message
+        .raw_meta()
+        .filter(|meta| meta.get().starts_with('{'));
     let comma = |object: &RawValue| {
         let is_empty = object.get()[1..].trim_start().starts_with('}');
         if is_empty { "" } else { "," }
@@ -512,7 +521,10 @@ fn subscribed(text: &[u8], message: &Envelope<'_>, id: &[u8]) -> Vec<u8> {
         let by = format!("{own}{}", comma(meta)).into_bytes();
         return edited(text, vec![Edit::insert(text, meta, by)]);
     }
-    if let Some(params) = message.params.filter(|params| params.get().starts_with('{')) {
+    if let Some(params) = message
+        .params
+        .filter(|params| params.get().starts_with('{'))
+    {
         let by = format!(r#""_meta":{{{own}}}{}"#, comma(params)).into_bytes();
         return edited(text, vec![Edit::insert(text, params, by)]);
     }

@@ -113,7 +113,10 @@ impl Pool {
             }
             // None of this revision needs a child to hear of it; clients send them all the same.
             (Some(Sort::Notification), _) => Ok(body::status(StatusCode::ACCEPTED)),
-            _ => Ok(invalid(b"null", "a client sends requests and notifications")),
+            _ => Ok(invalid(
+                b"null",
+                "a client sends requests and notifications",
+            )),
         }
     }
 
@@ -363,11 +366,7 @@ impl Shared {
 }
 
 /// What every request of this revision carries.
-fn misses(
-    headers: &HeaderMap,
-    message: &Envelope<'_>,
-    id: &[u8],
-) -> Option<Response<StdioBody>> {
+fn misses(headers: &HeaderMap, message: &Envelope<'_>, id: &[u8]) -> Option<Response<StdioBody>> {
     let meta = message.meta();
     let version = meta
         .protocol_version

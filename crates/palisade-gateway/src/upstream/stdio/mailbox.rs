@@ -136,11 +136,18 @@ impl Mailbox {
 
     /// Reads a stream: what waits in it, or what came after the event `after`. Whoever read it
     /// before has come to its end.
-    pub(super) fn attach(self: &Arc<Self>, stream: u64, after: Option<u64>) -> Result<Reader, Gone> {
+    pub(super) fn attach(
+        self: &Arc<Self>,
+        stream: u64,
+        after: Option<u64>,
+    ) -> Result<Reader, Gone> {
         let mut inner = self.lock();
         let closed = inner.closed;
         let state = inner.streams.get_mut(&stream).ok_or(Gone)?;
-        let first = state.events.front().map_or(state.next, |event| event.sequence);
+        let first = state
+            .events
+            .front()
+            .map_or(state.next, |event| event.sequence);
         let cursor = match after {
             None => first.max(state.delivered),
             Some(after) if after >= state.next || after + 1 < first => return Err(Gone),
@@ -321,7 +328,10 @@ impl Reader {
         if stream.reader != self.number {
             return Poll::Ready(None);
         }
-        let first = stream.events.front().map_or(stream.next, |event| event.sequence);
+        let first = stream
+            .events
+            .front()
+            .map_or(stream.next, |event| event.sequence);
         if self.cursor < first {
             stream.over = true;
             return Poll::Ready(Some(Err(Gone)));
@@ -366,7 +376,10 @@ mod tests {
         reader.poll_next(&mut cx).map(|event| {
             event.map(|event| {
                 event.map(|event| {
-                    (event.sequence, String::from_utf8(event.data.to_vec()).unwrap())
+                    (
+                        event.sequence,
+                        String::from_utf8(event.data.to_vec()).unwrap(),
+                    )
                 })
             })
         })

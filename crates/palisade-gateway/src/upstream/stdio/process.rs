@@ -149,7 +149,7 @@ fn check(spec: &Spec) -> Result<(), CannotStart> {
     }
     let program = Path::new(&spec.program);
     if spec.program.as_encoded_bytes().contains(&b'/') {
-        let directory = spec.directory.as_deref().unwrap_or(Path::new(""));
+        let directory = spec.directory.as_deref().unwrap_or_else(|| Path::new(""));
         let at = directory.join(program);
         let cause = match at.metadata() {
             Ok(metadata) if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 => {
@@ -170,7 +170,11 @@ fn check(spec: &Spec) -> Result<(), CannotStart> {
         return Ok(());
     }
     Err(CannotStart {
-        cause: format!("no program {} in PATH={}", program.display(), path.display()),
+        cause: format!(
+            "no program {} in PATH={}",
+            program.display(),
+            path.display()
+        ),
         remedy: "install it, or write its whole path in `command` of the server",
     })
 }

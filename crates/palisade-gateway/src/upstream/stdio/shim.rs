@@ -36,8 +36,7 @@ pub(super) const INITIALIZE: &str = concat!(
     r#""}}}"#
 );
 
-pub(super) const INITIALIZED: &str =
-    r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+pub(super) const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 /// What an older child said of itself.
 #[derive(Debug)]
@@ -181,7 +180,11 @@ pub(super) fn adapting(message: &Envelope<'_>) -> Adapt {
                 | "tools/list"
         )
     );
-    if cacheable { complete_and_private } else { complete }
+    if cacheable {
+        complete_and_private
+    } else {
+        complete
+    }
 }
 
 fn complete(answer: &[u8]) -> Vec<u8> {
@@ -365,9 +368,15 @@ mod tests {
         assert_eq!(answer["id"], "d");
         let result = &answer["result"];
         assert_eq!(result["supportedVersions"], serde_json::json!([MODERN]));
-        assert_eq!(result["capabilities"], serde_json::json!({ "tools": { "listChanged": true } }));
+        assert_eq!(
+            result["capabilities"],
+            serde_json::json!({ "tools": { "listChanged": true } })
+        );
         assert_eq!(result["instructions"], "be kind");
-        assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "old");
+        assert_eq!(
+            result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"],
+            "old"
+        );
         assert_eq!(opened.version().as_deref(), Some("3"));
         assert!(Opened::read(br#"{"id":0,"error":{"code":1,"message":""}}"#).is_none());
     }
@@ -381,8 +390,14 @@ mod tests {
         for (text, wanted) in [
             (r#"{"method":"notifications/tools/list_changed"}"#, true),
             (r#"{"method":"notifications/prompts/list_changed"}"#, false),
-            (r#"{"method":"notifications/resources/updated","params":{"uri":"a://b"}}"#, true),
-            (r#"{"method":"notifications/resources/updated","params":{"uri":"a://c"}}"#, false),
+            (
+                r#"{"method":"notifications/resources/updated","params":{"uri":"a://b"}}"#,
+                true,
+            ),
+            (
+                r#"{"method":"notifications/resources/updated","params":{"uri":"a://c"}}"#,
+                false,
+            ),
             (r#"{"method":"notifications/message","params":{}}"#, false),
         ] {
             let message = Envelope::read(text.as_bytes()).unwrap();

@@ -111,7 +111,11 @@ impl Rate {
 
     fn sum_up(&self, child: &str) {
         if self.left_out > 0 {
-            tracing::warn!(child, lines = self.left_out, "more lines on standard error, left out");
+            tracing::warn!(
+                child,
+                lines = self.left_out,
+                "more lines on standard error, left out"
+            );
         }
     }
 }
