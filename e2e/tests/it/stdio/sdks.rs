@@ -99,17 +99,21 @@ async fn rmcp_clients() {
 // REQ: G-1, G-2, G-16
 #[tokio::test]
 async fn the_inspector() {
-    let program = || Program::node("clients/inspector.mjs");
-    let mut wanted = vec![
-        "legacy/era",
-        "legacy/list",
-        "legacy/call",
-        "legacy/elicitation",
-    ];
-    for era in ["auto/era", "auto/list", "auto/call", "auto/cancellation"] {
-        wanted.push(era);
+    let _room = room().await;
+    let palisade = before(&Sdk::Python.command(), "");
+    let url = url(&palisade, "/mcp");
+    let program = Program::node("clients/inspector.mjs").arguments(&[&url]);
+    let ran = program.ca().run(LIMIT).await;
+    let mut wanted = Vec::new();
+    for (era, names) in [
+        ("legacy", ["list", "call", "elicitation", "resumption"]),
+        ("auto", ["era", "list", "call", "cancellation"]),
+        ("modern", ["era", "list", "call", "cancellation"]),
+    ] {
+        wanted.extend(names.map(|name| format!("{era}/{name}")));
     }
-    client(program, Sdk::Python, &[&wanted]).await;
+    wanted.push("legacy/era".to_owned());
+    passed(&ran, &wanted);
 }
 
 /// Both requirement sets pass in all that is scored; check by check it is what the same server
