@@ -102,17 +102,19 @@ async fn the_inspector() {
     let _room = room().await;
     let palisade = before(&Sdk::Python.command(), "");
     let url = url(&palisade, "/mcp");
-    let program = Program::node("clients/inspector.mjs").arguments(&[&url]);
-    let ran = program.ca().run(LIMIT).await;
+    // Without `era`: it reads the request's headers, and a command gets none.
     let mut wanted = Vec::new();
     for (era, names) in [
-        ("legacy", ["list", "call", "elicitation", "resumption"]),
-        ("auto", ["era", "list", "call", "cancellation"]),
-        ("modern", ["era", "list", "call", "cancellation"]),
+        ("legacy", ["list", "call", "elicitation", "resumption"].as_slice()),
+        ("auto", &["list", "call", "cancellation"]),
+        ("modern", &["list", "call", "cancellation"]),
     ] {
-        wanted.extend(names.map(|name| format!("{era}/{name}")));
+        wanted.extend(names.iter().map(|name| format!("{era}/{name}")));
     }
-    wanted.push("legacy/era".to_owned());
+    let only = wanted.iter().flat_map(|name| ["--only", name]);
+    let arguments: Vec<&str> = std::iter::once(url.as_str()).chain(only).collect();
+    let program = Program::node("clients/inspector.mjs").arguments(&arguments);
+    let ran = program.ca().run(LIMIT).await;
     passed(&ran, &wanted);
 }
 

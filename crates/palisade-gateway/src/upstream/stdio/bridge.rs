@@ -80,6 +80,12 @@ pub struct Bridge {
 /// How long an answer is waited for before it becomes an event stream.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// A session that was used within this time is not ended to make room for another.
+const SPARED: Duration = Duration::from_secs(60);
+
+/// How long a child may take to make room; longer than any takes to be ended.
+const ENDING: Duration = Duration::from_secs(7);
+
 /// How often sessions that nobody uses are looked for, at most.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -205,7 +211,7 @@ impl Bridge {
     ) -> Result<Response<StdioBody>, Rejection> {
         let mailbox = Mailbox::new(true);
         let (process, answer) = if self.scope == Scope::Session {
-            let process = Arc::new(self.launcher.start(false).await?);
+            let process = Arc::new(self.own_child().await?);
             process.link.join(&mailbox);
             let answer = self.handshake(&process, &mailbox, text, message).await?;
             self.launcher.succeeded();
@@ -226,6 +232,20 @@ impl Bridge {
             answer.headers_mut().insert(SESSION_ID, id);
         }
         Ok(answer)
+    }
+
+    /// A child for one session. Where every place is taken, the session goes that nobody has used
+    /// for longest: many clients never end theirs.
+    async fn own_child(&self) -> Result<Process, Rejection> {
+        match self.launcher.start(false, Duration::ZERO).await {
+            Err(full) if full.reason() == Reason::ChildLimit => {
+                if !self.sessions.make_room(SPARED) {
+                    return Err(full);
+                }
+                self.launcher.start(false, ENDING).await
+            }
+            started => started,
+        }
     }
 
     /// Sends `initialize` to a new child and waits for its answer.

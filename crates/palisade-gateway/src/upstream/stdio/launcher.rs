@@ -8,7 +8,7 @@ use http::HeaderValue;
 use http::header::RETRY_AFTER;
 use palisade::{Reason, Rejection};
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::host::Host;
 use super::process::{self, CannotStart, Process, Spec};
@@ -40,15 +40,21 @@ impl Launcher {
         &self.host
     }
 
-    /// A child that has been started; whether it works is yet to be seen.
-    pub(super) async fn start(&self, mixed: bool) -> Result<Process, Rejection> {
+    /// A child that has been started; whether it works is yet to be seen. Where every place is
+    /// taken, one is waited for as long as `patience`.
+    pub(super) async fn start(
+        &self,
+        mixed: bool,
+        patience: Duration,
+    ) -> Result<Process, Rejection> {
         if let Some(wait) = self.starts().wait(Instant::now()) {
             return Err(
                 refusal("it failed a moment ago and is not started again yet")
                     .with_header(RETRY_AFTER, seconds(wait)),
             );
         }
-        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+        let permit = Arc::clone(&self.places).acquire_owned();
+        let Ok(Ok(permit)) = timeout(patience, permit).await else {
             return Err(Rejection::new(Reason::ChildLimit)
                 .with_header(RETRY_AFTER, HeaderValue::from_static("10"))
                 .with_detail("every place for a child is taken")

@@ -362,7 +362,11 @@ impl Link {
         let mut state = self.lock();
         let place = self.current(&state, false);
         match place {
-            Some((mailbox, stream)) if state.asked.len() < MOST_ASKED => {
+            // Who has no session can be asked nothing (2026-07-28).
+            Some((mailbox, stream))
+                if state.asked.len() < MOST_ASKED
+                    && state.sessions.iter().any(|own| Arc::ptr_eq(own, &mailbox)) =>
+            {
                 state.asked.insert(id.into(), Arc::clone(&mailbox));
                 drop(state);
                 mailbox.push(stream, edited(text, Vec::new()).into(), End::More);

@@ -284,7 +284,7 @@ impl Shared {
         let mixed = self.scope == Scope::Shared;
         let deadline = Instant::now() + self.launcher.start_timeout;
         let handshake = opening.is_some();
-        let mut process = self.launcher.start(mixed).await?;
+        let mut process = self.launcher.start(mixed, Duration::ZERO).await?;
         if !handshake && self.era.load(Ordering::Relaxed) != ERA_OLDER {
             if self.probe(&process, deadline).await {
                 self.era.store(ERA_MODERN, Ordering::Relaxed);
@@ -296,7 +296,7 @@ impl Shared {
             }
             if process.link.ended().is_some() {
                 // Some end at a message they do not know. The next begins with what they do.
-                process = self.launcher.start(mixed).await?;
+                process = self.launcher.start(mixed, Duration::ZERO).await?;
             }
         }
         let opening = opening.unwrap_or(Bytes::from_static(shim::INITIALIZE.as_bytes()));

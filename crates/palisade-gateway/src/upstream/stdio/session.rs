@@ -40,14 +40,17 @@ impl Session {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    fn last_use(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_over(&self) -> bool {
         self.process.link.ended().is_some()
     }
 
     /// Nobody reads, nobody waits, nobody has asked for a while.
     fn is_idle(&self, since: Duration) -> bool {
-        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.elapsed() > since
+        self.last_use().elapsed() > since
             && !self.mailbox.is_read()
             && !self.process.link.is_busy_with(&self.mailbox)
     }
@@ -126,6 +129,18 @@ impl Sessions {
         if let Some(session) = closed {
             session.process.link.leave(&session.mailbox);
         }
+    }
+
+    /// Ends the session that nobody has used for longest, if that is longer than `spared`.
+    pub(super) fn make_room(&self, spared: Duration) -> bool {
+        let oldest = {
+            let table = self.table();
+            let idle = table.values().filter(|session| session.is_idle(spared));
+            idle.min_by_key(|session| session.last_use()).cloned()
+        };
+        let Some(oldest) = oldest else { return false };
+        self.close(&oldest);
+        true
     }
 
     /// Ends every session that is over, or was left alone for so long.
