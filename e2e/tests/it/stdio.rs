@@ -147,6 +147,12 @@ pub(crate) fn events(text: &str) -> Vec<(String, Json)> {
         .collect()
 }
 
+/// How many of something; a soak asks for more by `PALISADE_STDIO_name`.
+pub(crate) fn amount(name: &str, usual: usize) -> usize {
+    let asked = std::env::var_os(format!("PALISADE_STDIO_{name}"));
+    asked.map_or(usual, |asked| asked.to_str().unwrap().parse().unwrap())
+}
+
 /// Every process whose parents lead to `root`.
 pub(crate) fn below(root: u32) -> Vec<u32> {
     let mut found = vec![root];
@@ -176,6 +182,17 @@ fn table() -> Vec<(u32, u32)> {
             Some((pid, rest.split_ascii_whitespace().nth(1)?.parse().ok()?))
         })
         .collect()
+}
+
+/// A process's memory, in kB.
+pub(crate) fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
 }
 
 pub(crate) fn is_alive(pid: u32) -> bool {

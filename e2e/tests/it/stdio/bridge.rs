@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use e2e::Palisade;
 use e2e::wire::{Ask, Protocol};
 use serde_json::{Value as Json, json};
 
-use super::{Session, before, call, events, initialize, messages, odd, said};
+use super::{Session, amount, before, call, events, initialize, messages, odd, resident, said};
+use crate::peers::say;
 use crate::rig::modern_request;
 
 // REQ: G-1, G-16, A-5
@@ -312,12 +314,20 @@ async fn a_batch_is_carried_for_the_revision_that_has_them() {
     assert_eq!(session.ask(&batch).await.status, 400);
 }
 
-/// Forty sessions with twenty calls each at once: every answer reaches its caller.
+/// Sessions with twenty calls each at once, round after round: every answer reaches its caller, and
+/// memory stays as it is.
 // REQ: G-16
 #[tokio::test]
 async fn many_sessions_at_once() {
-    let palisade = &before(&odd(""), "sessions = 40");
-    let sessions = futures((0..40).map(|_| Session::open(palisade))).await;
+    let count = amount("SESSIONS", 40);
+    let command = json!(odd(""));
+    let palisade = &Palisade::builder()
+        .plain()
+        .config(&format!(
+            "[limits]\nconnections_per_peer = 10_000\n[[server]]\nname = \"test\"\ncommand = {command}\nsessions = {count}\n"
+        ))
+        .start();
+    let sessions = futures((0..count).map(|_| Session::open(palisade))).await;
     let refused = palisade
         .client()
         .ask(Protocol::Http1, &initialize("2025-11-25"))
@@ -327,18 +337,28 @@ async fn many_sessions_at_once() {
         (503, Some("child.limit"))
     );
     assert!(refused.header("retry-after").is_some());
-    let calls = sessions
-        .iter()
-        .enumerate()
-        .map(|(number, session)| async move {
-            let client = palisade.client();
-            let mut http = client.http2().await;
-            for id in 0..20 {
-                let text = format!("{number}/{id}");
-                let ask = session.message(&call(&json!(id), &json!({ "text": text })));
-                let answer = http.ask(&ask).await;
-                assert_eq!(said(&answer)["text"], json!(text));
-            }
-        });
-    assert_eq!(futures(calls).await.len(), 40);
+    let mut memory = Vec::new();
+    for _ in 0..amount("ROUNDS", 3) {
+        let calls = sessions.iter().enumerate();
+        let calls = calls.map(|(number, session)| twenty_calls(number, session));
+        assert_eq!(futures(calls).await.len(), count);
+        memory.push(resident(palisade.pid()));
+    }
+    say(&format!(
+        "{count} sessions, kB after each round: {memory:?}"
+    ));
+    let (warm, last) = (memory[memory.len() / 3], memory[memory.len() - 1]);
+    assert!(last < warm + warm / 4, "{memory:?}");
+}
+
+async fn twenty_calls(number: usize, session: &Session<'_>) {
+    let calls = (0..20).map(|id| async move {
+        let text = format!("{number}/{id}");
+        let wanted = json!({ "text": text, "sleep": 0.05 });
+        let answer = session.call(&json!(id), &wanted).await;
+        let last = messages(&answer).pop().unwrap_or_default();
+        assert_eq!(last["id"], id, "{}", answer.text());
+        assert_eq!(said(&answer)["text"], json!(text));
+    });
+    assert_eq!(futures(calls).await.len(), 20);
 }

@@ -10,7 +10,9 @@ use serde_json::json;
 
 use crate::peers::e2e;
 
-use super::{Session, before, below, call, initialize, is_alive, odd, said, until, within};
+use super::{
+    Session, amount, before, below, call, initialize, is_alive, odd, resident, said, until, within,
+};
 
 /// Every way in which a command can fail to start is a 503 that says so, and the log says why.
 // REQ: G-16
@@ -238,7 +240,7 @@ async fn beginnings_and_ends_leave_no_process_and_no_descriptor() {
     drop(Session::open(&palisade).await.delete().await);
     until("the first child", || below(palisade.pid()).is_empty()).await;
     let before = descriptors();
-    for round in 0..CYCLES {
+    for round in 0..amount("CYCLES", 40) {
         let session = Session::open(&palisade).await;
         if round % 2 == 0 {
             assert_eq!(session.call(&json!(1), &json!({})).await.status, 200);
@@ -253,9 +255,6 @@ async fn beginnings_and_ends_leave_no_process_and_no_descriptor() {
     until("every child", || below(palisade.pid()).is_empty()).await;
     until("every descriptor", || descriptors() <= before).await;
 }
-
-/// Five hundred are what the soak runs.
-const CYCLES: usize = 40;
 
 // REQ: G-16
 #[tokio::test]
@@ -281,12 +280,7 @@ async fn pipes_that_close_and_children_that_flood_end_the_session() {
     let palisade = before(&odd("flood"), "");
     let session = Session::open(&palisade).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let status = fs::read_to_string(format!("/proc/{}/status", palisade.pid())).unwrap();
-    let resident = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    let resident: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    let resident = resident(palisade.pid());
     assert!(resident < 150_000, "{resident} kB");
     assert_eq!(session.delete().await.status, 200);
     within(Duration::from_secs(8), "flood", || {

@@ -105,7 +105,10 @@ async fn the_inspector() {
     // Without `era`: it reads the request's headers, and a command gets none.
     let mut wanted = Vec::new();
     for (era, names) in [
-        ("legacy", ["list", "call", "elicitation", "resumption"].as_slice()),
+        (
+            "legacy",
+            ["list", "call", "elicitation", "resumption"].as_slice(),
+        ),
         ("auto", &["list", "call", "cancellation"]),
         ("modern", &["list", "call", "cancellation"]),
     ] {

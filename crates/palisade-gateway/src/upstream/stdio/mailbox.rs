@@ -47,6 +47,8 @@ struct Stream {
     next: u64,
     /// Events below have been delivered once.
     delivered: u64,
+    /// Events below count as kept, those from here on as waiting.
+    kept: u64,
     /// How many answers are still to come.
     answers: usize,
     over: bool,
@@ -63,6 +65,7 @@ impl Default for Stream {
             // 0 is the event that only names the stream.
             next: 1,
             delivered: 1,
+            kept: 1,
             answers: 1,
             over: false,
             reader: 0,
@@ -127,7 +130,7 @@ impl Mailbox {
     pub(super) fn push(&self, stream: u64, data: Bytes, end: End) {
         let waker = {
             let mut inner = self.lock();
-            inner.push(stream, data, end)
+            inner.push(stream, data, end, self.resumable)
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -189,7 +192,7 @@ impl Mailbox {
         if let Some(state) = inner.streams.remove(&stream) {
             for event in &state.events {
                 let size = (event.data.len(), 1);
-                if event.sequence < state.delivered {
+                if event.sequence < state.kept {
                     less(&mut inner.kept, size);
                 } else {
                     less(&mut inner.waiting, size);
@@ -219,7 +222,7 @@ impl Mailbox {
 }
 
 impl Inner {
-    fn push(&mut self, number: u64, data: Bytes, end: End) -> Option<Waker> {
+    fn push(&mut self, number: u64, data: Bytes, end: End, resumable: bool) -> Option<Waker> {
         let size = (data.len(), 1);
         let stream = self.streams.get_mut(&number)?;
         if stream.over {
@@ -236,49 +239,66 @@ impl Inner {
         });
         stream.next += 1;
         more(&mut self.waiting, size);
+        if resumable && !stream.attached {
+            // Nobody takes it now; who comes back may find it.
+            self.keep(number);
+            return None;
+        }
         // Too much waits: this stream loses what is oldest, and its reader with it.
-        while over(self.waiting, WAITING) {
-            let Some(oldest) = stream.events.front() else {
-                break;
-            };
-            if oldest.sequence >= stream.delivered {
-                less(&mut self.waiting, (oldest.data.len(), 1));
-                stream.delivered = oldest.sequence + 1;
-            } else {
-                less(&mut self.kept, (oldest.data.len(), 1));
+        while over(self.waiting, WAITING)
+            && let Some(oldest) = stream.events.pop_front()
+        {
+            let size = (oldest.data.len(), 1);
+            if oldest.sequence < stream.kept {
+                less(&mut self.kept, size);
                 let gone = (number, oldest.sequence);
                 self.order.retain(|of| *of != gone);
+            } else {
+                less(&mut self.waiting, size);
+                stream.kept = oldest.sequence + 1;
             }
-            stream.events.pop_front();
         }
         stream.waker.take()
     }
 
-    /// The event at the reader's place has been delivered.
+    /// The reader has taken the event with this number.
     fn deliver(&mut self, number: u64, sequence: u64, resumable: bool) {
         let Some(stream) = self.streams.get_mut(&number) else {
             return;
         };
-        // Replayed: it has been counted before.
-        if sequence < stream.delivered {
+        stream.delivered = stream.delivered.max(sequence + 1);
+        // Replayed: it has been kept before.
+        if sequence < stream.kept {
             return;
         }
-        stream.delivered = sequence + 1;
-        let Some(size) = stream
-            .events
-            .iter()
-            .find(|event| event.sequence == sequence)
-            .map(|event| (event.data.len(), 1))
-        else {
+        if resumable {
+            self.keep_until(number, sequence + 1);
+        } else if let Some(event) = stream.events.pop_front() {
+            stream.kept = event.sequence + 1;
+            less(&mut self.waiting, (event.data.len(), 1));
+        }
+    }
+
+    /// Keeps all that waits in a stream that nobody reads, as what was delivered is kept.
+    fn keep(&mut self, number: u64) {
+        let next = self.streams.get(&number).map(|stream| stream.next);
+        self.keep_until(number, next.unwrap_or_default());
+    }
+
+    fn keep_until(&mut self, number: u64, end: u64) {
+        let Some(stream) = self.streams.get_mut(&number) else {
             return;
         };
-        less(&mut self.waiting, size);
-        if !resumable {
-            stream.events.pop_front();
-            return;
+        let begin = stream.kept;
+        for event in &stream.events {
+            if (begin..end).contains(&event.sequence) {
+                let size = (event.data.len(), 1);
+                less(&mut self.waiting, size);
+                more(&mut self.kept, size);
+                self.order.push_back((number, event.sequence));
+            }
         }
-        more(&mut self.kept, size);
-        self.order.push_back((number, sequence));
+        stream.kept = begin.max(end);
         while over(self.kept, KEPT) {
             let Some((oldest, _)) = self.order.pop_front() else {
                 return;
@@ -289,10 +309,17 @@ impl Inner {
             if let Some(event) = stream.events.pop_front() {
                 less(&mut self.kept, (event.data.len(), 1));
             }
-            if stream.over && stream.events.is_empty() && !stream.attached {
+            if stream.is_done() {
                 self.streams.remove(&oldest);
             }
         }
+    }
+}
+
+impl Stream {
+    /// Whether nothing of it can be asked for any more.
+    fn is_done(&self) -> bool {
+        self.over && self.events.is_empty() && !self.attached
     }
 }
 
@@ -358,11 +385,19 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         let mut inner = self.mailbox.lock();
-        if let Some(stream) = inner.streams.get_mut(&self.stream)
-            && stream.reader == self.number
-        {
-            stream.attached = false;
-            stream.waker = None;
+        let Some(stream) = inner.streams.get_mut(&self.stream) else {
+            return;
+        };
+        if stream.reader != self.number {
+            return;
+        }
+        stream.attached = false;
+        stream.waker = None;
+        let is_done = stream.is_done();
+        if is_done {
+            inner.streams.remove(&self.stream);
+        } else if self.mailbox.resumable {
+            inner.keep(self.stream);
         }
     }
 }
@@ -439,6 +474,26 @@ mod tests {
         }
         assert!(mailbox.lock().streams[&stream].events.len() <= WAITING.1);
         assert_eq!(next(&mut reader), Poll::Ready(Some(Err(Gone))));
+    }
+
+    #[test]
+    fn what_was_left_behind_is_kept_within_the_same_bounds() {
+        let mailbox = Mailbox::new(true);
+        for _ in 0..1000 {
+            let stream = mailbox.open(1);
+            let reader = mailbox.attach(stream, None).unwrap();
+            mailbox.push(stream, Bytes::from_static(&[b' '; 100]), End::More);
+            drop(reader);
+            mailbox.push(stream, Bytes::from_static(&[b' '; 100]), End::Last);
+            mailbox.push(STANDING, "news".into(), End::More);
+        }
+        let inner = mailbox.lock();
+        assert!(inner.streams.len() <= KEPT.1 + 2, "{}", inner.streams.len());
+        assert_eq!((inner.waiting, inner.kept.1), ((0, 0), KEPT.1));
+        drop(inner);
+        // Whoever begins to listen gets the newest of what came before.
+        let mut reader = mailbox.attach(STANDING, None).unwrap();
+        assert!(matches!(next(&mut reader), Poll::Ready(Some(Ok((_, text)))) if text == "news"));
     }
 
     #[test]
