@@ -250,10 +250,10 @@ impl Plan {
             .collect()
     }
 
-    /// Ends every command that runs, and waits for that.
-    pub fn end_children(&self) {
+    /// Ends every command that runs; resolves when all are gone.
+    pub async fn end_children(&self) {
         if let Some(children) = &self.children {
-            children.end();
+            children.end().await;
         }
     }
 

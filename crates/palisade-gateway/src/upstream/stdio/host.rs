@@ -19,7 +19,8 @@ pub struct Host {
     end: watch::Sender<bool>,
     /// Gives a sender to every child; its other end is told when all are gone.
     alive: Mutex<Option<mpsc::Sender<()>>>,
-    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    /// Turns `true` when the last child is gone.
+    ended: watch::Receiver<bool>,
 }
 
 /// How long all children together may take to end; each has its own, shorter bounds.
@@ -45,7 +46,8 @@ impl Host {
         let handle = runtime.handle().clone();
         let (end, mut ending) = watch::channel(false);
         let (alive, mut all_gone) = mpsc::channel(1);
-        let thread = thread::Builder::new()
+        let (done, ended) = watch::channel(false);
+        thread::Builder::new()
             .name("palisade-stdio".to_owned())
             .spawn(move || {
                 runtime.block_on(async move {
@@ -53,28 +55,27 @@ impl Host {
                     // Nothing is ever sent: this resolves when the last child is gone.
                     let _ = tokio::time::timeout(LONGEST, all_gone.recv()).await;
                 });
+                let _ = done.send(true);
             })?;
         Ok(Self {
             handle,
             end,
             alive: Mutex::new(Some(alive)),
-            thread: Mutex::new(Some(thread)),
+            ended,
         })
     }
 
-    /// Ends every child and waits for that; afterwards none can be started.
-    pub fn end(&self) {
+    /// Ends every child; from now on none can be started. Resolves when all are gone, or have been
+    /// given up; whoever does not wait leaves that to the keepers.
+    pub async fn end(&self) {
+        self.begin_to_end();
+        // An error means that the thread is gone, and with it everything on it.
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+
+    fn begin_to_end(&self) {
         *self.alive.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let _ = self.end.send(true);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread {
-            // It cannot have panicked: there is nothing in it but waiting.
-            let _ = thread.join();
-        }
     }
 
     /// Runs something on the thread.
@@ -94,6 +95,6 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.end();
+        self.begin_to_end();
     }
 }
