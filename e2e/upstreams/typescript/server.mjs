@@ -2,8 +2,8 @@
 //
 //   node server.mjs
 //
-// What it offers stands in ../fixtures.json, which the Python and the Rust server read too; what needs 2026-07-28 is
-// left out. It ends when its standard input does.
+// What it offers stands in ../fixtures.json, which the Python and the Rust server read too; what those ask in rounds it
+// asks by requests of its own. It ends when its standard input does.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
@@ -14,6 +14,7 @@ import {
   CreateMessageResultSchema,
   ElicitResultSchema,
   GetPromptRequestSchema,
+  ListRootsResultSchema,
   ListPromptsRequestSchema,
   ListResourceTemplatesRequestSchema,
   ListResourcesRequestSchema,
@@ -26,8 +27,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 
 const fixtures = JSON.parse(readFileSync(new URL('../fixtures.json', import.meta.url), 'utf8'));
-const tools = fixtures.tools.filter((entry) => !entry.rounds);
-const prompts = fixtures.prompts.filter((entry) => !entry.rounds);
+const { tools, prompts } = fixtures;
 const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
 const WATCHED = 'test://watched-resource';
 
@@ -129,6 +129,26 @@ async function elicit(entry, args, extra) {
   }
 }
 
+const RESULTS = {
+  'elicitation/create': ElicitResultSchema,
+  'roots/list': ListRootsResultSchema,
+  'sampling/createMessage': CreateMessageResultSchema,
+};
+
+// Every answer as a short text, by its key.
+async function rounds(entry, extra) {
+  const found = {};
+  for (const round of entry.rounds) {
+    for (const [key, { method, params }] of Object.entries(round)) {
+      const answer = await extra.sendRequest({ method, params }, RESULTS[method]);
+      if (answer.roots) found[key] = answer.roots.map((root) => root.uri).join(', ');
+      else if (answer.action) found[key] = Object.values(answer.content ?? {}).join(', ') || answer.action;
+      else found[key] = answer.content.text;
+    }
+  }
+  return found;
+}
+
 const server = new Server(
   { name: 'palisade-e2e-typescript', version: '1.0.0' },
   {
@@ -151,14 +171,16 @@ server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     if (!(name in args)) throw new McpError(-32602, `${params.name} needs the argument \`${name}\``);
   }
   if (entry.result) return entry.result;
+  if (entry.rounds) return text(fill(entry.reply, await rounds(entry, extra)));
   if (entry.elicit) return elicit(entry, args, extra);
   return byHand[params.name](args, extra);
 });
 server.setRequestHandler(ListPromptsRequestSchema, async () => ({ prompts: prompts.map((entry) => entry.prompt) }));
-server.setRequestHandler(GetPromptRequestSchema, async ({ params }) => {
+server.setRequestHandler(GetPromptRequestSchema, async ({ params }, extra) => {
   const entry = prompts.find(({ prompt }) => prompt.name === params.name);
   if (!entry) throw new McpError(-32602, `unknown prompt: ${params.name}`);
-  return { description: entry.prompt.description, messages: filled(entry.messages, params.arguments ?? {}) };
+  const values = entry.rounds ? await rounds(entry, extra) : (params.arguments ?? {});
+  return { description: entry.prompt.description, messages: filled(entry.messages, values) };
 });
 server.setRequestHandler(ListResourcesRequestSchema, async () => ({
   resources: fixtures.resources.map((entry) => entry.resource),

@@ -32,13 +32,6 @@ const AUTO: &[&str] = &[
     "auto/subscription",
     "auto/rounds",
 ];
-/// What needs nothing of 2026-07-28 that an older server cannot do.
-const SHIMMED: &[&str] = &[
-    "auto/call",
-    "auto/progress",
-    "auto/cancellation",
-    "auto/subscription",
-];
 
 async fn client(program: impl Fn() -> Program, sdk: Sdk, wanted: &[&[&str]]) {
     let _room = room().await;
@@ -67,10 +60,9 @@ async fn client(program: impl Fn() -> Program, sdk: Sdk, wanted: &[&[&str]]) {
 #[tokio::test]
 async fn python_clients() {
     let program = || Program::python("venv", "clients/python_client.py");
-    for sdk in [Sdk::Python, Sdk::Rmcp] {
+    for sdk in [Sdk::Python, Sdk::Rmcp, Sdk::Typescript] {
         client(program, sdk, &[BOTH, AUTO]).await;
     }
-    client(program, Sdk::Typescript, &[&BOTH[1..], SHIMMED]).await;
 }
 
 // REQ: G-1, G-2, G-16
@@ -78,22 +70,19 @@ async fn python_clients() {
 async fn typescript_clients() {
     let old = || Program::node("clients/typescript-v1.mjs");
     let new = || Program::node("clients/typescript-v2.mjs");
-    for sdk in [Sdk::Python, Sdk::Rmcp] {
+    for sdk in [Sdk::Python, Sdk::Rmcp, Sdk::Typescript] {
         client(old, sdk, &[BOTH]).await;
         client(new, sdk, &[BOTH, AUTO]).await;
     }
-    client(old, Sdk::Typescript, &[&BOTH[1..]]).await;
-    client(new, Sdk::Typescript, &[&BOTH[1..], SHIMMED]).await;
 }
 
 // REQ: G-1, G-2, G-16
 #[tokio::test]
 async fn rmcp_clients() {
     let program = || Program::built("rmcp-client");
-    for sdk in [Sdk::Python, Sdk::Rmcp] {
+    for sdk in [Sdk::Python, Sdk::Rmcp, Sdk::Typescript] {
         client(program, sdk, &[BOTH, AUTO]).await;
     }
-    client(program, Sdk::Typescript, &[&BOTH[1..], SHIMMED]).await;
 }
 
 // REQ: G-1, G-2, G-16

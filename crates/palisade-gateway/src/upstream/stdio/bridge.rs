@@ -33,7 +33,7 @@ use super::link::{Link, Refused, error_text};
 use super::lone::Pool;
 use super::mailbox::{End, Event, Mailbox, Reader, STANDING};
 use super::process::{Process, Spec};
-use super::seal::Mark;
+use super::seal::{Mark, Seal};
 use super::session::{Session, Sessions};
 
 /// What a bridge is made of.
@@ -110,9 +110,11 @@ impl Bridge {
             config.sessions,
             config.start_timeout,
         ));
+        let seal = Arc::new(Seal::new()?);
+        let shared = Arc::clone(&launcher);
         let bridge = Arc::new(Self {
-            pool: Pool::new(Arc::clone(&launcher), config.scope, config.shown),
-            sessions: Sessions::new(name, config.sessions)?,
+            pool: Pool::new(shared, config.scope, config.shown, Arc::clone(&seal)),
+            sessions: Sessions::new(name, seal, config.sessions),
             launcher,
             scope: config.scope,
             path: config.path,

@@ -39,6 +39,10 @@ pub(super) struct Params<'a> {
     pub(super) request_id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) level: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "inputResponses")]
+    pub(super) input_responses: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "requestState")]
+    pub(super) request_state: Option<&'a RawValue>,
 }
 
 /// The same of `_meta`.

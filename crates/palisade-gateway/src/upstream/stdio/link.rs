@@ -5,16 +5,19 @@
 //! progress tokens likewise, so that an answer finds the one request it is for even where several
 //! clients share the child.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::envelope::{Edit, Envelope, Sort, edited, number, raw_bytes};
 use super::input::{Input, NotTaken};
 use super::mailbox::{End, Mailbox, STANDING};
+use super::rounds::{self, Question, Rounds};
 use super::shim::Filter;
 
 /// Requests of clients on their way at once, in one child.
@@ -78,7 +81,10 @@ struct Pending {
     stream: u64,
     id: Bytes,
     token: Option<Bytes>,
-    adapt: Option<Adapt>,
+    /// For a client that is newer than the child.
+    shim: Option<Shim>,
+    /// What the client was asked in place of an answer; it may come back with the call.
+    parked: Option<Parked>,
     /// Log messages below this severity are not wanted.
     quiet: Severity,
     /// It is a subscription, whose end names it once more.
@@ -87,6 +93,28 @@ struct Pending {
 
 /// Makes a result of an older child one that a newer client takes.
 pub(super) type Adapt = fn(&[u8]) -> Vec<u8>;
+
+/// What stands between an older child and the request of a newer client.
+#[derive(Clone, Debug)]
+pub(super) struct Shim {
+    pub(super) adapt: Adapt,
+    pub(super) rounds: Rounds,
+}
+
+/// A call whose client has been asked something.
+#[derive(Debug)]
+struct Parked {
+    since: Instant,
+    question: Question,
+    /// What the child has asked since.
+    more: VecDeque<Question>,
+}
+
+/// Questions that wait for one client.
+const MOST_QUESTIONS: usize = 8;
+
+/// Calls whose clients have been asked and have not come back.
+const MOST_PARKED: usize = 64;
 
 /// Why a message does not reach the child.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,7 +208,7 @@ impl Link {
         stream: u64,
         text: &[u8],
         message: &Envelope<'_>,
-        adapt: Option<Adapt>,
+        shim: Option<Shim>,
     ) -> Result<u64, Refused> {
         let Some(id) = message.id else {
             return Err(Refused::Busy);
@@ -207,13 +235,13 @@ impl Link {
                 stream,
                 id: raw_bytes(id),
                 token: token.map(raw_bytes),
-                adapt,
                 // An older child does not know what this request wants to hear.
-                quiet: if adapt.is_some() {
-                    severity_of(message.meta().log_level)
-                } else {
-                    ALL
+                quiet: match shim {
+                    Some(_) => severity_of(message.meta().log_level),
+                    None => ALL,
                 },
+                shim,
+                parked: None,
                 listens: message.is("subscriptions/listen"),
             },
         );
@@ -277,12 +305,84 @@ impl Link {
     /// Nobody waits for the answer any more: the child is told so.
     pub(super) fn cancel(&self, number: u64) {
         let mut state = self.lock();
+        // One whose client was asked something is not given up: it may come back.
+        let parked = |pending: &Pending| pending.parked.is_some();
+        if state.pending.get(&number).is_none_or(parked) {
+            return;
+        }
         if state.pending.remove(&number).is_some() {
-            let line = format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number},"reason":"the client is gone"}}}}"#
-            );
             // One that takes nothing will be ended for that.
-            let _ = self.input.send(line.into_bytes());
+            let _ = self.input.send(cancelled(number));
+        }
+    }
+
+    /// Goes on with a parked call, whose answer goes to that stream now. `None`: there is no such
+    /// call.
+    pub(super) fn go_on(
+        &self,
+        number: u64,
+        mailbox: &Arc<Mailbox>,
+        stream: u64,
+        message: &Envelope<'_>,
+        shim: Shim,
+    ) -> Option<Result<(), Refused>> {
+        let id = message.id?;
+        let mut state = self.lock();
+        let pending = state.pending.get_mut(&number)?;
+        let known = pending.shim.as_ref()?;
+        if !known.rounds.is_of(&shim.rounds) {
+            return None;
+        }
+        let parked = pending.parked.take()?;
+        pending.mailbox = Arc::clone(mailbox);
+        pending.stream = stream;
+        pending.id = raw_bytes(id);
+        pending.token = message.meta().progress_token.map(raw_bytes);
+        pending.shim = Some(shim);
+        let Some(answer) = rounds::answer(message) else {
+            // It came back without an answer: it is asked once more.
+            pending.ask(number, parked);
+            return Some(Ok(()));
+        };
+        let line = format!(
+            r#"{{"jsonrpc":"2.0","id":{},"result":{}}}"#,
+            parked.question.id,
+            answer.get()
+        );
+        if let Err(refused) = self.input.send(edited(line.as_bytes(), Vec::new())) {
+            return Some(Err(refused.into()));
+        }
+        let mut more = parked.more;
+        if let Some(question) = more.pop_front() {
+            let parked = Parked {
+                since: Instant::now(),
+                question,
+                more,
+            };
+            pending.ask(number, parked);
+        }
+        Some(Ok(()))
+    }
+
+    /// Gives up calls whose clients were asked longer ago than that.
+    pub(super) fn give_up_parked(&self, patience: Duration) {
+        let mut state = self.lock();
+        let old = |pending: &mut Pending| {
+            let parked = pending.parked.as_ref();
+            parked.is_some_and(|parked| parked.since.elapsed() > patience)
+        };
+        let gone: Vec<(u64, Pending)> = state
+            .pending
+            .extract_if(.., |_, pending| old(pending))
+            .collect();
+        drop(state);
+        for (number, pending) in gone {
+            let parked = pending.parked.into_iter();
+            for question in parked.flat_map(|p| std::iter::once(p.question).chain(p.more)) {
+                let error = error_text(question.id.as_bytes(), -32603, "the client did not answer");
+                let _ = self.input.send(error.into_bytes());
+            }
+            let _ = self.input.send(cancelled(number));
         }
     }
 
@@ -344,8 +444,8 @@ impl Link {
             edits.push(Edit::replace(text, subscription, &*pending.id));
         }
         let mut answer = edited(text, edits);
-        if let Some(adapt) = pending.adapt {
-            answer = adapt(&answer);
+        if let Some(shim) = &pending.shim {
+            answer = (shim.adapt)(&answer);
         }
         pending
             .mailbox
@@ -360,6 +460,9 @@ impl Link {
             return;
         }
         let mut state = self.lock();
+        if state.ask_parked(message) {
+            return;
+        }
         let place = self.current(&state, false);
         match place {
             // Who has no session can be asked nothing (2026-07-28).
@@ -534,6 +637,58 @@ fn subscribed(text: &[u8], message: &Envelope<'_>, id: &[u8]) -> Vec<u8> {
     }
     let method = serde_json::Value::from(message.method.as_deref().unwrap_or_default());
     format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{{"_meta":{{{own}}}}}}}"#).into_bytes()
+}
+
+fn cancelled(number: u64) -> Vec<u8> {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number},"reason":"the client is gone"}}}}"#
+    )
+    .into_bytes()
+}
+
+impl State {
+    /// Asks the client of the one call that is under way, if it is one that is asked by an answer.
+    /// With several it is not known whose the question is.
+    fn ask_parked(&mut self, message: &Envelope<'_>) -> bool {
+        let parked = self.pending.values().filter(|p| p.parked.is_some());
+        if parked.count() >= MOST_PARKED || self.pending.len() != 1 {
+            return false;
+        }
+        let Some((number, pending)) = self.pending.iter_mut().next() else {
+            return false;
+        };
+        let allowed = pending
+            .shim
+            .as_ref()
+            .is_some_and(|shim| shim.rounds.allow(message));
+        let Some(question) = Question::read(message).filter(|_| allowed) else {
+            return false;
+        };
+        if let Some(parked) = &mut pending.parked {
+            let has_room = parked.more.len() < MOST_QUESTIONS;
+            if has_room {
+                parked.more.push_back(question);
+            }
+            return has_room;
+        }
+        let parked = Parked {
+            since: Instant::now(),
+            question,
+            more: VecDeque::new(),
+        };
+        pending.ask(*number, parked);
+        true
+    }
+}
+
+impl Pending {
+    /// Answers the client with a question; the call is parked until it comes back.
+    fn ask(&mut self, number: u64, parked: Parked) {
+        let Some(shim) = &self.shim else { return };
+        let asking = shim.rounds.asking(number, &self.id, &parked.question);
+        self.parked = Some(parked);
+        self.mailbox.push(self.stream, asking.into(), End::Last);
+    }
 }
 
 /// Notifications about the server, not about a request.

@@ -22,14 +22,18 @@ use super::body::{self, Cancel, StdioBody};
 use super::bridge::{Scope, Unanswered, answered, ask, header_revision, refusal};
 use super::envelope::{Edit, Envelope, Sort, edited};
 use super::launcher::Launcher;
-use super::link::error_text;
+use super::link::{Shim, error_text};
 use super::mailbox::Mailbox;
 use super::process::Process;
-use super::seal::Mark;
+use super::rounds::Rounds;
+use super::seal::{Mark, Seal};
 use super::shim::{self, Opened};
 
 /// How long a child may take to say that it does not know `server/discover`. Some never do.
 const PROBE: Duration = Duration::from_secs(5);
+
+/// How long a client may take to come back with an answer; a person may have to give it.
+const PARKED: Duration = Duration::from_secs(600);
 
 /// The children that are shared.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ struct Shared {
     launcher: Arc<Launcher>,
     scope: Scope,
     shown: Shown,
+    /// For the states of parked calls.
+    seal: Arc<Seal>,
     /// What the last child turned out to speak, which is a property of the server.
     era: AtomicU8,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
@@ -74,12 +80,18 @@ pub(super) struct Pooled {
 }
 
 impl Pool {
-    pub(super) fn new(launcher: Arc<Launcher>, scope: Scope, shown: Shown) -> Self {
+    pub(super) fn new(
+        launcher: Arc<Launcher>,
+        scope: Scope,
+        shown: Shown,
+        seal: Arc<Seal>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 launcher,
                 scope,
                 shown,
+                seal,
                 era: AtomicU8::new(0),
                 slots: Mutex::default(),
             }),
@@ -137,7 +149,7 @@ impl Pool {
         let link = &child.process.link;
         let mailbox = Mailbox::new(false);
         let listens = message.is("subscriptions/listen");
-        let adapt = match &child.opened {
+        let shim = match &child.opened {
             None => None,
             Some(opened) => {
                 if message.is("server/discover") {
@@ -148,16 +160,37 @@ impl Pool {
                         .ok_or_else(|| Rejection::new(Reason::Internal))?;
                     return Ok(body::stream(events, Some(draining.clone())));
                 }
-                Some(shim::adapting(message))
+                Some(Shim {
+                    adapt: shim::adapting(message),
+                    rounds: Rounds::of(&self.shared.seal, caller, message),
+                })
             }
         };
         let stream = mailbox.open(1);
         let Ok(reader) = mailbox.attach(stream, None) else {
             return Err(Rejection::new(Reason::Internal));
         };
-        let number = link
-            .request(&mailbox, stream, text, message, adapt)
-            .map_err(|refused| refusal(refused, &child.process))?;
+        let unknown = || {
+            let error = error_text(id, -32602, "no such requestState, or it is over");
+            Ok(body::json(StatusCode::BAD_REQUEST, error))
+        };
+        let parked = match &shim {
+            Some(shim) => match shim.rounds.goes_on(message) {
+                Ok(parked) => parked,
+                Err(()) => return unknown(),
+            },
+            None => None,
+        };
+        let sent = match (parked, shim) {
+            (Some(number), Some(shim)) => {
+                match link.go_on(number, &mailbox, stream, message, shim) {
+                    Some(sent) => sent.map(|()| number),
+                    None => return unknown(),
+                }
+            }
+            (_, shim) => link.request(&mailbox, stream, text, message, shim),
+        };
+        let number = sent.map_err(|refused| refusal(refused, &child.process))?;
         // To leave means to cancel.
         let cancel = Cancel {
             link: Arc::clone(link),
@@ -207,6 +240,7 @@ impl Pool {
             match &*child {
                 None => used.elapsed() < idle,
                 Some(child) => {
+                    child.process.link.give_up_parked(PARKED);
                     child.process.link.ended().is_none()
                         && (used.elapsed() < idle
                             || child.process.link.is_busy()
@@ -299,7 +333,13 @@ impl Shared {
                 process = self.launcher.start(mixed, Duration::ZERO).await?;
             }
         }
-        let opening = opening.unwrap_or(Bytes::from_static(shim::INITIALIZE.as_bytes()));
+        // Where callers share it, nobody knows whom it would ask.
+        let own = if mixed {
+            shim::INITIALIZE
+        } else {
+            shim::INITIALIZE_TO_BE_ASKED
+        };
+        let opening = opening.unwrap_or(Bytes::from_static(own.as_bytes()));
         let opened = self.open(&process, &opening, deadline).await?;
         if !handshake {
             self.era.store(ERA_OLDER, Ordering::Relaxed);

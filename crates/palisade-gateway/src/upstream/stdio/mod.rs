@@ -24,6 +24,7 @@ mod link;
 mod lone;
 mod mailbox;
 mod process;
+mod rounds;
 mod seal;
 mod session;
 mod shim;

@@ -29,7 +29,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Sessions {
     server: Arc<str>,
-    seal: Seal,
+    seal: Arc<Seal>,
     table: Mutex<HashMap<u64, Arc<Session>>>,
     next: AtomicU64,
     most: usize,
@@ -63,17 +63,14 @@ impl Drop for Session {
 }
 
 impl Sessions {
-    pub(super) fn new(
-        server: Arc<str>,
-        most: usize,
-    ) -> Result<Self, aws_lc_rs::error::Unspecified> {
-        Ok(Self {
+    pub(super) fn new(server: Arc<str>, seal: Arc<Seal>, most: usize) -> Self {
+        Self {
             server,
-            seal: Seal::new()?,
+            seal,
             table: Mutex::default(),
             next: AtomicU64::new(1),
             most,
-        })
+        }
     }
 
     /// Opens a session; yields its id.

@@ -3,8 +3,7 @@
 //! The bridge opens the child's session once and answers `server/discover` from what it said then.
 //! Requests pass as they are: an older child ignores what is new in them. Results get what this
 //! revision requires of them. `subscriptions/listen` becomes `resources/subscribe` and a filter.
-//! The child is told of no client capabilities, so it asks clients nothing: whoever could answer
-//! would have to have a session.
+//! What the child asks is asked by the answer ([`super::rounds`]).
 
 use std::sync::Arc;
 
@@ -32,6 +31,15 @@ pub(super) const DISCOVER: &str = concat!(
 pub(super) const INITIALIZE: &str = concat!(
     r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","#,
     r#""capabilities":{},"clientInfo":{"name":"palisade","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}}}"#
+);
+
+/// The same for a client that can be asked whatever a revision knows.
+pub(super) const INITIALIZE_TO_BE_ASKED: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","#,
+    r#""capabilities":{"elicitation":{},"roots":{},"sampling":{}},"#,
+    r#""clientInfo":{"name":"palisade","version":""#,
     env!("CARGO_PKG_VERSION"),
     r#""}}}"#
 );
@@ -407,7 +415,7 @@ mod tests {
 
     #[test]
     fn what_the_bridge_says_is_json() {
-        for text in [DISCOVER, INITIALIZE, INITIALIZED] {
+        for text in [DISCOVER, INITIALIZE, INITIALIZE_TO_BE_ASKED, INITIALIZED] {
             assert!(Envelope::read(text.as_bytes()).unwrap().sort().is_some());
         }
     }
