@@ -460,8 +460,12 @@ impl Link {
             return;
         }
         let mut state = self.lock();
-        if state.ask_parked(message) {
-            return;
+        match state.ask_parked(message) {
+            Asked::Asked => return,
+            Asked::InVain(number) => {
+                let _ = self.input.send(cancelled(number));
+            }
+            Asked::Not => {}
         }
         let place = self.current(&state, false);
         match place {
@@ -648,37 +652,63 @@ fn cancelled(number: u64) -> Vec<u8> {
 
 impl State {
     /// Asks the client of the one call that is under way, if it is one that is asked by an answer.
-    /// With several it is not known whose the question is.
-    fn ask_parked(&mut self, message: &Envelope<'_>) -> bool {
-        let parked = self.pending.values().filter(|p| p.parked.is_some());
-        if parked.count() >= MOST_PARKED || self.pending.len() != 1 {
-            return false;
+    /// With several it is not known whose the question is; a child that waits for an answer asks
+    /// no second question, so parked calls do not count while another runs.
+    fn ask_parked(&mut self, message: &Envelope<'_>) -> Asked {
+        let parked = self.pending.values().filter(|p| p.parked.is_some()).count();
+        let running = self.pending.len() - parked;
+        if parked >= MOST_PARKED || running > 1 || (running == 0 && parked != 1) {
+            return Asked::Not;
         }
-        let Some((number, pending)) = self.pending.iter_mut().next() else {
-            return false;
+        let is_it = |pending: &Pending| running == 0 || pending.parked.is_none();
+        let mut pending = self.pending.iter_mut();
+        let Some((number, pending)) = pending.find(|(_, pending)| is_it(pending)) else {
+            return Asked::Not;
         };
-        let allowed = pending
-            .shim
-            .as_ref()
-            .is_some_and(|shim| shim.rounds.allow(message));
-        let Some(question) = Question::read(message).filter(|_| allowed) else {
-            return false;
+        let number = *number;
+        let (Some(shim), Some(question)) = (&pending.shim, Question::read(message)) else {
+            return Asked::Not;
         };
+        if let Some(lacking) = shim.rounds.lacks(message) {
+            let Some(pending) = self.pending.remove(&number) else {
+                return Asked::Not;
+            };
+            let id = String::from_utf8_lossy(&pending.id);
+            let error = format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32021,"message":"the call needs a capability that the client has not declared","data":{{"requiredCapabilities":{{"{lacking}":{{}}}}}}}}}}"#
+            );
+            pending
+                .mailbox
+                .push(pending.stream, error.into(), End::Last);
+            return Asked::InVain(number);
+        }
+        if !shim.rounds.allow(message) {
+            return Asked::Not;
+        }
         if let Some(parked) = &mut pending.parked {
-            let has_room = parked.more.len() < MOST_QUESTIONS;
-            if has_room {
-                parked.more.push_back(question);
+            if parked.more.len() >= MOST_QUESTIONS {
+                return Asked::Not;
             }
-            return has_room;
+            parked.more.push_back(question);
+            return Asked::Asked;
         }
         let parked = Parked {
             since: Instant::now(),
             question,
             more: VecDeque::new(),
         };
-        pending.ask(*number, parked);
-        true
+        pending.ask(number, parked);
+        Asked::Asked
     }
+}
+
+/// What came of a question to a client that is asked by an answer.
+enum Asked {
+    Asked,
+    /// The client cannot be asked that: its call, which had this number, has been refused.
+    InVain(u64),
+    /// It is nobody's.
+    Not,
 }
 
 impl Pending {

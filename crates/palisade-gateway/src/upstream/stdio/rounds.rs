@@ -67,14 +67,22 @@ impl Rounds {
         }
     }
 
-    /// Whether the client can be asked this.
+    /// Whether the question is one that an answer can ask.
     pub(super) fn allow(&self, question: &Envelope<'_>) -> bool {
-        match question.method.as_deref() {
-            Some("elicitation/create") => self.capabilities.elicitation,
-            Some("roots/list") => self.capabilities.roots,
-            Some("sampling/createMessage") => self.capabilities.sampling,
-            _ => false,
-        }
+        let known = ["elicitation/create", "roots/list", "sampling/createMessage"];
+        let method = question.method.as_deref();
+        method.is_some_and(|method| known.contains(&method)) && self.lacks(question).is_none()
+    }
+
+    /// The capability that the question needs and the client has not declared.
+    pub(super) fn lacks(&self, question: &Envelope<'_>) -> Option<&'static str> {
+        let (needed, declared) = match question.method.as_deref() {
+            Some("elicitation/create") => ("elicitation", self.capabilities.elicitation),
+            Some("roots/list") => ("roots", self.capabilities.roots),
+            Some("sampling/createMessage") => ("sampling", self.capabilities.sampling),
+            _ => return None,
+        };
+        (!declared).then_some(needed)
     }
 
     /// Whether that is the same call.
