@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use super::settings::{Identity, List, Mode, Policy, Settings, Sink, Source, TlsProfile, Value};
+use super::settings::{
+    Backend, Identity, List, Mode, Policy, Settings, Sink, Source, TlsProfile, Value,
+};
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +76,17 @@ impl Settings {
                 route,
                 server.backend.source().to_string(),
             );
+            if let Backend::Command(command) = &server.backend {
+                let sessions = command.sessions.value;
+                let scope = command.scope.value.name();
+                add(
+                    "  child",
+                    format!(
+                        "standard streams, which need no TLS; scope {scope}, {sessions} at most"
+                    ),
+                    command.scope.source.to_string(),
+                );
+            }
             for (what, mode) in modes(&server.policy) {
                 add(
                     &format!("  {what}"),

@@ -29,8 +29,19 @@ use super::rounds::Rounds;
 use super::seal::{Mark, Seal};
 use super::shim::{self, Opened};
 
-/// How long a child may take to say that it does not know `server/discover`. Some never do.
-const PROBE: Duration = Duration::from_secs(5);
+/// How long a child may take to start and to say that it does not know `server/discover`. Some never
+/// do.
+const PROBE: Duration = Duration::from_secs(20);
+
+/// How long a child may take to make room for the next; longer than any takes to be ended.
+const ENDING: Duration = Duration::from_secs(7);
+
+/// What a child says to `server/discover`.
+enum Probed {
+    Modern,
+    Older,
+    Silent,
+}
 
 /// How long a client may take to come back with an answer; a person may have to give it.
 const PARKED: Duration = Duration::from_secs(600);
@@ -319,18 +330,32 @@ impl Shared {
         let deadline = Instant::now() + self.launcher.start_timeout;
         let handshake = opening.is_some();
         let mut process = self.launcher.start(mixed, Duration::ZERO).await?;
-        if !handshake && self.era.load(Ordering::Relaxed) != ERA_OLDER {
-            if self.probe(&process, deadline).await {
-                self.era.store(ERA_MODERN, Ordering::Relaxed);
-                self.launcher.succeeded();
-                return Ok(Pooled {
-                    process: Arc::new(process),
-                    opened: None,
-                });
-            }
-            if process.link.ended().is_some() {
-                // Some end at a message they do not know. The next begins with what they do.
-                process = self.launcher.start(mixed, Duration::ZERO).await?;
+        let known = self.era.load(Ordering::Relaxed);
+        // What answers the probe with an error knows no better; silence may only mean that it is slow.
+        let mut is_older = true;
+        if !handshake && known != ERA_OLDER {
+            let patience = if known == ERA_MODERN {
+                None
+            } else {
+                Some(PROBE)
+            };
+            match self.probe(&process, patience, deadline).await {
+                Probed::Modern => {
+                    self.era.store(ERA_MODERN, Ordering::Relaxed);
+                    self.launcher.succeeded();
+                    return Ok(Pooled {
+                        process: Arc::new(process),
+                        opened: None,
+                    });
+                }
+                Probed::Older if process.link.ended().is_none() => {}
+                // It ended at a message that it does not know, or the message may still be its
+                // first, by which some decide what they speak: the next begins with the other.
+                probed => {
+                    is_older = matches!(probed, Probed::Older);
+                    drop(process);
+                    process = self.launcher.start(mixed, ENDING).await?;
+                }
             }
         }
         // Where callers share it, nobody knows whom it would ask.
@@ -341,7 +366,7 @@ impl Shared {
         };
         let opening = opening.unwrap_or(Bytes::from_static(own.as_bytes()));
         let opened = self.open(&process, &opening, deadline).await?;
-        if !handshake {
+        if !handshake && is_older {
             self.era.store(ERA_OLDER, Ordering::Relaxed);
         }
         if let Some(version) = opened.version() {
@@ -354,18 +379,35 @@ impl Shared {
         })
     }
 
-    /// Whether the child answers `server/discover`.
-    async fn probe(&self, process: &Process, deadline: Instant) -> bool {
+    /// What the child answers to `server/discover`.
+    async fn probe(
+        &self,
+        process: &Process,
+        patience: Option<Duration>,
+        deadline: Instant,
+    ) -> Probed {
         let text = shim::DISCOVER.as_bytes();
         let Some(message) = Envelope::read(text) else {
-            return false;
+            return Probed::Older;
         };
         let mailbox = Mailbox::new(false);
         let answer = ask(&process.link, &mailbox, text, &message);
-        let patience = PROBE.min(deadline.saturating_duration_since(Instant::now()));
-        let answer = timeout(patience, answer).await;
-        let is_result = |answer: Bytes| Envelope::read(&answer).is_some_and(|m| m.result.is_some());
-        answer.ok().flatten().is_some_and(is_result)
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Enough has to be left for another child to be opened.
+        let patience = patience.map_or(left, |patience| patience.min(left / 2));
+        match timeout(patience, answer).await {
+            Err(_) => Probed::Silent,
+            Ok(answer) => {
+                let is_result = |answer: Bytes| {
+                    Envelope::read(&answer).is_some_and(|answer| answer.result.is_some())
+                };
+                if answer.is_some_and(is_result) {
+                    Probed::Modern
+                } else {
+                    Probed::Older
+                }
+            }
+        }
     }
 
     /// Opens the child's one session.
