@@ -10,7 +10,7 @@ Without a mode it behaves. It knows revisions up to 2025-11-25 and the tool `do`
 Modes: `exits` (code 3 and a word), `silent` (never answers), `garbage` (no JSON, for ever), `banner` (a line that is no
 message, then behaves), `flood` (notifications without end), `endless` (one line without end), `deaf` (closes its
 standard input), `mute` (closes its standard output), `stubborn` (ignores TERM and the end of its input), `talkative`
-(thousands of lines on standard error), `fragile` (ends at a message it does not know).
+(thousands of lines on standard error), `fragile` (ends at a message it does not know), `ignores` (does not answer such a one).
 """
 
 import json
@@ -92,6 +92,8 @@ def take(message):
     elif method == "tools/call":
         token = params.get("_meta", {}).get("progressToken")
         threading.Thread(target=do, args=(id, params.get("arguments") or {}, token), daemon=True).start()
+    elif MODE == "ignores":
+        pass
     elif MODE == "fragile":
         sys.exit(f"what is {method}?")
     else:

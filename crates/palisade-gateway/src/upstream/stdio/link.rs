@@ -461,7 +461,7 @@ impl Link {
         }
         let mut state = self.lock();
         match state.ask_parked(message) {
-            Asked::Asked => return,
+            Asked::Client => return,
             Asked::InVain(number) => {
                 let _ = self.input.send(cancelled(number));
             }
@@ -690,7 +690,7 @@ impl State {
                 return Asked::Not;
             }
             parked.more.push_back(question);
-            return Asked::Asked;
+            return Asked::Client;
         }
         let parked = Parked {
             since: Instant::now(),
@@ -698,13 +698,14 @@ impl State {
             more: VecDeque::new(),
         };
         pending.ask(number, parked);
-        Asked::Asked
+        Asked::Client
     }
 }
 
 /// What came of a question to a client that is asked by an answer.
 enum Asked {
-    Asked,
+    /// It is on its way.
+    Client,
     /// The client cannot be asked that: its call, which had this number, has been refused.
     InVain(u64),
     /// It is nobody's.

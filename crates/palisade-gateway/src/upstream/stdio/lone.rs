@@ -364,7 +364,7 @@ impl Shared {
         } else {
             shim::INITIALIZE_TO_BE_ASKED
         };
-        let opening = opening.unwrap_or(Bytes::from_static(own.as_bytes()));
+        let opening = opening.unwrap_or_else(|| Bytes::from_static(own.as_bytes()));
         let opened = self.open(&process, &opening, deadline).await?;
         if !handshake && is_older {
             self.era.store(ERA_OLDER, Ordering::Relaxed);
