@@ -121,12 +121,19 @@ async fn conformance() {
         let through = format!("{name}-stdio");
         let results = directory().join("conformance");
         let out = results.display().to_string();
-        let ran = Program::node("conformance/run.mjs")
-            .arguments(&[&through, &url(&palisade, "/mcp"), &out])
-            .ca()
-            .run(LIMIT)
-            .await;
+        let url = url(&palisade, "/mcp");
+        let suite = || {
+            let program = Program::node("conformance/run.mjs");
+            program.arguments(&[&through, &url, &out]).ca().run(LIMIT)
+        };
+        let mut ran = suite().await;
         say(&ran.report.to_string());
+        if ran.code != Some(0) {
+            // The suite gives `initialize` five seconds, which here is the start of a program: on a
+            // machine with much else to do that may once be too short.
+            ran = suite().await;
+            say(&ran.report.to_string());
+        }
         assert_eq!(ran.code, Some(0), "{}", ran.said);
         for revision in ["2025-11-25", "2026-07-28"] {
             let direct = e2e().join(format!("conformance/baseline/{name}-{revision}.tsv"));
