@@ -333,6 +333,7 @@ impl Shared {
         let known = self.era.load(Ordering::Relaxed);
         // What answers the probe with an error knows no better; silence may only mean that it is slow.
         let mut is_older = true;
+        let mut slow = None;
         if !handshake && known != ERA_OLDER {
             let patience = if known == ERA_MODERN {
                 None
@@ -353,8 +354,15 @@ impl Shared {
                 // first, by which some decide what they speak: the next begins with the other.
                 probed => {
                     is_older = matches!(probed, Probed::Older);
-                    drop(process);
-                    process = self.launcher.start(mixed, ENDING).await?;
+                    // One that is slow may be fetching its parts, which the next one needs too: it
+                    // goes on with that, if there is room for both.
+                    match self.launcher.start(mixed, Duration::ZERO).await {
+                        Ok(next) => slow = Some(std::mem::replace(&mut process, next)),
+                        Err(_) => {
+                            drop(process);
+                            process = self.launcher.start(mixed, ENDING).await?;
+                        }
+                    }
                 }
             }
         }
@@ -366,6 +374,7 @@ impl Shared {
         };
         let opening = opening.unwrap_or_else(|| Bytes::from_static(own.as_bytes()));
         let opened = self.open(&process, &opening, deadline).await?;
+        drop(slow);
         if !handshake && is_older {
             self.era.store(ERA_OLDER, Ordering::Relaxed);
         }

@@ -67,22 +67,25 @@ impl Rounds {
         }
     }
 
-    /// Whether the question is one that an answer can ask.
+    /// Whether the question is one that this client can be asked by an answer.
     pub(super) fn allow(&self, question: &Envelope<'_>) -> bool {
-        let known = ["elicitation/create", "roots/list", "sampling/createMessage"];
-        let method = question.method.as_deref();
-        method.is_some_and(|method| known.contains(&method)) && self.lacks(question).is_none()
+        match question.method.as_deref() {
+            Some("elicitation/create") => self.capabilities.elicitation,
+            Some("roots/list") => self.capabilities.roots,
+            Some("sampling/createMessage") => self.capabilities.sampling,
+            _ => false,
+        }
     }
 
-    /// The capability that the question needs and the client has not declared.
+    /// The capability that the question needs and the client has not declared. Roots are not
+    /// among them: servers ask for those by themselves, whatever call is under way.
     pub(super) fn lacks(&self, question: &Envelope<'_>) -> Option<&'static str> {
-        let (needed, declared) = match question.method.as_deref() {
-            Some("elicitation/create") => ("elicitation", self.capabilities.elicitation),
-            Some("roots/list") => ("roots", self.capabilities.roots),
-            Some("sampling/createMessage") => ("sampling", self.capabilities.sampling),
+        let needed = match question.method.as_deref() {
+            Some("elicitation/create") => "elicitation",
+            Some("sampling/createMessage") => "sampling",
             _ => return None,
         };
-        (!declared).then_some(needed)
+        (!self.allow(question)).then_some(needed)
     }
 
     /// Whether that is the same call.

@@ -35,10 +35,11 @@ pub(super) const INITIALIZE: &str = concat!(
     r#""}}}"#
 );
 
-/// The same for a client that can be asked whatever a revision knows.
+/// The same for a client that can be asked in the middle of a call. Roots are left out: servers ask
+/// for those as soon as they are open, when there is no call to ask by.
 pub(super) const INITIALIZE_TO_BE_ASKED: &str = concat!(
     r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","#,
-    r#""capabilities":{"elicitation":{},"roots":{},"sampling":{}},"#,
+    r#""capabilities":{"elicitation":{},"sampling":{}},"#,
     r#""clientInfo":{"name":"palisade","version":""#,
     env!("CARGO_PKG_VERSION"),
     r#""}}}"#
