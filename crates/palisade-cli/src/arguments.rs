@@ -35,6 +35,9 @@ pub(crate) enum Command {
 pub(crate) struct Serve {
     /// The MCP server's URL, such as http://127.0.0.1:3000/mcp; without it the file names the servers
     pub(crate) url: Option<String>,
+    /// A program that speaks MCP on its standard streams, and its arguments, in place of a URL
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "url")]
+    pub(crate) command: Vec<String>,
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
 }
@@ -66,9 +69,10 @@ pub(crate) struct SettingsArguments {
 }
 
 impl SettingsArguments {
-    pub(crate) fn flags(&self, url: Option<&String>) -> Flags {
+    pub(crate) fn flags(&self, url: Option<&String>, command: &[String]) -> Flags {
         Flags {
             url: url.cloned(),
+            command: command.to_vec(),
             listen: self.listen.clone(),
             hosts: self.hosts.clone(),
             origins: self.origins.clone(),
@@ -109,6 +113,9 @@ pub(crate) enum ConfigCommand {
 pub(crate) struct ConfigSource {
     /// The MCP server's URL, as for `serve`
     pub(crate) url: Option<String>,
+    /// A command in place of a URL, as for `serve`
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "url")]
+    pub(crate) command: Vec<String>,
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
     /// How to print

@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &Config) -> anyhow::Result<ExitCode> {
 }
 
 fn check(source: &ConfigSource) -> anyhow::Result<ExitCode> {
-    match serve::load(source.url.as_ref(), &source.settings) {
+    match serve::load(source.url.as_ref(), &source.command, &source.settings) {
         Ok((_, warnings)) => {
             print(&warnings, source.format);
             Ok(ExitCode::SUCCESS)
@@ -40,7 +40,8 @@ fn print(problems: &Problems, format: Format) {
 }
 
 fn show(source: &ConfigSource) -> anyhow::Result<ExitCode> {
-    let Some(settings) = serve::settings(source.url.as_ref(), &source.settings) else {
+    let Some(settings) = serve::settings(source.url.as_ref(), &source.command, &source.settings)
+    else {
         return Ok(ExitCode::from(USAGE));
     };
     let rows = settings.rows();

@@ -9,6 +9,7 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use palisade_gateway::upstream::stdio;
 use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
@@ -19,6 +20,10 @@ use arguments::{Arguments, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Between a gateway and a command: no user asks for that.
+    if let Some(code) = stdio::run_if_asked(std::env::args_os()) {
+        return code;
+    }
     let arguments = Arguments::parse();
     log_to_stderr();
     let result = match arguments.command {

@@ -12,7 +12,7 @@ use crate::arguments::{Format, Serve, SettingsArguments};
 use crate::{USAGE, signals};
 
 pub(crate) fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
-    let Some(settings) = settings(serve.url.as_ref(), &serve.settings) else {
+    let Some(settings) = settings(serve.url.as_ref(), &serve.command, &serve.settings) else {
         return Ok(ExitCode::from(USAGE));
     };
     let stop = signals::stop()?;
@@ -22,8 +22,12 @@ pub(crate) fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
 }
 
 /// The settings, or nothing when every mistake has been printed.
-pub(crate) fn settings(url: Option<&String>, arguments: &SettingsArguments) -> Option<Settings> {
-    match load(url, arguments) {
+pub(crate) fn settings(
+    url: Option<&String>,
+    command: &[String],
+    arguments: &SettingsArguments,
+) -> Option<Settings> {
+    match load(url, command, arguments) {
         Ok((settings, warnings)) => {
             if !warnings.is_empty() {
                 anstream::eprintln!("{}", warnings.render(true));
@@ -39,6 +43,7 @@ pub(crate) fn settings(url: Option<&String>, arguments: &SettingsArguments) -> O
 
 pub(crate) fn load(
     url: Option<&String>,
+    command: &[String],
     arguments: &SettingsArguments,
 ) -> Result<(Settings, Problems), Problems> {
     let environment = std::env::vars_os()
@@ -46,7 +51,7 @@ pub(crate) fn load(
     config::load(
         arguments.config.as_deref(),
         environment,
-        &arguments.flags(url),
+        &arguments.flags(url, command),
     )
 }
 

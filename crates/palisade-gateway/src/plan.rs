@@ -1,5 +1,6 @@
 //! From settings to what the data path reads: compiled once, immutable, shared by all workers.
 
+use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -32,8 +33,9 @@ use crate::certs::files;
 use crate::certs::local_ca::{self, LocalCa};
 use crate::certs::resolver::CertificateResolver;
 use crate::config::{
-    Answers, Fail as FailSetting, Headers, Identity, Kind, Mode, Policy, RateHeaders, RateLimit,
-    Server, Settings, Sink, Tls, TlsProfile, UpstreamHost as HostSetting, Window,
+    Answers, BASE_ENVIRONMENT, Backend as BackendSetting, Command, Fail as FailSetting, Headers,
+    HttpUrl, Identity, Kind, Mode, Policy, RateHeaders, RateLimit, Scope, Server, Settings, Sink,
+    Tls, TlsProfile, UpstreamHost as HostSetting, Window,
 };
 use crate::listen::h2::Http2Limits;
 use crate::listen::limits::{ConnectionCaps, ConnectionLimits};
@@ -42,8 +44,10 @@ use crate::listen::tcp::BindError;
 use crate::listen::tls::{Profile, TlsAcceptor, TlsSettings};
 use crate::path::HttpLimits;
 use crate::redirect::RedirectService;
+use crate::upstream::backend::Backend;
 use crate::upstream::head::{Target, UpstreamHost};
 use crate::upstream::http::{Config as UpstreamConfig, Upstream};
+use crate::upstream::stdio::{self, Bridge, Host, Stdio};
 
 /// Everything that is compiled from settings.
 pub struct Plan {
@@ -63,6 +67,8 @@ pub struct Plan {
     redirect: Arc<Redirect>,
     server_version: Option<String>,
     refusals: Arc<Aggregate>,
+    /// Where commands run; `None`: no server is one.
+    children: Option<Arc<Host>>,
 }
 
 /// What differs from listener to listener: which hosts and which pages of our own it knows.
@@ -85,8 +91,13 @@ struct ServerPlan {
     body: Arc<palisade::Moded<DeclaredBody>>,
     inspect: Arc<Inspection<TokioTimer>>,
     limits: Arc<CallLimits>,
-    upstream: UpstreamPlan,
+    upstream: BackendPlan,
 }
+
+type BackendPlan = Backend<UpstreamPlan, Arc<Bridge>>;
+
+/// One worker's way to a server.
+pub type ServerBackend = Backend<Upstream<RequestBody>, Stdio>;
 
 struct UpstreamPlan {
     target: Target,
@@ -150,11 +161,20 @@ impl Plan {
             .map(|tls| acceptor(settings, tls, addresses, data_directory));
         let inflight = Inflight::new(settings.limits.inflight_bytes.value);
         let client_tls = client_tls()?;
+        let children = children(settings)?;
         let public = settings.public_url.as_ref().map(|url| url.value.origin());
         let servers = settings
             .servers
             .iter()
-            .map(|server| server_plan(server, settings, &inflight, &client_tls, public.as_deref()))
+            .map(|server| {
+                let parts = Parts {
+                    inflight: &inflight,
+                    client_tls: &client_tls,
+                    public: public.as_deref(),
+                    children: children.as_ref(),
+                };
+                server_plan(server, settings, &parts)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let listeners = addresses
             .iter()
@@ -181,6 +201,7 @@ impl Plan {
             cors: Arc::new(common_cors_policy(&settings.defaults)?),
             redirect: Arc::new(redirect(settings, addresses)),
             refusals: Arc::default(),
+            children,
             server_version: settings
                 .server_version
                 .as_ref()
@@ -203,21 +224,34 @@ impl Plan {
 
     /// One worker's clients of the upstreams, in the order of the servers.
     #[must_use]
-    pub fn upstreams(&self, draining: &watch::Receiver<bool>) -> Vec<Upstream<RequestBody>> {
+    pub fn upstreams(&self, draining: &watch::Receiver<bool>) -> Vec<ServerBackend> {
+        let upstream = |server: &ServerPlan, upstream: &UpstreamPlan| {
+            Upstream::new(UpstreamConfig {
+                target: upstream.target.clone(),
+                tls: Arc::clone(&upstream.tls),
+                connect_timeout: upstream.connect_timeout,
+                keep_alive: Some(KEEP_ALIVE),
+                reuse_after_body: server.inspect.mcp,
+                public_url: upstream.public_url.clone(),
+                draining: draining.clone(),
+            })
+        };
         self.servers
             .iter()
-            .map(|server| {
-                Upstream::new(UpstreamConfig {
-                    target: server.upstream.target.clone(),
-                    tls: Arc::clone(&server.upstream.tls),
-                    connect_timeout: server.upstream.connect_timeout,
-                    keep_alive: Some(KEEP_ALIVE),
-                    reuse_after_body: server.inspect.mcp,
-                    public_url: server.upstream.public_url.clone(),
-                    draining: draining.clone(),
-                })
+            .map(|server| match &server.upstream {
+                Backend::Http(http) => Backend::Http(upstream(server, http)),
+                Backend::Stdio(bridge) => {
+                    Backend::Stdio(Stdio::new(Arc::clone(bridge), draining.clone()))
+                }
             })
             .collect()
+    }
+
+    /// Ends every command that runs; resolves when all are gone.
+    pub async fn end_children(&self) {
+        if let Some(children) = &self.children {
+            children.end().await;
+        }
     }
 
     /// The whole stack of the listener with this index, over one worker's upstreams.
@@ -226,7 +260,7 @@ impl Plan {
         &self,
         listener: usize,
         recorder: &Recorder,
-        upstreams: &[Upstream<RequestBody>],
+        upstreams: &[ServerBackend],
     ) -> impl crate::path::Stack + use<> {
         let listener = &self.listeners[listener];
         let entries = self
@@ -497,12 +531,18 @@ fn header_policy(headers: &Headers) -> Result<HeaderPolicy, StartError> {
     builder.build().map_err(|error| setting("headers", error))
 }
 
+/// What servers have in common.
+struct Parts<'a> {
+    inflight: &'a Inflight,
+    client_tls: &'a Arc<rustls::ClientConfig>,
+    public: Option<&'a str>,
+    children: Option<&'a Arc<Host>>,
+}
+
 fn server_plan(
     server: &Server,
     settings: &Settings,
-    inflight: &Inflight,
-    client_tls: &Arc<rustls::ClientConfig>,
-    public: Option<&str>,
+    parts: &Parts<'_>,
 ) -> Result<ServerPlan, StartError> {
     let policy = &server.policy;
     let shown = Shown::default();
@@ -514,22 +554,16 @@ fn server_plan(
         }
         None => None,
     };
-    let url = format!(
-        "{}{}",
-        server.upstream.value.origin(),
-        server.upstream.value.path
-    );
-    let url = url
-        .parse()
-        .map_err(|error| setting(&key("upstream"), error))?;
-    let upstream_host = match server.upstream_host.value {
-        HostSetting::Preserve => UpstreamHost::Preserve,
-        HostSetting::Rewrite => UpstreamHost::Rewrite,
+    let upstream = match &server.backend {
+        BackendSetting::Url(url) => Backend::Http(upstream_plan(server, url, settings, parts)?),
+        BackendSetting::Command(command) => {
+            let host = parts.children.ok_or_else(no_host)?;
+            let config = bridge(server, command, &shown);
+            let bridge = Bridge::new(config, Arc::clone(host))
+                .map_err(|_| setting(&key("command"), "the system gives no random numbers"))?;
+            Backend::Stdio(bridge)
+        }
     };
-    let mut target = Target::new(&url, &server.path.value, upstream_host)
-        .ok_or_else(|| setting(&key("upstream"), "it is no http or https URL"))?;
-    target.keep_origin =
-        policy.origin_mode.value != Mode::Enforce || policy.cors.mode.value == Mode::Off;
     let rates = mode(policy.rate.mode.value);
     let styles: Vec<Style> = policy
         .rate
@@ -566,15 +600,85 @@ fn server_plan(
             .with_mode(rates),
         ),
         body: Arc::new(DeclaredBody::new(body).with_mode(mode(policy.body.mode.value))),
-        inspect: Arc::new(inspection(server, settings, inflight, &shown)),
+        inspect: Arc::new(inspection(server, settings, parts.inflight, &shown)),
         limits: Arc::new(call_limits(server, &peer)?),
-        upstream: UpstreamPlan {
-            target,
-            tls: Arc::clone(client_tls),
-            connect_timeout: settings.limits.timeouts.connect.value,
-            public_url: public.map(Arc::from),
-        },
+        upstream,
     })
+}
+
+fn upstream_plan(
+    server: &Server,
+    url: &HttpUrl,
+    settings: &Settings,
+    parts: &Parts<'_>,
+) -> Result<UpstreamPlan, StartError> {
+    let key = format!("server.{}.upstream", server.name.value);
+    let policy = &server.policy;
+    let url = format!("{}{}", url.origin(), url.path);
+    let url = url.parse().map_err(|error| setting(&key, error))?;
+    let upstream_host = match server.upstream_host.value {
+        HostSetting::Preserve => UpstreamHost::Preserve,
+        HostSetting::Rewrite => UpstreamHost::Rewrite,
+    };
+    let mut target = Target::new(&url, &server.path.value, upstream_host)
+        .ok_or_else(|| setting(&key, "it is no http or https URL"))?;
+    target.keep_origin =
+        policy.origin_mode.value != Mode::Enforce || policy.cors.mode.value == Mode::Off;
+    Ok(UpstreamPlan {
+        target,
+        tls: Arc::clone(parts.client_tls),
+        connect_timeout: settings.limits.timeouts.connect.value,
+        public_url: parts.public.map(Arc::from),
+    })
+}
+
+/// The thread of commands, where a server is one.
+fn children(settings: &Settings) -> Result<Option<Arc<Host>>, StartError> {
+    let is_command = |server: &Server| matches!(server.backend, BackendSetting::Command(_));
+    if settings.servers.iter().any(is_command) {
+        return Ok(Some(Arc::new(Host::start()?)));
+    }
+    Ok(None)
+}
+
+fn no_host() -> StartError {
+    StartError::Io(io::ErrorKind::Unsupported.into())
+}
+
+fn bridge(server: &Server, command: &Command, shown: &Shown) -> stdio::Config {
+    let mut words = command.command.iter().map(|word| word.value.clone().into());
+    let mut environment: Vec<(OsString, OsString)> = Vec::new();
+    let own = |name: &str| std::env::var_os(name);
+    for name in BASE_ENVIRONMENT {
+        environment.extend(own(name).map(|value| (name.into(), value)));
+    }
+    for entry in command.environment.iter() {
+        let value = match &entry.value.value {
+            Some(value) => Some(value.into()),
+            None => own(&entry.value.name),
+        };
+        environment.retain(|(name, _)| *name != *entry.value.name);
+        environment.extend(value.map(|value| (entry.value.name.clone().into(), value)));
+    }
+    stdio::Config {
+        spec: stdio::Spec {
+            name: server.name.value.as_str().into(),
+            program: words.next().unwrap_or_default(),
+            arguments: words.collect(),
+            environment,
+            directory: command.directory.as_ref().map(|path| path.value.clone()),
+        },
+        scope: match command.scope.value {
+            Scope::Caller => stdio::Scope::Caller,
+            Scope::Session => stdio::Scope::Session,
+            Scope::Shared => stdio::Scope::Shared,
+        },
+        sessions: command.sessions.value.get() as usize,
+        session_idle: command.session_idle.value,
+        start_timeout: command.start_timeout.value,
+        path: server.path.value.clone(),
+        shown: shown.clone(),
+    }
 }
 
 fn inspection(

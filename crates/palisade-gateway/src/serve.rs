@@ -168,6 +168,17 @@ impl Gateway {
                 let _ = timeout(END_DEADLINE, all_done.recv()).await;
             });
         }
+        // Nobody asks them anything any more. Where it has to be quick, their keepers end them.
+        let patience = match ended {
+            Ended::Drained => CHILDREN_DEADLINE,
+            Ended::Stopped => END_DEADLINE,
+        };
+        let ended = block_on(async {
+            tokio::select! {
+                _ = timeout(patience, self.plan.end_children()) => ended,
+                _ = stop.recv() => Ended::Stopped,
+            }
+        });
         for log in self.logs {
             if let Err(error) = log.close(LOG_DEADLINE) {
                 tracing::error!(%error, "the audit log could not be written to its end");
@@ -182,6 +193,9 @@ const SUM_UP: Duration = Duration::from_secs(5);
 
 /// How long workers may take to drop what is cut off.
 const END_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How long commands may take to end, killed at last.
+const CHILDREN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the audit log may take to write what it holds.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);

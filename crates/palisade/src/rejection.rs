@@ -281,6 +281,14 @@ reasons! {
     CallConcurrency = "call.concurrency", TOO_MANY_REQUESTS, Client, 429, "too many calls at once";
     /// The call took longer than `timeout`.
     CallTimeout = "call.timeout", GATEWAY_TIMEOUT, Upstream, 504, "the call took too long";
+    /// The stdio server has more to do than it takes.
+    ChildBusy = "child.busy", SERVICE_UNAVAILABLE, Upstream, 503, "the server takes no more for now";
+    /// The stdio server ended before it answered.
+    ChildEnded = "child.ended", BAD_GATEWAY, Upstream, 502, "the server ended before it answered";
+    /// As many stdio servers run as may.
+    ChildLimit = "child.limit", SERVICE_UNAVAILABLE, Palisade, 503, "too many sessions at once";
+    /// The stdio server could not be started.
+    ChildStart = "child.start", SERVICE_UNAVAILABLE, Upstream, 503, "the server could not be started";
     /// An HTTP/2 connection used up one of its budgets, or broke the protocol.
     ConnectionAbuse = "connection.abuse", TOO_MANY_REQUESTS, Client, 429, "the connection was ended";
     /// TLS could not be agreed on, or the client broke off amid the handshake.
@@ -338,6 +346,8 @@ reasons! {
     RequestTimeout = "request.timeout", REQUEST_TIMEOUT, Client, 408, "the request did not arrive in time";
     /// No server is configured for this path.
     RouteNotFound = "route.not_found", NOT_FOUND, Client, 404, "no server on this path";
+    /// No such session, or it is another caller's, or it is over.
+    SessionUnknown = "session.unknown", NOT_FOUND, Client, -32001, "session not found";
     /// The upstream's answer is not HTTP, or breaks off.
     UpstreamMalformed = "upstream.malformed", BAD_GATEWAY, Upstream, 502, "the upstream's answer is malformed";
     /// No answer came from the upstream in time.

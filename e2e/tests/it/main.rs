@@ -30,6 +30,7 @@ mod origin;
 mod peers;
 mod rig;
 mod sse;
+mod stdio;
 mod tls;
 mod unjudged;
 mod upstream;

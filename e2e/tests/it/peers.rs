@@ -306,7 +306,7 @@ fn target() -> PathBuf {
     tmp.parent().unwrap().to_owned()
 }
 
-fn node() -> PathBuf {
+pub(crate) fn node() -> PathBuf {
     node_of("node")
 }
 
@@ -327,7 +327,7 @@ pub(crate) fn python(environment: &str) -> PathBuf {
     there(target().join("e2e").join(environment).join("bin/python"))
 }
 
-fn built(name: &str) -> PathBuf {
+pub(crate) fn built(name: &str) -> PathBuf {
     there(target().join("debug").join(name))
 }
 

@@ -1,8 +1,9 @@
 """An MCP server on the Python SDK, for the end-to-end tests.
 
     server.py PORT [sse]    binds 127.0.0.1; PORT 0 takes a free one; sse: HTTP+SSE as of 2024-11-05
+    server.py stdio         speaks on its standard streams
 
-Prints one JSON line, {"port": N, "url": "http://127.0.0.1:N/mcp"}, when it is ready (sse: the URL ends after the port;
+By HTTP it prints one JSON line, {"port": N, "url": "http://127.0.0.1:N/mcp"}, when it is ready (sse: the URL ends after the port;
 the stream is /sse, messages go to /messages/); ends on SIGTERM.
 What it offers stands in ../fixtures.json, which the rmcp server reads too. Transport, sessions, sealing
 of request states, Host and Origin checks are the SDK's own, with its defaults for a loopback address.
@@ -21,6 +22,7 @@ import uvicorn
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.mcpserver import MCPServer
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
@@ -123,7 +125,7 @@ async def echo(ctx, message):
 
 
 async def request_headers(ctx):
-    return text(json.dumps(dict(ctx.request.headers)))
+    return text(json.dumps(dict(ctx.request.headers) if ctx.request else {}))
 
 
 async def slow(ctx, label, seconds):
@@ -381,7 +383,8 @@ async def set_level(ctx, params):
 
 
 def session_id(ctx):
-    return ctx.request.headers.get("mcp-session-id", "")
+    # On standard streams there is one session, without a name.
+    return ctx.request.headers.get("mcp-session-id", "") if ctx.request else ""
 
 
 # --- the server
@@ -426,9 +429,16 @@ def sse_app(server):
     return other.sse_app()
 
 
+async def serve_streams(server):
+    async with stdio_server() as (read, write):
+        await server.run(read, write, server.create_initialization_options())
+
+
 def main():
-    if not sys.argv[1:] or not sys.argv[1].isdigit() or sys.argv[2:] not in ([], ["sse"]):
-        sys.exit("usage: server.py PORT [sse] (PORT 0 takes a free one)")
+    by_streams = sys.argv[1:] == ["stdio"]
+    by_http = sys.argv[1:] and sys.argv[1].isdigit() and sys.argv[2:] in ([], ["sse"])
+    if not by_streams and not by_http:
+        sys.exit("usage: server.py PORT [sse] | server.py stdio (PORT 0 takes a free one)")
     server = Peer(
         "palisade-e2e-python",
         version="1.0.0",
@@ -447,6 +457,8 @@ def main():
         on_set_logging_level=answering(types.EmptyResult, set_level),
     )
     server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
+    if by_streams:
+        return asyncio.run(serve_streams(server))
     if sys.argv[2:]:
         app, path = sse_app(server), ""
     else:

@@ -13,6 +13,8 @@ use super::shape::{Shape, closest};
 pub struct Flags {
     /// `serve URL`: one server, in place of those of a file.
     pub url: Option<String>,
+    /// `serve -- COMMAND…`: the same, for a command.
+    pub command: Vec<String>,
     /// `--listen`.
     pub listen: Vec<String>,
     /// `--host`.
@@ -74,7 +76,7 @@ pub(super) fn lay_environment(
     ours.sort_by_key(|(name, _, path)| {
         (
             name.starts_with("PALISADE_"),
-            path.last().is_none_or(|key| key != "upstream"),
+            path.last().is_none_or(|key| !makes_a_server(key)),
         )
     });
     for (name, value, path) in ours {
@@ -134,45 +136,67 @@ pub(super) fn lay_flags(document: &mut Document, flags: &Flags) {
         );
     }
     // The environment may have said more of the server, but not what the command line says.
-    if let Some(url) = &flags.url {
-        set_url(document, url);
-    }
+    set_backend(document, flags);
 }
 
-/// Makes the server of `serve URL`, so that the environment can say more of it.
+/// Whether a server's key is enough for there to be one.
+fn makes_a_server(key: &str) -> bool {
+    key == "upstream" || key == "command"
+}
+
+/// Makes the server of `serve URL` or `serve -- COMMAND…`, so that the environment can say more of it.
 pub(super) fn lay_url(document: &mut Document, flags: &Flags, problems: &mut Problems) {
-    let Some(url) = &flags.url else { return };
-    document.places.remember("URL", url);
+    let given = match (&flags.url, flags.command.is_empty()) {
+        (Some(url), _) => {
+            document.places.remember("URL", url);
+            "URL"
+        }
+        (None, false) => {
+            document
+                .places
+                .remember("COMMAND", &flags.command.join(" "));
+            "COMMAND"
+        }
+        (None, true) => return,
+    };
     if server_names(document).next().is_some() {
         problems.push(
             Problem::error(
                 ProblemCode::Contradiction,
                 "server",
-                "a URL was given, and the file names servers as well",
+                format!("a {given} was given, and the file names servers as well"),
             )
-            .remedy("leave the URL away, or take the servers out of the file")
-            .at(document.places.place_of(&Source::Flag(Arc::from("URL")))),
+            .remedy(format!(
+                "leave the {given} away, or take the servers out of the file"
+            ))
+            .at(document.places.place_of(&Source::Flag(Arc::from(given)))),
         );
         return;
     }
-    set_url(document, url);
+    set_backend(document, flags);
 }
 
-fn set_url(document: &mut Document, url: &str) {
+fn set_backend(document: &mut Document, flags: &Flags) {
+    let (key, flag, kind) = match (&flags.url, flags.command.is_empty()) {
+        (Some(url), _) => ("upstream", "URL", Kind::String(url.clone())),
+        (None, false) => ("command", "COMMAND", strings(flags.command.iter().cloned())),
+        (None, true) => return,
+    };
     if server_names(document)
         .next()
         .is_some_and(|name| name != URL_SERVER)
     {
         return;
     }
-    let source = Source::Flag(Arc::from("URL"));
-    for (key, value) in [("name", URL_SERVER), ("upstream", url)] {
+    let source = Source::Flag(Arc::from(flag));
+    let name = Kind::String(URL_SERVER.to_owned());
+    for (key, value) in [("name", name), (key, kind)] {
         let steps = [
             Step::Key("server".to_owned()),
             Step::Element(0),
             Step::Key(key.to_owned()),
         ];
-        document.set(&steps, Kind::String(value.to_owned()), source.clone());
+        document.set(&steps, value, source.clone());
     }
 }
 
@@ -244,7 +268,7 @@ fn find<'a>(
                 .position(|known| environment_name(known) == *name)
             {
                 Some(index) => index,
-                None if rest.as_slice() == ["upstream"] => {
+                None if matches!(rest.as_slice(), [key] if makes_a_server(key)) => {
                     let at = [
                         steps.as_slice(),
                         &[Step::Element(known.len()), Step::Key("name".to_owned())],
@@ -255,7 +279,7 @@ fn find<'a>(
                 }
                 None => {
                     return Err(format!(
-                        "there is no server `{name}`; its UPSTREAM variable would make one"
+                        "there is no server `{name}`; its UPSTREAM or COMMAND variable would make one"
                     ));
                 }
             };

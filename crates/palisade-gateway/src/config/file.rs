@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::document::Said;
 use super::forms::OneOrMany;
 pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
-use super::settings::{Fail, Kind, Mode, RateHeaders, TlsProfile, UpstreamHost};
+use super::settings::{Fail, Kind, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
 
 type Text = Said<String>;
 type Texts = Said<Vec<Text>>;
@@ -310,12 +310,36 @@ pub(super) struct Drain {
 pub(super) struct Server {
     /// Its name in the audit log and in environment variables. Required.
     pub(super) name: Option<Text>,
-    /// A prefix on a segment boundary; the longest wins. Default: the path of `upstream`.
+    /// A prefix on a segment boundary; the longest wins. Default: the path of `upstream`; `/mcp`
+    /// for a command.
     pub(super) path: Option<Text>,
     /// Only under this public host, which need not be listed in `hosts`.
     pub(super) host: Option<Text>,
-    /// The URL of the server. Required.
+    /// The URL of the server. Required, unless there is a `command`.
     pub(super) upstream: Option<Text>,
+    /// A program and its arguments that speak MCP on their standard streams, in place of
+    /// `upstream`.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) command: Option<Texts>,
+    /// Of a command: who shares a running one.
+    #[schemars(extend("default" = "session"))]
+    pub(super) scope: Option<Said<Scope>>,
+    /// Of a command: variables that it gets beside PATH, HOME and the like. NAME passes
+    /// Palisade's own on, NAME=value sets one.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) environment: Option<Texts>,
+    /// Of a command: where it runs, relative to this file's directory. Default: where Palisade
+    /// does.
+    pub(super) directory: Option<Text>,
+    /// Of a command: sessions, and running commands, at once.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = 64))]
+    pub(super) sessions: Option<Said<u32>>,
+    /// Of a command: after how long a session that nobody uses is ended.
+    #[schemars(extend("default" = "30m"))]
+    pub(super) session_idle: Option<Text>,
+    /// Of a command: from its start to its first answer.
+    #[schemars(extend("default" = "60s"))]
+    pub(super) start_timeout: Option<Text>,
     /// Accept plain HTTP to an upstream off this machine.
     #[schemars(extend("default" = false))]
     pub(super) plaintext_upstream: Option<Said<bool>>,

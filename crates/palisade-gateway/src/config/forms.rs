@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::document::Said;
-use super::settings::{Fail, Kind, Mode, RateHeaders, TlsProfile, UpstreamHost};
+use super::settings::{Fail, Kind, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
 
 /// A value, or `false` for none.
 #[derive(Debug)]
@@ -221,4 +221,12 @@ macro_rules! words {
     )+};
 }
 
-words!(Fail, Kind, Mode, RateHeaders, TlsProfile, UpstreamHost);
+words!(
+    Fail,
+    Kind,
+    Mode,
+    RateHeaders,
+    Scope,
+    TlsProfile,
+    UpstreamHost
+);

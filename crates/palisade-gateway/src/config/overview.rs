@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use super::settings::{Identity, List, Mode, Policy, Settings, Sink, Source, TlsProfile, Value};
+use super::settings::{
+    Backend, Identity, List, Mode, Policy, Settings, Sink, Source, TlsProfile, Value,
+};
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,12 +70,23 @@ impl Settings {
                 .host
                 .as_ref()
                 .map_or_else(String::new, |host| host.to_string());
-            let route = format!("{host}{} -> {}", server.path.value, server.upstream.value);
+            let route = format!("{host}{} -> {}", server.path.value, server.backend);
             add(
                 &format!("server {}", server.name.value),
                 route,
-                server.upstream.source.to_string(),
+                server.backend.source().to_string(),
             );
+            if let Backend::Command(command) = &server.backend {
+                let sessions = command.sessions.value;
+                let scope = command.scope.value.name();
+                add(
+                    "  child",
+                    format!(
+                        "standard streams, which need no TLS; scope {scope}, {sessions} at most"
+                    ),
+                    command.scope.source.to_string(),
+                );
+            }
             for (what, mode) in modes(&server.policy) {
                 add(
                     &format!("  {what}"),

@@ -11,7 +11,9 @@ pub fn schema() -> Json {
     let mut schema = of_types();
     // The types take them as optional, so that what lacks is reported with everything else.
     if let Some(server) = schema.pointer_mut("/properties/server/items") {
-        server["required"] = serde_json::json!(["name", "upstream"]);
+        server["required"] = serde_json::json!(["name"]);
+        server["oneOf"] =
+            serde_json::json!([{ "required": ["upstream"] }, { "required": ["command"] }]);
         // What a server does not say it inherits.
         for section in ["origin", "headers", "cors", "rate", "limits", "audit"] {
             without_default(&mut server["properties"][section]);

@@ -382,12 +382,12 @@ pub struct Server {
     /// `name`: unique; letters, digits, `-` and `_`.
     pub name: Value<String>,
     /// `path`: a prefix on a segment boundary, without a trailing slash unless it is `/`.
-    /// Default: the upstream's own path.
+    /// Default: the upstream's own path; `/mcp` for a command.
     pub path: Value<String>,
     /// `host`: only under this public host.
     pub host: Option<Value<HostEntry>>,
-    /// `upstream`.
-    pub upstream: Value<HttpUrl>,
+    /// `upstream` or `command`.
+    pub backend: Backend,
     /// `plaintext_upstream`: plain HTTP to an upstream off this machine is accepted.
     pub plaintext_upstream: Value<bool>,
     /// `kind`. Default `mcp`.
@@ -403,6 +403,93 @@ pub struct Server {
     pub tools: BTreeMap<String, Tool>,
     /// The sections, this server's own over the defaults.
     pub policy: Policy,
+}
+
+/// Where a server's requests go.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// `command`.
+    Command(Box<Command>),
+    /// `upstream`.
+    Url(Value<HttpUrl>),
+}
+
+impl Backend {
+    /// Where it was said.
+    #[must_use]
+    pub const fn source(&self) -> &Source {
+        match self {
+            Self::Command(command) => &command.command.source,
+            Self::Url(url) => &url.source,
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(command) => command.fmt(f),
+            Self::Url(url) => url.value.fmt(f),
+        }
+    }
+}
+
+/// A program that speaks MCP on its standard streams.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// `command`: the program and its arguments. Never empty.
+    pub command: List<String>,
+    /// `scope`. Default `session`.
+    pub scope: Value<Scope>,
+    /// `environment`, beside [`BASE_ENVIRONMENT`].
+    pub environment: List<EnvironmentEntry>,
+    /// `directory`; `None`: where Palisade runs.
+    pub directory: Option<Value<PathBuf>>,
+    /// `sessions`: sessions, and running commands, at once. Default 64.
+    pub sessions: Value<NonZeroU32>,
+    /// `session_idle`: after how long a session that nobody uses is ended. Default 30 min.
+    pub session_idle: Value<Duration>,
+    /// `start_timeout`: from a start to the first answer. Default 60 s.
+    pub start_timeout: Value<Duration>,
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<&str> = self
+            .command
+            .iter()
+            .map(|word| word.value.as_str())
+            .collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+/// A variable for a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentEntry {
+    /// Its name.
+    pub name: String,
+    /// Its value; `None`: Palisade's own is passed on. May be a secret: it is never shown.
+    pub value: Option<String>,
+}
+
+/// What every command gets of Palisade's own environment, where it is set: without these hardly
+/// any program finds its parts, and none of them holds a secret.
+pub const BASE_ENVIRONMENT: [&str; 12] = [
+    "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TEMP", "TERM", "TMPDIR",
+    "TZ", "USER",
+];
+
+/// Who shares a running command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// All sessions of one caller.
+    Caller,
+    /// Nobody: every session has its own.
+    #[default]
+    Session,
+    /// Everybody.
+    Shared,
 }
 
 /// What a server speaks.
@@ -495,6 +582,7 @@ names! {
     Fail { Closed = "closed", Open = "open" }
     Kind { Mcp = "mcp", Http = "http" }
     Mode { Enforce = "enforce", Report = "report", Off = "off" }
+    Scope { Session = "session", Caller = "caller", Shared = "shared" }
     RateHeaders { Draft8 = "draft-8", Draft6 = "draft-6", Legacy = "legacy" }
     TlsProfile { Intermediate = "intermediate", Modern = "modern" }
     UpstreamHost { Rewrite = "rewrite", Preserve = "preserve" }

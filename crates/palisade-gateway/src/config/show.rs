@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
-use super::settings::{Identity, List, Policy, Server, Settings, Sink, Source, Value};
+use super::settings::{
+    Backend, Command, Identity, List, Policy, Server, Settings, Sink, Source, Value,
+};
 use super::units::{show_duration, show_size};
 
 /// One resolved value.
@@ -255,6 +257,30 @@ impl Rows {
         rows.list
     }
 
+    fn command(&mut self, prefix: &str, command: &Command) {
+        let key = |name: &str| format!("{prefix}.{name}");
+        self.list(&key("command"), &command.command, |word| json!(word));
+        self.add(&key("scope"), &command.scope, |scope| json!(scope.name()));
+        self.list(
+            &key("environment"),
+            &command.environment,
+            |entry| match entry.value {
+                Some(_) => json!(format!("{}=********", entry.name)),
+                None => json!(entry.name),
+            },
+        );
+        if let Some(directory) = &command.directory {
+            self.add(&key("directory"), directory, |path| json!(path));
+        }
+        self.add(&key("sessions"), &command.sessions, |most| json!(most));
+        self.add(&key("session_idle"), &command.session_idle, |idle| {
+            json!(show_duration(*idle))
+        });
+        self.add(&key("start_timeout"), &command.start_timeout, |most| {
+            json!(show_duration(*most))
+        });
+    }
+
     fn server(&mut self, server: &Server, defaults: &[Row]) {
         let prefix = format!("server.{}", server.name.value);
         let key = |name: &str| format!("{prefix}.{name}");
@@ -263,18 +289,23 @@ impl Rows {
         if let Some(host) = &server.host {
             self.add(&key("host"), host, |host| json!(host.to_string()));
         }
-        self.add(&key("upstream"), &server.upstream, |url| {
-            json!(url.to_string())
-        });
-        self.add(
-            &key("plaintext_upstream"),
-            &server.plaintext_upstream,
-            |yes| json!(yes),
-        );
+        match &server.backend {
+            Backend::Command(command) => self.command(&prefix, command),
+            Backend::Url(url) => {
+                self.add(&key("upstream"), url, |url| json!(url.to_string()));
+                self.add(
+                    &key("plaintext_upstream"),
+                    &server.plaintext_upstream,
+                    |yes| json!(yes),
+                );
+            }
+        }
         self.add(&key("kind"), &server.kind, |kind| json!(kind.name()));
-        self.add(&key("upstream_host"), &server.upstream_host, |host| {
-            json!(host.name())
-        });
+        if let Backend::Url(_) = &server.backend {
+            self.add(&key("upstream_host"), &server.upstream_host, |host| {
+                json!(host.name())
+            });
+        }
         self.add(&key("timeout"), &server.timeout, |timeout| {
             timeout.map_or_else(|| json!("none"), |timeout| json!(show_duration(timeout)))
         });

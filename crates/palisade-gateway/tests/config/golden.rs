@@ -80,6 +80,7 @@ fn directives(text: &str) -> (Vec<(String, String)>, Flags) {
             let (name, value) = flag.split_once(' ').unwrap_or((flag, ""));
             match name {
                 "URL" => flags.url = Some(value.to_owned()),
+                "COMMAND" => flags.command = value.split(' ').map(str::to_owned).collect(),
                 "--listen" => flags.listen.push(value.to_owned()),
                 "--host" => flags.hosts.push(value.to_owned()),
                 "--origin" => flags.origins.push(value.to_owned()),

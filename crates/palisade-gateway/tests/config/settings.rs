@@ -176,7 +176,11 @@ fn the_schema_refuses_unknown_keys_and_has_no_null() {
     assert!(closed >= 20, "only {closed} tables are closed");
     assert_eq!(
         schema()["properties"]["server"]["items"]["required"],
-        serde_json::json!(["name", "upstream"])
+        serde_json::json!(["name"])
+    );
+    assert_eq!(
+        schema()["properties"]["server"]["items"]["oneOf"],
+        serde_json::json!([{ "required": ["upstream"] }, { "required": ["command"] }])
     );
 }
 

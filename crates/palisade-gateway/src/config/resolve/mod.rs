@@ -2,6 +2,7 @@
 //!
 //! Nothing stops at a mistake: it is reported, the value underneath stays, and reading goes on.
 
+mod command;
 mod policy;
 mod rules;
 mod server;

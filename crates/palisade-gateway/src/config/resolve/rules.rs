@@ -6,7 +6,9 @@ use super::super::defaults::DEV_MAX_AGE;
 use super::super::document::Places;
 use super::super::names::loopback;
 use super::super::problem::{Place, Problem, ProblemCode, Problems};
-use super::super::settings::{Cors, Identity, Mode, Policy, Server, Settings, Source, Value};
+use super::super::settings::{
+    Backend, Cors, Identity, Mode, Policy, Server, Settings, Source, Value,
+};
 use super::Seen;
 
 /// `--dev`: on top of everything else.
@@ -259,7 +261,7 @@ impl Rules<'_> {
                 "server",
                 &Source::Default,
                 "there is no server to stand in front of".to_owned(),
-                "run `palisade serve http://127.0.0.1:3000/mcp`, or add a `[[server]]` with `name` and `upstream`",
+                "run `palisade serve http://127.0.0.1:3000/mcp`, or add a `[[server]]` with `name` and `upstream` or `command`",
             );
         }
         for server in &settings.servers {
@@ -268,7 +270,9 @@ impl Rules<'_> {
     }
 
     fn upstream(&mut self, server: &Server) {
-        let url = &server.upstream;
+        let Backend::Url(url) = &server.backend else {
+            return;
+        };
         let key = format!("server.{}.upstream", server.name.value);
         if !url.https && !url.is_loopback() {
             if server.plaintext_upstream.value {

@@ -8,7 +8,7 @@ use super::super::environment::environment_name;
 use super::super::file::{self, File};
 use super::super::names::{Fault, HostEntry, HttpUrl, route_path};
 use super::super::problem::{Problem, ProblemCode};
-use super::super::settings::{Policy, Server, Tool, Value};
+use super::super::settings::{Backend, Policy, Server, Tool, Value};
 use super::policy::Said as SaidPolicy;
 use super::{MOST_ENTRIES, Resolver, above_nought, rate};
 
@@ -74,19 +74,22 @@ impl Resolver<'_> {
         self.option(&mut upstream, said.upstream.as_ref(), "upstream", |text| {
             upstream_url(text)
         });
-        if said.upstream.is_none() {
+        let command = self.command(said);
+        self.misplaced(said);
+        if said.upstream.is_none() && said.command.is_none() {
             self.report(
                 ProblemCode::Missing,
                 "upstream",
                 at,
-                "the server has no upstream",
-                "add `upstream = \"http://127.0.0.1:3000/mcp\"` with the URL of the server",
+                "the server has neither an upstream nor a command",
+                "add `upstream = \"http://127.0.0.1:3000/mcp\"` with the URL of the server, or `command = [\"npx\", \"-y\", \"some-server\"]`",
             );
         }
-        let mut path = upstream.as_ref().map_or_else(
-            || Value::from("/".to_owned()),
-            |url| Value::from(trimmed(&url.path).to_owned()),
-        );
+        let mut path = match (&upstream, &command) {
+            (Some(url), _) => Value::from(trimmed(&url.path).to_owned()),
+            (None, Some(_)) => Value::from(COMMAND_PATH.to_owned()),
+            (None, None) => Value::from("/".to_owned()),
+        };
         self.value(&mut path, said.path.as_ref(), "path", |text| {
             route_path(text)
         });
@@ -117,7 +120,10 @@ impl Resolver<'_> {
             name: name?,
             path,
             host,
-            upstream: upstream?,
+            backend: match (upstream, command) {
+                (Some(url), _) => Backend::Url(url),
+                (None, command) => Backend::Command(Box::new(command?)),
+            },
             plaintext_upstream,
             kind,
             upstream_host,
@@ -193,7 +199,7 @@ impl Resolver<'_> {
             if let Some(other) = overlapping {
                 // The path may have come from the upstream: then that is what was said.
                 let said = match server.path.source {
-                    super::Source::Default => &server.upstream.source,
+                    super::Source::Default => server.backend.source(),
                     _ => &server.path.source,
                 };
                 let cause = format!(
@@ -213,6 +219,9 @@ impl Resolver<'_> {
         }
     }
 }
+
+/// Where a command answers, unless `path` says otherwise.
+const COMMAND_PATH: &str = "/mcp";
 
 fn server_name(text: &str) -> Result<String, Fault> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';

@@ -1,6 +1,6 @@
 //! An MCP server on rmcp, for the end-to-end tests.
 //!
-//! `rmcp-server PORT` binds 127.0.0.1 (PORT 0 takes a free one), prints one JSON line
+//! `rmcp-server stdio` speaks on its standard streams. `rmcp-server PORT` binds 127.0.0.1 (PORT 0 takes a free one), prints one JSON line
 //! `{"port": N, "url": "http://127.0.0.1:N/mcp"}` when it is ready, and ends on SIGTERM. What it offers stands in
 //! `../fixtures.json`, which the Python server reads too. Transport, sessions and the Host check are rmcp's own.
 #![expect(
@@ -29,7 +29,7 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{ErrorData, RoleServer, ServerHandler};
+use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt as _};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
@@ -42,10 +42,15 @@ type Context = RequestContext<RoleServer>;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("stdio") {
+        let peer = Peer::new(Arc::new(Shared::new()?));
+        peer.serve(rmcp::transport::stdio()).await?.waiting().await?;
+        return Ok(());
+    }
     let port: u16 = std::env::args()
         .nth(1)
         .and_then(|port| port.parse().ok())
-        .context("usage: rmcp-server PORT (0 takes a free one)")?;
+        .context("usage: rmcp-server PORT | stdio (PORT 0 takes a free one)")?;
     let shared = Arc::new(Shared::new()?);
     let mut config = StreamableHttpServerConfig::default();
     config.sse_retry = Some(Duration::from_millis(100));
