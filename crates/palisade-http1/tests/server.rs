@@ -167,7 +167,7 @@ async fn a_body_that_stands_still_is_a_fault() {
         .unwrap();
     // Every piece counts anew.
     for _ in 0..3 {
-        sleep(Duration::from_secs(29)).await;
+        sleep(Duration::from_secs(19)).await;
         client.write_all(b"2").await.unwrap();
     }
     let since = Instant::now();
@@ -176,7 +176,7 @@ async fn a_body_that_stands_still_is_a_fault() {
         answer.ends_with("BodyTimeout") && answer.contains("connection: close"),
         "{answer}"
     );
-    assert_eq!(seconds(since).await, 30.0);
+    assert_eq!(seconds(since).await, 20.0);
     assert_eq!(served.await.unwrap(), Ended::Closed);
 }
 
@@ -187,7 +187,7 @@ async fn the_wait_for_a_body_does_not_count_against_the_next_head() {
         if request.method() == "GET" {
             return echo(request).await;
         }
-        let _ = timeout(Duration::from_secs(25), request.into_body().collect()).await;
+        let _ = timeout(Duration::from_secs(15), request.into_body().collect()).await;
         Response::new(full("late"))
     });
     client
