@@ -16,7 +16,14 @@ use crate::judge::{HSTS, granted, secured, ungranted};
 const APP: &str = "https://app.example.com";
 
 /// Reasons that no request can provoke, and why.
-const UNPROVOKED: [(Reason, &str); 8] = [
+const UNPROVOKED: [(Reason, &str); 13] = [
+    (
+        Reason::ChildBusy,
+        "it takes a command that reads nothing while hundreds of messages wait for it",
+    ),
+    (Reason::ChildEnded, COMMANDS),
+    (Reason::ChildLimit, COMMANDS),
+    (Reason::ChildStart, COMMANDS),
     (Reason::ConnectionHandshake, BELOW),
     (Reason::ConnectionHandshakeTimeout, BELOW),
     (Reason::ConnectionAbuse, BELOW),
@@ -27,12 +34,15 @@ const UNPROVOKED: [(Reason, &str); 8] = [
         Reason::Internal,
         "it stands for what must not happen: no request leads to it",
     ),
+    (Reason::SessionUnknown, COMMANDS),
     (
         Reason::UpstreamTimeout,
         "nothing ends in it yet: a call that takes too long is `call.timeout`, a connection that \
          does not stand in time `upstream.unreachable`",
     ),
 ];
+
+const COMMANDS: &str = "only a server that is a command answers with it: `stdio/` provokes it";
 
 const BELOW: &str = "there is no request to be answered: `handshake.rs` provokes it";
 

@@ -9,7 +9,7 @@
 //!                        └ Link: which message belongs to whom
 //! ```
 //!
-//! Children live on a thread of their own ([`Host`]); a worker reaches them by their [`link`]'s
+//! Children live on a thread of their own ([`Host`]); a worker reaches them by their `link`'s
 //! lock and a queue, and is reached by wakers.
 
 mod body;
