@@ -4,7 +4,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::fields::has_option;
+use crate::fields::{decimal, has_option};
 use crate::head::{FieldLines, put_chunk_size, put_date, put_fields, put_length};
 
 /// What a service answers: a response, or one with lines beside its own.
@@ -171,5 +171,6 @@ fn has_no_body(status: StatusCode) -> bool {
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    // As for requests: `parse` would take a sign.
+    decimal(headers.get(CONTENT_LENGTH)?.as_bytes())
 }
