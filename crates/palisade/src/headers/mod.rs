@@ -34,18 +34,13 @@ pub struct SecurityHeadersLayer {
 }
 
 impl SecurityHeadersLayer {
-    /// The layer of `policy`, for answers that bring no [`Override`].
+    /// The layer of `policy`, for requests that no [`OverrideLayer`] inside has met.
     pub fn new(policy: impl Into<Arc<HeaderPolicy>>) -> Self {
         Self {
             policy: policy.into(),
         }
     }
 }
-
-/// In an answer's extensions: the policy that [`SecurityHeadersLayer`] follows for this answer
-/// in place of its own.
-#[derive(Clone, Debug)]
-pub struct Override(pub Arc<HeaderPolicy>);
 
 /// In an answer's extensions: what [`Mode::Report`] left undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,10 +129,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut answer) = ready!(this.future.poll(cx));
-        let own = answer.extensions_mut().remove::<Override>();
-        let own = own
-            .map(|own| own.0)
-            .or_else(|| this.exchange.facts().headers.take());
+        let own = this.exchange.facts().headers.take();
         let policy = own.as_ref().unwrap_or(this.policy);
         if this.exchange.leaves_common() && policy.mode() == Mode::Enforce {
             let common = policy.apply_rest(answer.headers_mut(), *this.hsts);
