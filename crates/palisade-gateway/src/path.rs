@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use palisade::audit::Recorder;
+use palisade::headers::Common;
 use palisade::sanity::Malformed;
 use palisade::{Connection, Exchange};
 use palisade_http1::server as http1;
@@ -26,6 +27,7 @@ use tower_service::Service;
 use crate::listen::h2::{self, Http2Limits};
 use crate::listen::limits::ConnectionPermit;
 use crate::listen::refused;
+use crate::listen::socket::Socket;
 use crate::listen::tls::{self, Alpn, TlsAcceptor};
 use crate::request_body::{AnswerBody, Http2Body, RequestBody, Unread};
 
@@ -87,6 +89,7 @@ impl<S: Stack> Path<S> {
         permit: ConnectionPermit,
     ) {
         let _permit = permit;
+        let tcp = Socket(tcp);
         let Some(acceptor) = &self.tls else {
             let connection = Connection::new(peer, false);
             return self.http1(tcp, connection).await;
@@ -120,17 +123,18 @@ impl<S: Stack> Path<S> {
             if let Some(fault) = request.extensions_mut().remove::<Fault>() {
                 request.extensions_mut().insert(malformed(fault));
             }
-            let exchange = Exchange::begin_without_common(connection.clone());
+            let exchange = Exchange::begin_leaving_headers(connection.clone());
             request.extensions_mut().insert(exchange.clone());
             // Every layer is always ready; see `palisade::GuardService`.
             let answer = stack.call(request);
             async move {
                 let Ok(answer) = answer.await;
-                let common = exchange.facts().common.take();
-                (
-                    answer,
-                    common.map_or_else(FieldLines::default, common_lines),
-                )
+                let (common, own) = {
+                    let mut facts = exchange.facts();
+                    (facts.common.take(), std::mem::take(&mut facts.lines))
+                };
+                let common = common.map_or_else(FieldLines::default, common_lines);
+                (answer, common.and(own.into_bytes()))
             }
         });
         let ended = ended.await;
@@ -161,19 +165,20 @@ async fn drained(draining: &mut watch::Receiver<bool>) {
 
 /// The lines of headers that many answers have in common. There are a few sets of them for each
 /// server, so the last few are kept as they are written.
-fn common_lines(headers: Arc<HeaderMap>) -> FieldLines {
+fn common_lines(common: Arc<Common>) -> FieldLines {
     thread_local! {
-        static LAST: RefCell<Vec<(Arc<HeaderMap>, FieldLines)>> = const { RefCell::new(Vec::new()) };
+        static LAST: RefCell<Vec<(Arc<Common>, FieldLines)>> = const { RefCell::new(Vec::new()) };
     }
     LAST.with_borrow_mut(|last| {
-        if let Some((_, lines)) = last.iter().find(|(known, _)| Arc::ptr_eq(known, &headers)) {
+        if let Some((_, lines)) = last.iter().find(|(known, _)| Arc::ptr_eq(known, &common)) {
             return lines.clone();
         }
-        let lines = FieldLines::new(&headers);
+        let hides = Arc::clone(&common);
+        let lines = FieldLines::new(common.headers()).hiding(move |name| hides.hides(name));
         if last.len() >= MAX_COMMON {
             last.remove(0);
         }
-        last.push((headers, lines.clone()));
+        last.push((common, lines.clone()));
         lines
     })
 }

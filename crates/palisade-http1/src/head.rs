@@ -1,7 +1,8 @@
 //! Writing heads: field lines, dates, numbers.
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -25,6 +26,13 @@ impl FieldWriter<'_> {
         }
     }
 
+    /// Writes all fields of a message that are not ours.
+    fn put_all(&mut self, headers: &HeaderMap) {
+        for (name, value) in headers {
+            self.put(name, value);
+        }
+    }
+
     /// Writes one field whose value is made of pieces. One that could end its line early is not
     /// written.
     pub fn put_pieces(&mut self, name: &'static HeaderName, pieces: &[&[u8]]) {
@@ -32,6 +40,11 @@ impl FieldWriter<'_> {
         if !is_ours(name) && !pieces.iter().any(|piece| piece.iter().any(ends)) {
             self.line(name.as_str().as_bytes(), pieces);
         }
+    }
+
+    /// Writes ready lines.
+    pub fn put_lines(&mut self, lines: &FieldLines) {
+        lines.put(self.out);
     }
 
     fn line(&mut self, name: &[u8], pieces: &[&[u8]]) {
@@ -46,29 +59,72 @@ impl FieldWriter<'_> {
     }
 }
 
-/// Field lines that are written once and sent often.
-#[derive(Clone, Debug, Default)]
-pub struct FieldLines(Bytes);
+/// Field lines as they are sent: those that are written once and sent often, and those of one
+/// message.
+#[derive(Clone, Default)]
+pub struct FieldLines {
+    shared: Bytes,
+    own: Vec<u8>,
+    hides: Option<Hides>,
+}
+
+type Hides = Arc<dyn Fn(&HeaderName) -> bool + Send + Sync>;
 
 impl FieldLines {
     /// The lines of `headers`, without those that frame a message.
     #[must_use]
     pub fn new(headers: &HeaderMap) -> Self {
-        let mut lines = Vec::new();
-        put_fields(headers, &mut lines);
-        Self(lines.into())
+        Self::of(|fields| fields.put_all(headers))
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
+    /// The lines that `put` writes.
+    #[must_use]
+    pub fn of(put: impl FnOnce(&mut FieldWriter<'_>)) -> Self {
+        let mut lines = Vec::new();
+        put(&mut FieldWriter { out: &mut lines });
+        Self {
+            shared: lines.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Instead of the message's own fields of the names that `hides` knows.
+    #[must_use]
+    pub fn hiding(mut self, hides: impl Fn(&HeaderName) -> bool + Send + Sync + 'static) -> Self {
+        self.hides = Some(Arc::new(hides));
+        self
+    }
+
+    /// With `own` lines behind them: whole ones, each with its CRLF, and none that frames a
+    /// message. They are sent as they are.
+    #[must_use]
+    pub fn and(mut self, own: Vec<u8>) -> Self {
+        self.own = own;
+        self
+    }
+
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.shared);
+        out.extend_from_slice(&self.own);
+    }
+
+    /// Writes these lines and what they leave of a message's own `headers`.
+    pub(crate) fn put_with(&self, headers: &HeaderMap, out: &mut Vec<u8>) {
+        self.put(out);
+        let mut writer = FieldWriter { out };
+        for (name, value) in headers {
+            if !self.hides.as_ref().is_some_and(|hides| hides(name)) {
+                writer.put(name, value);
+            }
+        }
     }
 }
 
-/// Writes all fields of a message that are not ours.
-pub(crate) fn put_fields(headers: &HeaderMap, out: &mut Vec<u8>) {
-    let mut writer = FieldWriter { out };
-    for (name, value) in headers {
-        writer.put(name, value);
+impl fmt::Debug for FieldLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries([&self.shared[..], &self.own])
+            .finish()
     }
 }
 

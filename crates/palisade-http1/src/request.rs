@@ -68,6 +68,7 @@ pub(crate) struct HeadReader {
     line: Option<(Line, usize)>,
     /// The start of the first line that is not whole.
     scanned: usize,
+    lines: LastLine,
     memory: Memory,
 }
 
@@ -128,7 +129,7 @@ impl HeadReader {
             if from > limits.bytes {
                 return Some(Err(Fault::HeadTooLarge));
             }
-            match Line::read(rest.get(..length)?) {
+            match self.lines.read(rest.get(..length)?) {
                 Ok(line) => self.line = Some((line, from)),
                 Err(fault) => return Some(Err(fault)),
             }
@@ -161,11 +162,35 @@ impl HeadReader {
 }
 
 /// A request line.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Line {
     method: Method,
     uri: Uri,
     old: bool,
+}
+
+/// The request line before: clients send the same one again and again.
+#[derive(Debug, Default)]
+struct LastLine {
+    /// A connection with one request is not to hold this memory.
+    again: bool,
+    known: Option<(Bytes, Line)>,
+}
+
+impl LastLine {
+    /// As [`Line::read`].
+    fn read(&mut self, text: &[u8]) -> Result<Line, Fault> {
+        if let Some((known, line)) = &self.known
+            && known == text
+        {
+            return Ok(line.clone());
+        }
+        let line = Line::read(text)?;
+        if std::mem::replace(&mut self.again, true) {
+            self.known = Some((Bytes::copy_from_slice(text), line.clone()));
+        }
+        Ok(line)
+    }
 }
 
 /// Longer methods are refused before they are copied.

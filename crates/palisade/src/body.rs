@@ -178,13 +178,7 @@ where
     B::Error: fmt::Display,
     D: Future<Output = ()>,
 {
-    Collect {
-        body,
-        deadline,
-        limit,
-        hold: Some(inflight.hold()),
-        read: Read::Nothing,
-    }
+    Partial::new(inflight).wait(body, limit, deadline)
 }
 
 pin_project! {
@@ -197,10 +191,27 @@ pin_project! {
         #[pin]
         deadline: D,
         limit: u64,
-        // Taken with the result.
-        hold: Option<Hold>,
-        read: Read,
+        partial: Partial,
     }
+}
+
+/// What has come of a body.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    /// Taken with the result.
+    hold: Option<Hold>,
+    read: Read,
+}
+
+/// How far reading on has come.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// To the end, good or bad.
+    Done(Result<Collected, Rejection>),
+    /// No more is there.
+    Waits,
+    /// More may be there, but others have their turn first.
+    Yields,
 }
 
 #[derive(Debug)]
@@ -225,47 +236,87 @@ where
     type Output = Result<Collected, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let Some(hold) = this.hold.as_mut() else {
-            return Poll::Pending;
+        let this = self.project();
+        match this.partial.step(this.body, cx, *this.limit) {
+            Step::Done(result) => Poll::Ready(result),
+            Step::Waits => waited(this.deadline.poll(cx)),
+            Step::Yields => {
+                let waited = waited(this.deadline.poll(cx));
+                if waited.is_pending() {
+                    cx.waker().wake_by_ref();
+                }
+                waited
+            }
+        }
+    }
+}
+
+impl Partial {
+    /// Nothing yet.
+    pub(crate) fn new(inflight: &Inflight) -> Self {
+        Self {
+            hold: Some(inflight.hold()),
+            read: Read::Nothing,
+        }
+    }
+
+    /// Goes on as [`collect`] would.
+    pub(crate) const fn wait<B, D>(self, body: B, limit: u64, deadline: D) -> Collect<B, D> {
+        Collect {
+            body,
+            deadline,
+            limit,
+            partial: self,
+        }
+    }
+
+    /// Takes what is there of `body`.
+    pub(crate) fn step<B>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        cx: &mut Context<'_>,
+        limit: u64,
+    ) -> Step
+    where
+        B: Body<Data = Bytes>,
+        B::Error: fmt::Display,
+    {
+        let Some(hold) = self.hold.as_mut() else {
+            return Step::Waits;
         };
-        let announced = hold.bytes().saturating_add(this.body.size_hint().lower());
-        if announced > *this.limit {
-            return Poll::Ready(Err(too_large(announced, *this.limit)));
+        let announced = hold.bytes().saturating_add(body.size_hint().lower());
+        if announced > limit {
+            return Step::Done(Err(too_large(announced, limit)));
         }
         for _ in 0..FRAMES_PER_POLL {
-            let frame = match this.body.as_mut().poll_frame(cx) {
+            let frame = match body.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => frame,
                 Poll::Ready(Some(Err(error))) => {
                     let rejection = Rejection::new(Reason::BodyIncomplete).with_detail(error);
-                    return Poll::Ready(Err(rejection.closing()));
+                    return Step::Done(Err(rejection.closing()));
                 }
                 Poll::Ready(None) => {
-                    let bytes = std::mem::replace(this.read, Read::Nothing).finish();
-                    let hold = this.hold.take();
-                    return hold.map_or(Poll::Pending, |hold| {
-                        Poll::Ready(Ok(Collected { bytes, hold }))
-                    });
+                    let bytes = std::mem::replace(&mut self.read, Read::Nothing).finish();
+                    return match self.hold.take() {
+                        Some(hold) => Step::Done(Ok(Collected { bytes, hold })),
+                        None => Step::Waits,
+                    };
                 }
-                Poll::Pending => return waited(this.deadline.poll(cx)),
+                Poll::Pending => return Step::Waits,
             };
             let Ok(data) = frame.into_data() else {
                 continue;
             };
             let length = hold.bytes().saturating_add(data.len() as u64);
-            if length > *this.limit {
-                return Poll::Ready(Err(too_large(length, *this.limit)));
+            if length > limit {
+                return Step::Done(Err(too_large(length, limit)));
             }
             if let Err(rejection) = hold.grow(data.len() as u64) {
-                return Poll::Ready(Err(rejection));
+                return Step::Done(Err(rejection));
             }
-            this.read.push(data, this.body.size_hint().lower());
+            self.read.push(data, body.size_hint().lower());
         }
-        let waited = waited(this.deadline.poll(cx));
-        if waited.is_pending() {
-            cx.waker().wake_by_ref();
-        }
-        waited
+        Step::Yields
     }
 }
 

@@ -167,14 +167,14 @@ impl CallLimits {
             Some(_) => exchange.facts().calls.len(),
             None => 0,
         };
-        for _ in 1..more {
-            // What is left is told by the guard of the request; it is off by these.
-            self.each
-                .as_ref()
-                .map(|each| each.admit(head))
-                .transpose()?;
-        }
-        Ok(())
+        // What is left is told by the guard of the request; it is off by these.
+        let mark = exchange.facts().lines.mark();
+        let charged = (1..more).try_for_each(|_| match &self.each {
+            Some(each) => each.admit(head).map(drop),
+            None => Ok(()),
+        });
+        exchange.facts().lines.back_to(mark);
+        charged
     }
 
     fn admit<T: Timer>(

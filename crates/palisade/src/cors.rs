@@ -160,9 +160,16 @@ where
             return CorsFuture { state };
         }
         let finish = Finish::of(&self.policy, request.headers());
+        let exchange = request.extensions().get::<Exchange>();
+        let exchange = exchange.filter(|exchange| exchange.leaves_headers());
+        let exchange = exchange.cloned();
         let future = self.inner.call(request);
         let finish = Some(finish);
-        let state = State::Inner { future, finish };
+        let state = State::Inner {
+            future,
+            finish,
+            exchange,
+        };
         CorsFuture { state }
     }
 }
@@ -177,7 +184,7 @@ impl CorsPolicy {
         } else {
             Finish::of(self, &request.headers)
         };
-        finish.apply(answer);
+        finish.apply(answer, None);
     }
 }
 
@@ -195,7 +202,7 @@ pin_project! {
     #[derive(Debug)]
     enum State<F> {
         // The inner service is at work.
-        Inner { #[pin] future: F, finish: Option<Finish> },
+        Inner { #[pin] future: F, finish: Option<Finish>, exchange: Option<Exchange> },
         // A preflight, which the inner service does not see.
         Preflight { answer: Option<Response<Bytes>> },
     }
@@ -209,10 +216,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Inner { future, finish } => {
+            StateProjection::Inner {
+                future,
+                finish,
+                exchange,
+            } => {
                 let Ok(mut answer) = ready!(future.poll(cx));
                 if let Some(finish) = finish.take() {
-                    finish.apply(answer.headers_mut());
+                    finish.apply(answer.headers_mut(), exchange.as_ref());
                 }
                 Poll::Ready(Ok(answer.map(Answer::inner)))
             }
@@ -252,12 +263,19 @@ impl Finish {
         }
     }
 
-    fn apply(self, headers: &mut HeaderMap) {
+    /// `leaving` is the exchange, where the server writes headers itself.
+    fn apply(self, headers: &mut HeaderMap, leaving: Option<&Exchange>) {
         if matches!(self, Self::Untouched) {
             return;
         }
         strip(headers);
-        vary_on_origin(headers);
+        match leaving {
+            Some(exchange) if !headers.contains_key(VARY) => {
+                let mut facts = exchange.facts();
+                facts.lines.put(&VARY, &[VARY_ORIGIN.as_bytes()]);
+            }
+            _ => vary_on_origin(headers),
+        }
         if let Self::Grant { policy, origin } = self {
             grant(&policy, origin, headers);
             if let Some(names) = &policy.expose_headers {

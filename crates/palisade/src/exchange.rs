@@ -1,5 +1,6 @@
 //! What is known of one request while it passes the layers.
 
+use std::any::Any;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Extensions, HeaderValue};
 
+use crate::lines::Lines;
 use crate::rejection::{Reason, Rejection};
 
 /// One request and its answer: who asks, what is asked, what came of it.
@@ -26,8 +28,8 @@ struct Shared {
     id: RequestId,
     connection: Connection,
     started: Instant,
-    /// Whether the server writes the common headers itself.
-    leaves_common: bool,
+    /// Whether the server writes headers of answers itself.
+    leaves_headers: bool,
     facts: Mutex<Facts>,
 }
 
@@ -38,21 +40,21 @@ impl Exchange {
         Self::new(connection, false)
     }
 
-    /// As [`Exchange::begin`], for a server that writes what the headers of all answers have in
-    /// common itself, ready made: [`SecurityHeaders`](crate::headers::SecurityHeaders) then leaves
-    /// them in [`Facts::common`], and the answer holds the rest.
+    /// As [`Exchange::begin`], for a server that writes what the layers have to say on an answer
+    /// itself, ready made, beside the answer's own headers: what all answers have in common from
+    /// [`Facts::common`], and [`Facts::lines`].
     #[must_use]
-    pub fn begin_without_common(connection: Connection) -> Self {
+    pub fn begin_leaving_headers(connection: Connection) -> Self {
         Self::new(connection, true)
     }
 
-    fn new(connection: Connection, leaves_common: bool) -> Self {
+    fn new(connection: Connection, leaves_headers: bool) -> Self {
         Self {
             shared: Arc::new(Shared {
                 id: RequestId::next(),
                 connection,
                 started: Instant::now(),
-                leaves_common,
+                leaves_headers,
                 facts: Mutex::default(),
             }),
         }
@@ -73,10 +75,10 @@ impl Exchange {
         exchange
     }
 
-    /// Whether the common headers stay in [`Facts::common`].
+    /// Whether headers stay in [`Facts::common`] and [`Facts::lines`].
     #[must_use]
-    pub fn leaves_common(&self) -> bool {
-        self.shared.leaves_common
+    pub fn leaves_headers(&self) -> bool {
+        self.shared.leaves_headers
     }
 
     /// The id under which every line about this request can be found.
@@ -141,9 +143,11 @@ pub struct Facts {
     pub(crate) slot: Option<crate::call_limits::Slot>,
     /// The server's own security headers, for the outer layer.
     pub headers: Option<Arc<crate::headers::HeaderPolicy>>,
-    /// Headers that the answer has beside its own, where the server writes them itself
-    /// ([`Exchange::begin_without_common`]).
-    pub common: Option<Arc<http::HeaderMap>>,
+    /// What the security headers do to the answer, where the server writes headers itself
+    /// ([`Exchange::begin_leaving_headers`]).
+    pub common: Option<Arc<crate::headers::Common>>,
+    /// Such headers that no other answer has.
+    pub lines: Lines,
 }
 
 impl Facts {
@@ -152,8 +156,8 @@ impl Facts {
     #[must_use]
     pub fn is_subscription(&self) -> bool {
         let subscribes = |call: &Call| {
-            let method = call.method.as_ref().map(Text::as_str);
-            method == Some("subscriptions/listen")
+            let method = call.method.as_ref().map(Text::as_bytes);
+            method == Some(b"subscriptions/listen")
         };
         !self.calls.is_empty() && self.calls.iter().all(subscribes)
     }
@@ -215,6 +219,12 @@ impl Text {
         Self(Bytes::copy_from_slice(slice.as_bytes()))
     }
 
+    /// The text as bytes, for comparisons.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -244,6 +254,7 @@ pub struct Connection {
     pub tls: bool,
     /// The peer's address as forwarding headers write it; made once for all requests.
     address: Option<HeaderValue>,
+    memos: Arc<Mutex<Vec<Box<dyn Any + Send>>>>,
 }
 
 impl Connection {
@@ -254,7 +265,23 @@ impl Connection {
             peer: Some(peer),
             tls,
             address: HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok(),
+            memos: Arc::default(),
         }
+    }
+
+    /// Works with what `T` remembers from one request of this connection to the next, at first
+    /// its default. Clients send nearly the same head each time, so what was worked out for the
+    /// last one often holds for this one; `T` holds what it depends on, and looks.
+    pub fn memo<T: Default + Send + 'static, R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        // A panic elsewhere leaves at worst what is not remembered.
+        let mut memos = self.memos.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memo) = memos.iter_mut().find_map(|memo| memo.downcast_mut()) {
+            return work(memo);
+        }
+        let mut memo = Box::<T>::default();
+        let result = work(&mut memo);
+        memos.push(memo);
+        result
     }
 
     /// The peer's address.
@@ -299,6 +326,12 @@ impl RequestId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The digits of [`RequestId::as_str`].
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 

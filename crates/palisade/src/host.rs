@@ -19,13 +19,15 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use http::Version;
-use http::header::HOST;
+use http::header::{HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::Scheme;
 
 use crate::authority::{Authority, AuthorityError, HostEntry};
+use crate::exchange::{Connection, Exchange};
 use crate::guard::{Admit, Guard, Optional};
 use crate::rejection::{Reason, Rejection};
 
@@ -41,21 +43,54 @@ use crate::rejection::{Reason, Rejection};
 /// Its mode concerns the last line only; the others protect whoever reads the host after us.
 #[derive(Clone, Debug)]
 pub struct HostGuard {
-    allowed: HostSet,
+    allowed: Arc<HostSet>,
 }
+
+/// The `Host` of a connection that was allowed last, and by which set.
+#[derive(Default)]
+struct Allowed(Option<(Arc<HostSet>, HeaderValue)>);
 
 impl HostGuard {
     /// Allows the hosts of `allowed`.
     #[must_use]
-    pub const fn new(allowed: HostSet) -> Self {
-        Self { allowed }
+    pub fn new(allowed: HostSet) -> Self {
+        Self {
+            allowed: Arc::new(allowed),
+        }
+    }
+
+    /// Whether `host`, where it decides alone, was allowed a moment ago on `connection`.
+    fn remembers(&self, connection: &Connection, host: &HeaderValue) -> bool {
+        connection.memo(|Allowed(last)| {
+            last.as_ref()
+                .is_some_and(|(set, last)| Arc::ptr_eq(set, &self.allowed) && last == host)
+        })
     }
 }
 
 impl Guard for HostGuard {
     fn admit(&self, head: &mut Parts) -> Result<Admit, Rejection> {
-        judge(head, &self.allowed).map(|()| Admit::pass())
+        let exchange = head.extensions.get::<Exchange>();
+        let (Some(exchange), Some(host)) = (exchange, alone(head)) else {
+            return judge(head, &self.allowed).map(|()| Admit::pass());
+        };
+        let connection = exchange.connection();
+        if !self.remembers(connection, host) {
+            judge(head, &self.allowed)?;
+            // A copy: the header's memory may be that of the whole request.
+            let host = HeaderValue::from_bytes(host.as_bytes()).ok();
+            let last = host.map(|host| (Arc::clone(&self.allowed), host));
+            connection.memo(|allowed| *allowed = Allowed(last));
+        }
+        Ok(Admit::pass())
     }
+}
+
+/// The `Host` header of a request in which nothing else says which host it asks for.
+fn alone(head: &Parts) -> Option<&HeaderValue> {
+    let mut values = head.headers.get_all(HOST).iter();
+    let host = values.next()?;
+    (values.next().is_none() && head.uri.authority().is_none()).then_some(host)
 }
 
 impl Optional for HostGuard {
@@ -277,9 +312,8 @@ fn ambiguous(detail: impl fmt::Display) -> Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::Exchange;
     use crate::guard::Mode;
-    use http::{HeaderValue, Request};
+    use http::Request;
     use proptest::prelude::*;
 
     /// A request head with these `Host` headers.
@@ -360,6 +394,30 @@ mod tests {
         ] {
             let head = head(Version::HTTP_11, "/mcp", &[host.as_bytes()]);
             assert_eq!(reason(judge(&head, &allowed)), expected, "{host}");
+        }
+    }
+
+    // REQ: H-1
+    #[test]
+    fn what_was_allowed_a_moment_ago_allows_nothing_else() {
+        let guard = |name| HostGuard::new(HostSet::parse([name]).unwrap());
+        let (a, b) = (guard("a.example"), guard("b.example"));
+        let connection = Connection::new("127.0.0.1:1".parse().unwrap(), true);
+        let admitted = |guard: &HostGuard, target: &str, hosts: &[&[u8]]| {
+            let mut head = head(Version::HTTP_11, target, hosts);
+            head.extensions.insert(Exchange::begin(connection.clone()));
+            guard.admit(&mut head).is_ok()
+        };
+        for _ in 0..3 {
+            assert!(admitted(&a, "/", &[b"a.example"]));
+            assert!(admitted(&a, "/", &[b"A.example:1"]));
+            assert!(admitted(&a, "http://a.example/", &[b"a.example"]));
+            assert!(!admitted(&a, "/", &[b"b.example"]));
+            assert!(!admitted(&a, "/", &[b"a.example", b"a.example"]));
+            assert!(!admitted(&a, "http://b.example/", &[b"a.example"]));
+            assert!(!admitted(&a, "/", &[]));
+            assert!(!admitted(&b, "/", &[b"a.example"]));
+            assert!(admitted(&b, "/", &[b"b.example"]));
         }
     }
 

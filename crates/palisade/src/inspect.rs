@@ -7,18 +7,19 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderName, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::answer::Answer;
-use crate::body::{Inflight, collect};
+use crate::body::{Inflight, Partial, Step};
 use crate::exchange::{Call, Exchange, Text};
 use crate::mcp::headers::{Agreement, ParamHeaders, ParamLimits, agreement, params_within};
 use crate::mcp::json::Raw;
@@ -109,55 +110,122 @@ where
         + Send
         + 'static,
     T: Timer,
-    B: Body<Data = Bytes, Error: std::fmt::Display> + Send + 'static,
+    B: Body<Data = Bytes, Error: std::fmt::Display> + Send + Unpin + 'static,
     R: Body<Data = Bytes> + 'static,
 {
     type Response = Response<Answer<R>>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = InspectFuture<S::Future, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut head, mut body) = request.into_parts();
+        let inspection = &self.inspection;
+        let mut partial = Partial::new(&inspection.inflight);
+        // Most bodies are here by now; then nothing is waited for.
+        let mut cx = Context::from_waker(Waker::noop());
+        let judged = match inspection.admit(&head) {
+            Err(rejection) => Err(rejection),
+            Ok(()) if body.is_end_stream() => inspection.finish(&mut head, Bytes::new()),
+            Ok(()) => match partial.step(Pin::new(&mut body), &mut cx, inspection.limit) {
+                Step::Done(Ok(body)) => inspection.finish(&mut head, body.into_bytes()),
+                Step::Done(Err(rejection)) => Err(rejection),
+                Step::Waits | Step::Yields => return self.wait(head, body, partial),
+            },
+        };
+        match judged {
+            Ok(body) => InspectFuture::Called {
+                future: self.inner.call(Request::from_parts(head, body)),
+            },
+            Err(rejection) => InspectFuture::Refused {
+                answer: Some(rejection.into_response(&head)),
+            },
+        }
+    }
+}
+
+impl<S, T> InspectService<S, T> {
+    /// Waits for the rest of the body.
+    fn wait<B, R>(&self, mut head: Parts, body: B, partial: Partial) -> InspectFuture<S::Future, R>
+    where
+        S: Service<Request<Inspected>, Response = Response<R>, Error = Infallible, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+        T: Timer,
+        B: Body<Data = Bytes, Error: std::fmt::Display> + Send + 'static,
+    {
         let inspection = Arc::clone(&self.inspection);
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
-        Box::pin(async move {
-            let (mut head, body) = request.into_parts();
-            match inspection.inspect(&mut head, body).await {
+        let mut inner = self.inner.clone();
+        let waiting = async move {
+            let deadline = inspection.timer.sleep(inspection.deadline);
+            let collected = partial.wait(body, inspection.limit, deadline).await;
+            let judged = collected.and_then(|body| inspection.finish(&mut head, body.into_bytes()));
+            match judged {
                 Ok(body) => {
                     let answered = inner.call(Request::from_parts(head, body));
                     answered.await.map(|answer| answer.map(Answer::inner))
                 }
                 Err(rejection) => Ok(rejection.into_response(&head).map(Answer::own)),
             }
-        })
+        };
+        InspectFuture::Waits {
+            future: Box::pin(waiting),
+        }
     }
 }
 
-impl<T: Timer> Inspection<T> {
-    async fn inspect<B>(&self, head: &mut Parts, body: B) -> Result<Inspected, Rejection>
-    where
-        B: Body<Data = Bytes, Error: std::fmt::Display>,
-    {
-        if self.mcp && head.method == Method::POST {
-            // What is not called JSON is not read as JSON here, so nobody behind may either: a
-            // page can send `text/plain` anywhere without asking first. And what another
-            // reader would decode before reading is not the message that is judged here.
-            if !media::is_plain_json(&head.headers) {
-                return Err(Rejection::new(Reason::MessageMediaType));
+pin_project! {
+    /// The future of [`InspectService`].
+    #[project = InspectFutureProjection]
+    #[allow(missing_docs, reason = "pin_project fields of the variants")]
+    pub enum InspectFuture<F, R> {
+        /// The inner service is at work.
+        Called { #[pin] future: F },
+        /// The body is still to come.
+        Waits { future: Pin<Box<dyn Future<Output = Result<Response<Answer<R>>, Infallible>> + Send>> },
+        /// The body or the message was refused.
+        Refused { answer: Option<Response<Bytes>> },
+    }
+}
+
+impl<F, R> Future for InspectFuture<F, R>
+where
+    F: Future<Output = Result<Response<R>, Infallible>>,
+{
+    type Output = Result<Response<Answer<R>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            InspectFutureProjection::Called { future } => {
+                let Ok(answer) = ready!(future.poll(cx));
+                Poll::Ready(Ok(answer.map(Answer::inner)))
+            }
+            InspectFutureProjection::Waits { future } => future.as_mut().poll(cx),
+            InspectFutureProjection::Refused { answer } => {
+                Poll::Ready(Ok(answer.take().unwrap_or_default().map(Answer::own)))
             }
         }
-        let body = if body.is_end_stream() {
-            Bytes::new()
-        } else {
-            let deadline = self.timer.sleep(self.deadline);
-            collect(body, self.limit, &self.inflight, deadline)
-                .await?
-                .into_bytes()
-        };
+    }
+}
+
+impl<T> Inspection<T> {
+    /// Judges what can be judged before there is a body.
+    fn admit(&self, head: &Parts) -> Result<(), Rejection> {
+        // What is not called JSON is not read as JSON here, so nobody behind may either: a page
+        // can send `text/plain` anywhere without asking first. And what another reader would
+        // decode before reading is not the message that is judged here.
+        if self.mcp && head.method == Method::POST && !media::is_plain_json(&head.headers) {
+            return Err(Rejection::new(Reason::MessageMediaType));
+        }
+        Ok(())
+    }
+
+    /// Judges the whole body.
+    fn finish(&self, head: &mut Parts, body: Bytes) -> Result<Inspected, Rejection> {
         let exchange = Exchange::of(head);
         let length = body.len() as u64;
         exchange.facts().request_bytes = length;
@@ -252,13 +320,15 @@ fn call(head: &Parts, body: &Bytes, message: &Message<'_>) -> Call {
         target: message.target.as_ref().map(|target| text(&target.name)),
         arguments: message.arguments.map(raw),
         revision: message.protocol_version.as_deref().map(text).or_else(|| {
-            let header = head.headers.get("mcp-protocol-version")?;
+            let header = head.headers.get(&MCP_PROTOCOL_VERSION)?;
             Some(Text::from(header.to_str().ok()?))
         }),
         trace_id: message.traceparent.as_deref().and_then(trace_id).map(text),
         outcome: None,
     }
 }
+
+static MCP_PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// The trace id of a `traceparent` (W3C Trace Context section 3.2.2).
 fn trace_id(traceparent: &str) -> Option<&str> {

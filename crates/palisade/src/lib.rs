@@ -31,9 +31,11 @@ mod answer;
 mod exchange;
 mod field;
 mod guard;
+mod lines;
 mod rejection;
 
 pub use answer::Answer;
 pub use exchange::{Call, CallOutcome, Connection, Exchange, Facts, RequestId, Text};
 pub use guard::{Admit, Guard, GuardLayer, GuardService, Mode, Moded, Optional};
+pub use lines::Lines;
 pub use rejection::{Fault, Reason, Rejection};

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::exchange::{Exchange, RequestId};
+use crate::exchange::Exchange;
 
 /// The header that carries the [`RequestId`] on every answer.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,12 +48,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut head, body) = request.into_parts();
-        let id = Exchange::of(&mut head).id();
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let exchange = Exchange::within(request.extensions_mut());
         RequestIdFuture {
-            future: self.inner.call(Request::from_parts(head, body)),
-            id,
+            future: self.inner.call(request),
+            exchange,
         }
     }
 }
@@ -64,7 +63,7 @@ pin_project! {
     pub struct RequestIdFuture<F> {
         #[pin]
         future: F,
-        id: RequestId,
+        exchange: Exchange,
     }
 }
 
@@ -77,8 +76,15 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut answer) = ready!(this.future.poll(cx));
-        // Hexadecimal digits are always a header value.
-        if let Ok(id) = HeaderValue::from_str(this.id.as_str()) {
+        let id = this.exchange.id();
+        if this.exchange.leaves_headers() {
+            if answer.headers().keys().any(|name| *name == X_REQUEST_ID) {
+                answer.headers_mut().remove(X_REQUEST_ID);
+            }
+            let mut facts = this.exchange.facts();
+            facts.lines.put(&X_REQUEST_ID, &[id.as_bytes()]);
+        } else if let Ok(id) = HeaderValue::from_bytes(id.as_bytes()) {
+            // Hexadecimal digits are always a header value.
             answer.headers_mut().insert(X_REQUEST_ID, id);
         }
         Poll::Ready(Ok(answer))

@@ -4,5 +4,6 @@ pub mod h2;
 pub mod limits;
 pub mod redirect;
 pub mod refused;
+pub mod socket;
 pub mod tcp;
 pub mod tls;

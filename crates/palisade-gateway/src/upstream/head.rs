@@ -5,9 +5,11 @@
 //! client's address, scheme and host are told by us alone (RFC 7239).
 
 use http::HeaderMap;
-use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, HeaderValue, LOCATION};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, HeaderValue, LOCATION,
+};
 use http::uri::{Authority, PathAndQuery, Uri};
-use palisade_http1::FieldWriter;
+use palisade_http1::{FieldLines, FieldWriter};
 
 /// Whose name the upstream sees in `Host`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,8 +101,6 @@ pub struct Client<'a> {
     pub tls: bool,
     /// The host that it asked for, as it wrote it.
     pub host: Option<&'a HeaderValue>,
-    /// The id of the request.
-    pub request_id: &'a str,
 }
 
 static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
@@ -143,7 +143,78 @@ pub fn put_to_upstream(
     if let Some(asked) = &asked {
         out.put(&X_FORWARDED_HOST, asked);
     }
-    out.put_pieces(&X_REQUEST_ID, &[client.request_id.as_bytes()]);
+}
+
+/// Writes the field by which the upstream's lines about the request can be found.
+pub fn put_request_id(id: &[u8], out: &mut FieldWriter<'_>) {
+    out.put_pieces(&X_REQUEST_ID, &[id]);
+}
+
+/// The fields that were written for the last request of a connection.
+#[derive(Default)]
+pub(super) struct LastHead {
+    /// A connection with one request, such as a stream, is not to hold this memory.
+    again: bool,
+    written: Option<Written>,
+}
+
+struct Written {
+    /// Which upstream they were written for.
+    upstream: u64,
+    /// What the client had said.
+    headers: HeaderMap,
+    lines: FieldLines,
+}
+
+impl LastHead {
+    /// Writes what [`put_to_upstream`] writes to the upstream of the number `upstream`.
+    pub(super) fn put(
+        &mut self,
+        upstream: u64,
+        target: &Target,
+        uri: &Uri,
+        headers: &HeaderMap,
+        client: &Client<'_>,
+        out: &mut FieldWriter<'_>,
+    ) {
+        if uri.authority().is_some() || !std::mem::replace(&mut self.again, true) {
+            return put_to_upstream(target, uri, headers, client, out);
+        }
+        match &self.written {
+            Some(last) if last.upstream == upstream && is_same(&last.headers, headers) => {
+                out.put_lines(&last.lines);
+            }
+            _ => {
+                let put =
+                    |out: &mut FieldWriter<'_>| put_to_upstream(target, uri, headers, client, out);
+                let lines = FieldLines::of(put);
+                out.put_lines(&lines);
+                self.written = Some(Written {
+                    upstream,
+                    headers: copy(headers),
+                    lines,
+                });
+            }
+        }
+    }
+}
+
+/// Whether the same fields stand in the same order; Content-Length aside, which is not passed on.
+fn is_same(known: &HeaderMap, headers: &HeaderMap) -> bool {
+    let mut pairs = known.iter().zip(headers);
+    known.len() == headers.len()
+        && pairs.all(|((name, value), (other, new))| {
+            name == other && (value == new || *name == CONTENT_LENGTH)
+        })
+}
+
+/// A copy with memory of its own: that of `headers` may be the whole request's.
+fn copy(headers: &HeaderMap) -> HeaderMap {
+    let copies = headers.iter().filter_map(|(name, value)| {
+        let value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        Some((name.clone(), value))
+    });
+    copies.collect()
 }
 
 /// RFC 7239: who asked, how, and for whom.
@@ -258,7 +329,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 /// Never removed on the word of a `Connection` header: policy and framing rest on them.
 const END_TO_END: [HeaderName; 5] = [
     http::header::AUTHORIZATION,
-    http::header::CONTENT_LENGTH,
+    CONTENT_LENGTH,
     http::header::CONTENT_TYPE,
     HOST,
     http::header::COOKIE,
@@ -337,12 +408,12 @@ mod tests {
             address: Some(&address),
             tls: true,
             host: host.as_ref(),
-            request_id: "r1",
         };
         let path = target.path(&uri).unwrap();
         let body = http_body_util::Empty::new();
         let outgoing = Outgoing::new(&Method::GET, &path, body, |out| {
             put_to_upstream(target, &uri, &headers, &client, out);
+            put_request_id(b"r1", out);
         });
         let head = String::from_utf8(outgoing.pending().to_vec()).unwrap();
         let mut lines = head.split("\r\n").map(str::to_owned);
@@ -396,6 +467,68 @@ mod tests {
                 "x-request-id: r1",
             ]
         );
+    }
+
+    // REQ: G-15
+    #[test]
+    fn a_head_like_the_last_one_is_written_as_if_it_were_the_first() {
+        let rewrite = target("http://127.0.0.1:3000/mcp", "/mcp", UpstreamHost::Rewrite);
+        let preserve = target("http://127.0.0.1:3000/mcp", "/mcp", UpstreamHost::Preserve);
+        let usual = [
+            ("host", "a.example"),
+            ("authorization", "Bearer 1"),
+            ("x-a", "1"),
+            ("x-a", "2"),
+            ("content-length", "5"),
+        ];
+        let with = |at: usize, field| {
+            let mut fields = usual;
+            fields[at] = field;
+            fields
+        };
+        let mut heads: Vec<Vec<(&str, &str)>> = vec![
+            usual.into(),
+            usual.into(),
+            with(4, ("content-length", "6")).into(),
+            with(1, ("authorization", "Bearer 2")).into(),
+            with(1, ("x-a", "Bearer 2")).into(),
+            with(0, ("host", "b.example")).into(),
+            with(2, ("x-b", "1")).into(),
+            with(3, ("x-a", "3")).into(),
+            with(4, ("connection", "x-a")).into(),
+            usual[..4].into(),
+            usual.into_iter().rev().collect(),
+        ];
+        heads.extend(heads.clone());
+        let mut last = LastHead::default();
+        for (first, second) in heads
+            .iter()
+            .flat_map(|one| heads.iter().map(move |two| (one, two)))
+        {
+            for (fields, (number, target)) in [first, second, second]
+                .into_iter()
+                .flat_map(|fields| [(fields, (1, &rewrite)), (fields, (2, &preserve))])
+            {
+                let fields = fields.iter().map(|(name, value)| {
+                    let name = HeaderName::try_from(*name).unwrap();
+                    (name, HeaderValue::from_static(value))
+                });
+                let headers: HeaderMap = fields.collect();
+                let uri = Uri::from_static("/mcp");
+                let client = Client {
+                    address: None,
+                    tls: true,
+                    host: headers.get(HOST),
+                };
+                let fresh = FieldLines::of(|out| {
+                    put_to_upstream(target, &uri, &headers, &client, out);
+                });
+                let again = FieldLines::of(|out| {
+                    last.put(number, target, &uri, &headers, &client, out);
+                });
+                assert_eq!(format!("{again:?}"), format!("{fresh:?}"), "{headers:?}");
+            }
+        }
     }
 
     #[test]

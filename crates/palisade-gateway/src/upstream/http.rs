@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::head::{self, Client, Target};
+use super::head::{self, Client, LastHead, Target};
 use super::keep_alive::KeepAlive;
 use super::pool::Pool;
 use super::stream::Stream;
@@ -67,6 +68,8 @@ pub struct Upstream<B> {
 }
 
 struct Shared<B> {
+    /// No other upstream of this process has it.
+    number: u64,
     config: Config,
     pool: Pool,
     body: PhantomData<fn() -> B>,
@@ -88,8 +91,10 @@ where
     /// A client of its own connections; make one per worker.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
         Self {
             shared: Arc::new(Shared {
+                number: COUNT.fetch_add(1, Ordering::Relaxed),
                 config,
                 pool: Pool::default(),
                 body: PhantomData,
@@ -151,16 +156,24 @@ where
         body: B,
         exchange: &Exchange,
     ) -> Outgoing<B> {
-        let id = exchange.id();
         let client = Client {
             address: exchange.connection().peer_text(),
             tls: exchange.connection().tls,
             host: parts.headers.get(http::header::HOST),
-            request_id: id.as_str(),
         };
         let target = &self.config.target;
         Outgoing::new(&parts.method, path, body, |fields| {
-            head::put_to_upstream(target, &parts.uri, &parts.headers, &client, fields);
+            exchange.connection().memo(|last: &mut LastHead| {
+                last.put(
+                    self.number,
+                    target,
+                    &parts.uri,
+                    &parts.headers,
+                    &client,
+                    fields,
+                );
+            });
+            head::put_request_id(exchange.id().as_bytes(), fields);
         })
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connection::Connection;
+use super::connection::{Connection, Ends};
 use super::request::Outgoing;
 use crate::body::Piece;
 use crate::fault::Fault;
@@ -29,7 +29,7 @@ impl<I, B> ResponseBody<I, B> {
         outgoing: Option<Box<Outgoing<B>>>,
         persistent: bool,
     ) -> Self {
-        let over = connection.answers.body_is_done();
+        let over = connection.ends.answers.body_is_done();
         Self {
             connection: Some(connection),
             outgoing,
@@ -43,7 +43,7 @@ impl<I, B> ResponseBody<I, B> {
         let reusable = self.over
             && self.persistent
             && self.outgoing.is_none()
-            && self.connection.as_ref()?.answers.is_empty();
+            && self.connection.as_ref()?.ends.answers.is_empty();
         let connection = self.connection.take_if(|_| self.over);
         connection.filter(|_| reusable)
     }
@@ -80,8 +80,9 @@ where
             let Some(connection) = &mut this.connection else {
                 return Poll::Ready(None);
             };
+            let Ends { io, answers } = &mut *connection.ends;
             if let Some(outgoing) = &mut this.outgoing {
-                match outgoing.poll_send(&mut connection.io, cx) {
+                match outgoing.poll_send(io, cx) {
                     Poll::Ready(Ok(())) => this.outgoing = None,
                     // The answer counts; the connection is good for no other.
                     Poll::Ready(Err(_)) => {
@@ -91,10 +92,10 @@ where
                     Poll::Pending => {}
                 }
             }
-            match connection.answers.body() {
+            match answers.body() {
                 Ok(Some(Piece::Data(data))) => {
                     // The next poll would only say that it is over.
-                    if connection.answers.body_is_done() {
+                    if answers.body_is_done() {
                         this.end();
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
@@ -106,8 +107,7 @@ where
                 Err(fault) => return this.fail(fault),
                 Ok(None) => {}
             }
-            let answers = &mut connection.answers;
-            match poll_receive(&mut connection.io, cx, |bytes| answers.receive(bytes)) {
+            match poll_receive(io, cx, |bytes| answers.receive(bytes)) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(_)) => match answers.close() {
@@ -130,7 +130,7 @@ where
         if self.over {
             return SizeHint::with_exact(0);
         }
-        let answers = self.connection.as_ref().map(|each| &each.answers);
+        let answers = self.connection.as_ref().map(|each| &each.ends.answers);
         let rest = answers.and_then(super::response::Responses::body_remaining);
         rest.map_or_else(SizeHint::new, SizeHint::with_exact)
     }

@@ -19,6 +19,12 @@ use crate::request::HeadLimits;
 /// A connection on which no request is in progress.
 #[derive(Debug)]
 pub struct Connection<I> {
+    /// Boxed, for it is moved from its pool through every answer and back.
+    pub(super) ends: Box<Ends<I>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Ends<I> {
     pub(super) io: I,
     pub(super) answers: Responses,
 }
@@ -50,9 +56,9 @@ pub enum SendError<B> {
 impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
     /// A connection on `io`, whose answers have heads within `limits`.
     pub fn new(io: I, limits: HeadLimits) -> Self {
+        let answers = Responses::new(limits);
         Self {
-            io,
-            answers: Responses::new(limits),
+            ends: Box::new(Ends { io, answers }),
         }
     }
 
@@ -60,7 +66,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
     /// the reactor has seen nothing.
     pub fn is_open(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        poll_receive(&mut self.io, &mut cx, |_| {}).is_pending()
+        poll_receive(&mut self.ends.io, &mut cx, |_| {}).is_pending()
     }
 
     /// Sends a request and waits for the head of its answer. Dropped before its end, it closes
@@ -102,7 +108,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         };
         let head_only = sending.head_only;
         if !sending.is_sent() {
-            match sending.poll_send(&mut self.io, cx) {
+            match sending.poll_send(&mut self.ends.io, cx) {
                 Poll::Ready(Err(Fails::Io(error))) => {
                     if sending.is_unsent()
                         && let Some(unsent) = outgoing.take()
@@ -117,7 +123,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
             }
         }
         loop {
-            match self.answers.head(head_only) {
+            match self.ends.answers.head(head_only) {
                 Err(fault) => return Poll::Ready(Err(SendError::Malformed(fault))),
                 Ok(Some(head)) if head.parts.status.is_informational() => {
                     *interim += 1;
@@ -130,8 +136,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
                 Ok(Some(head)) => return Poll::Ready(Ok(head)),
                 Ok(None) => {}
             }
-            let answers = &mut self.answers;
-            match poll_receive(&mut self.io, cx, |bytes| answers.receive(bytes)) {
+            let Ends { io, answers } = &mut *self.ends;
+            match poll_receive(io, cx, |bytes| answers.receive(bytes)) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(1..)) => {}
                 // Half a head is no answer, and nothing is wrong with what there is of it.
@@ -148,10 +154,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Connection<I> {
         head_only: bool,
         error: io::Error,
     ) -> Poll<Result<ResponseHead, SendError<B>>> {
-        let answers = &mut self.answers;
-        let _ = poll_receive(&mut self.io, cx, |bytes| answers.receive(bytes));
+        let Ends { io, answers } = &mut *self.ends;
+        let _ = poll_receive(io, cx, |bytes| answers.receive(bytes));
         for _ in 0..MAX_INTERIM {
-            match self.answers.head(head_only) {
+            match self.ends.answers.head(head_only) {
                 Ok(Some(head)) if head.parts.status.is_informational() => {}
                 Ok(Some(head)) => {
                     return Poll::Ready(Ok(ResponseHead {

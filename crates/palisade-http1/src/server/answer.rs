@@ -5,7 +5,7 @@ use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::fields::{decimal, has_option};
-use crate::head::{FieldLines, put_chunk_size, put_date, put_fields, put_length};
+use crate::head::{FieldLines, put_chunk_size, put_date, put_length};
 
 /// What a service answers: a response, or one with lines beside its own.
 pub trait Answer {
@@ -95,8 +95,7 @@ pub(super) fn put_head(
 
     out.reserve(1024);
     put_status(answer.status, out);
-    out.extend_from_slice(lines.as_bytes());
-    put_fields(&answer.headers, out);
+    lines.put_with(&answer.headers, out);
     match (writing, declared) {
         (Writing::Length(length), _) => put_length(length, out),
         // RFC 9110 section 8.6: what GET would have had, which an empty body alone does not say;

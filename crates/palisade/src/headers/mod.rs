@@ -21,7 +21,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use hsts::{Hsts, HstsError};
-pub use policy::{Builder, HeaderPolicy, PolicyError, Variant};
+pub use policy::{Builder, Common, HeaderPolicy, PolicyError, Variant};
 
 use crate::exchange::Exchange;
 use crate::guard::Mode;
@@ -131,9 +131,11 @@ where
         let Ok(mut answer) = ready!(this.future.poll(cx));
         let own = this.exchange.facts().headers.take();
         let policy = own.as_ref().unwrap_or(this.policy);
-        if this.exchange.leaves_common() && policy.mode() == Mode::Enforce {
-            let common = policy.apply_rest(answer.headers_mut(), *this.hsts);
-            this.exchange.facts().common = Some(common);
+        if this.exchange.leaves_headers() && policy.mode() == Mode::Enforce {
+            let mut facts = this.exchange.facts();
+            let common = policy.leave(answer.headers(), *this.hsts, &mut facts.lines);
+            facts.common = Some(common);
+            drop(facts);
             return Poll::Ready(Ok(answer));
         }
         if let Some(reported) = policy.apply(answer.headers_mut(), *this.hsts) {

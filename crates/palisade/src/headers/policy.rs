@@ -13,6 +13,7 @@ use http::header::{
 use super::fingerprint::is_fingerprint;
 use super::{Hsts, HstsError, Reported};
 use crate::guard::Mode;
+use crate::lines::Lines;
 
 /// The headers for answers, compiled. [`HeaderPolicy::default`] is the safe set.
 #[derive(Clone, Debug)]
@@ -37,8 +38,37 @@ struct Ready {
     html: [HeaderMap; 2],
     other: [HeaderMap; 2],
     /// Those of them that win over the upstream's, without exception.
-    common_html: [Arc<HeaderMap>; 2],
-    common_other: [Arc<HeaderMap>; 2],
+    common_html: [Arc<Common>; 2],
+    common_other: [Arc<Common>; 2],
+}
+
+/// What a policy does to all answers of a kind, for a server that writes headers itself
+/// ([`Exchange::begin_leaving_headers`](crate::Exchange::begin_leaving_headers)).
+#[derive(Clone, Debug, Default)]
+pub struct Common {
+    headers: HeaderMap,
+    /// What goes, beside what `headers` replaces and the fingerprints.
+    strip: Vec<HeaderName>,
+    /// Fingerprints that pass.
+    keep: Vec<HeaderName>,
+}
+
+impl Common {
+    /// The headers that every answer has.
+    #[must_use]
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Whether an answer's own `name` is not sent.
+    #[must_use]
+    pub fn hides(&self, name: &HeaderName) -> bool {
+        if is_fingerprint(name.as_str()) {
+            return !self.keep.contains(name);
+        }
+        // Without hashing: it is asked of every header of every answer.
+        self.strip.contains(name) || self.headers.keys().any(|ours| ours == name)
+    }
 }
 
 /// Which answers a header is for.
@@ -82,27 +112,15 @@ impl HeaderPolicy {
         }
     }
 
-    /// As [`apply`](Self::apply), but leaves those headers out of `answer` that the server sets
-    /// beside it; those are returned.
-    pub(super) fn apply_rest(&self, answer: &mut HeaderMap, hsts: bool) -> Arc<HeaderMap> {
+    /// As [`apply`](Self::apply), but leaves `answer` as it is: returns what the server does to
+    /// it, and adds to `lines` what stands beside it because the upstream has none of its own.
+    pub(super) fn leave(&self, answer: &HeaderMap, hsts: bool, lines: &mut Lines) -> Arc<Common> {
         let variant = Variant::of(answer);
-        let rules = self.entries(variant);
         let pin = self.hsts.iter().filter(|_| hsts);
-        let goes = |name: &HeaderName| {
-            self.is_doomed(name, hsts)
-                || rules
-                    .iter()
-                    .chain(pin.clone())
-                    .any(|rule| !rule.keep && rule.name == *name)
-        };
-        // Upstreams rarely have any.
-        let gone: Vec<HeaderName> = answer.keys().filter(|name| goes(name)).cloned().collect();
-        for name in gone {
-            answer.remove(name);
-        }
-        for rule in rules.iter().chain(pin).filter(|rule| rule.keep) {
+        let rules = self.entries(variant).iter().chain(pin);
+        for rule in rules.filter(|rule| rule.keep) {
             if !answer.contains_key(&rule.name) {
-                answer.insert(rule.name.clone(), rule.value.clone());
+                lines.put(&rule.name, &[rule.value.as_bytes()]);
             }
         }
         Arc::clone(&self.ready.common(variant)[usize::from(hsts)])
@@ -179,8 +197,18 @@ impl HeaderPolicy {
         let both = |rules: &[Rule]| [map(rules, None), map(rules, self.hsts.as_ref())];
         let common = |rules: &[Rule]| {
             let rules: Vec<Rule> = rules.iter().filter(|rule| !rule.keep).cloned().collect();
-            let hsts = self.hsts.as_ref().filter(|rule| !rule.keep);
-            [map(&rules, None), map(&rules, hsts)].map(Arc::new)
+            let pin = self.hsts.as_ref().filter(|rule| !rule.keep);
+            [(None, false), (pin, true)].map(|(pin, hsts)| {
+                let mut strip = self.strip.clone();
+                if self.is_doomed(&STRICT_TRANSPORT_SECURITY, hsts) {
+                    strip.push(STRICT_TRANSPORT_SECURITY);
+                }
+                Arc::new(Common {
+                    headers: map(&rules, pin),
+                    strip,
+                    keep: self.keep.clone(),
+                })
+            })
         };
         self.ready = Ready {
             html: both(&self.html),
@@ -221,7 +249,7 @@ impl Default for HeaderPolicy {
 }
 
 impl Ready {
-    const fn common(&self, variant: Variant) -> &[Arc<HeaderMap>; 2] {
+    const fn common(&self, variant: Variant) -> &[Arc<Common>; 2] {
         match variant {
             Variant::Html => &self.common_html,
             Variant::Other => &self.common_other,

@@ -4,6 +4,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use super::quota::{Decision, Quota};
 use crate::guard::Admit;
+use crate::lines::Lines;
 use crate::rejection::Rejection;
 
 /// A form of the rate limit fields. Several may be sent at once.
@@ -20,8 +21,8 @@ pub enum Style {
     Legacy,
 }
 
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RATELIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
@@ -100,6 +101,22 @@ impl Fields {
         )
     }
 
+    /// Whether every field is a list, to which any number of limits add.
+    pub(super) const fn are_lists(&self) -> bool {
+        !self.draft6 && !self.legacy
+    }
+
+    /// As [`Fields::admit`], written down; only where all [are lists](Self::are_lists).
+    pub(super) fn put(&self, decision: &Decision, lines: &mut Lines) {
+        if self.draft8 {
+            let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
+            let remaining = remaining.format(decision.remaining).as_bytes();
+            let seconds = seconds.format(reset(decision)).as_bytes();
+            lines.put(&RATELIMIT, &[&self.prefix, remaining, b";t=", seconds]);
+            lines.put(&RATELIMIT_POLICY, &[self.policy8.as_bytes()]);
+        }
+    }
+
     fn each<T>(
         &self,
         mut to: T,
@@ -110,15 +127,15 @@ impl Fields {
     ) -> T {
         let reset = reset(decision);
         if self.draft8 {
-            to = add(to, RATELIMIT, self.left(decision.remaining, reset));
-            to = add(to, RATELIMIT_POLICY, self.policy8.clone());
+            to = add(to, RATELIMIT.clone(), self.left(decision.remaining, reset));
+            to = add(to, RATELIMIT_POLICY.clone(), self.policy8.clone());
         }
         if self.draft6 {
             to = set(to, RATELIMIT_LIMIT, self.limit.clone());
             to = set(to, RATELIMIT_REMAINING, decision.remaining.into());
             to = set(to, RATELIMIT_RESET, reset.into());
             if !self.draft8 {
-                to = add(to, RATELIMIT_POLICY, self.policy6.clone());
+                to = add(to, RATELIMIT_POLICY.clone(), self.policy6.clone());
             }
         }
         if self.legacy {

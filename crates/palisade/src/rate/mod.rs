@@ -22,6 +22,7 @@ pub use key::{Peer, PeerKey, Preflights, RateKey};
 pub use limiter::Limiter;
 pub use quota::{Decision, Quota, QuotaError};
 
+use crate::exchange::Exchange;
 use crate::guard::{Admit, Guard, Optional};
 use crate::rejection::{Reason, Rejection};
 use fields::Fields;
@@ -72,6 +73,13 @@ impl<K: RateKey, C: Clock> Guard for RateGuard<K, C> {
         let decision = self.limiter.take_at(&key, self.limiter.clock().of(head));
         let unix = || self.limiter.clock().unix();
         if decision.allowed {
+            if let Some(exchange) = head.extensions.get::<Exchange>()
+                && exchange.leaves_headers()
+                && self.fields.are_lists()
+            {
+                self.fields.put(&decision, &mut exchange.facts().lines);
+                return Ok(Admit::pass());
+            }
             return Ok(self.fields.admit(&decision, unix));
         }
         let quota = self.limiter.quota();

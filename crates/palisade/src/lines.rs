@@ -1,0 +1,59 @@
+//! Header fields of an answer as they are written.
+
+use http::HeaderName;
+
+/// Field lines (RFC 9112 section 5), each with its CRLF, for a server that writes them as they are.
+#[derive(Debug, Default)]
+pub struct Lines(Vec<u8>);
+
+/// What our layers say on one answer is rarely longer.
+const USUAL: usize = 192;
+
+impl Lines {
+    /// Adds a field whose value is made of `pieces`, which are of our own making: nothing in them
+    /// ends a line.
+    pub(crate) fn put(&mut self, name: &HeaderName, pieces: &[&[u8]]) {
+        let ends = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+        debug_assert!(!pieces.iter().any(|piece| piece.iter().any(ends)));
+        if self.0.capacity() == 0 {
+            self.0.reserve(USUAL);
+        }
+        self.0.extend_from_slice(name.as_str().as_bytes());
+        self.0.extend_from_slice(b": ");
+        for piece in pieces {
+            self.0.extend_from_slice(piece);
+        }
+        self.0.extend_from_slice(b"\r\n");
+    }
+
+    /// How much has been added.
+    pub(crate) const fn mark(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes back what was added after `mark`.
+    pub(crate) fn back_to(&mut self, mark: usize) {
+        self.0.truncate(mark);
+    }
+
+    /// The lines, one behind the other.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_and_can_be_taken_back() {
+        let mut lines = Lines::default();
+        lines.put(&http::header::VARY, &[b"Ori", b"gin"]);
+        let mark = lines.mark();
+        lines.put(&http::header::AGE, &[b"1"]);
+        lines.back_to(mark);
+        assert_eq!(lines.into_bytes(), b"vary: Origin\r\n");
+    }
+}
