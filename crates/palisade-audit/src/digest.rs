@@ -1,6 +1,8 @@
 //! SHA-256 as the log shows it: whole for omitted arguments, eight characters for bearer values.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -13,21 +15,16 @@ impl Fingerprint {
     /// Of a session id, a token, a key.
     #[must_use]
     pub fn of(secret: &[u8]) -> Self {
+        thread_local! {
+            static RECENT: RefCell<Recent> = RefCell::default();
+        }
+        RECENT.with_borrow_mut(|recent| recent.fingerprint(secret))
+    }
+
+    fn worked_out(secret: &[u8]) -> Self {
         let hash = digest(&SHA256, secret);
-        let head = hash.as_ref().first_chunk().copied().unwrap_or_default();
-        let [a, b, c, d]: [u8; 4] = head;
-        let high = |byte: u8| HEX[usize::from(byte >> 4)];
-        let low = |byte: u8| HEX[usize::from(byte & 15)];
-        let text = [
-            high(a),
-            low(a),
-            high(b),
-            low(b),
-            high(c),
-            low(c),
-            high(d),
-            low(d),
-        ];
+        let mut text = [0; 8];
+        write_hex(hash.as_ref(), &mut text);
         Self(text)
     }
 
@@ -39,6 +36,59 @@ impl Fingerprint {
 
     pub(crate) fn as_bytes(&self) -> &[u8; 8] {
         &self.0
+    }
+}
+
+/// The fingerprints of secrets that were seen a moment ago: a session has one id, a caller one
+/// token, and each call shows them again.
+///
+/// What is kept of a secret is its length and 64 bits of a hash under a key of this thread alone:
+/// nothing that leads back to it, and nothing for which anybody outside can find another secret.
+struct Recent {
+    hasher: RandomState,
+    places: [Place; PLACES],
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    hash: u64,
+    length: usize,
+    fingerprint: Fingerprint,
+}
+
+const PLACES: usize = 64;
+
+impl Recent {
+    fn fingerprint(&mut self, secret: &[u8]) -> Fingerprint {
+        let hash = self.hasher.hash_one(secret);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "it is below the number of places"
+        )]
+        let place = &mut self.places[hash as usize % PLACES];
+        if (place.hash, place.length) != (hash, secret.len()) {
+            *place = Place {
+                hash,
+                length: secret.len(),
+                fingerprint: Fingerprint::worked_out(secret),
+            };
+        }
+        place.fingerprint
+    }
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        let nothing = Place {
+            hash: 0,
+            // No secret is as long.
+            length: usize::MAX,
+            fingerprint: Fingerprint([0; 8]),
+        };
+        Self {
+            hasher: RandomState::new(),
+            places: [nothing; PLACES],
+        }
     }
 }
 
@@ -76,6 +126,19 @@ pub(crate) const HEX: &[u8; 16] = b"0123456789abcdef";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_seen_a_moment_ago_has_the_fingerprint_that_it_has() {
+        for round in 0..3 {
+            for number in 0..1_000 {
+                let secret = format!("secret {number}");
+                let expected = Fingerprint::worked_out(secret.as_bytes());
+                assert_eq!(Fingerprint::of(secret.as_bytes()), expected, "{round}");
+                assert_eq!(Fingerprint::of(secret.as_bytes()), expected, "{round}");
+            }
+        }
+        assert_eq!(Fingerprint::of(b""), Fingerprint::worked_out(b""));
+    }
 
     /// FIPS 180-2, appendix B.1.
     #[test]

@@ -140,7 +140,7 @@ async fn report_mode_lets_pass_and_records() {
     let guard = guard("peer", "1/min", &clock).with_mode(Mode::Report);
     let mut head = Request::new(()).into_parts().0;
     assert!(guard.admit(&mut head).is_ok());
-    let exchange = crate::Exchange::of(&mut head);
+    let exchange = Exchange::of(&mut head);
     assert!(guard.admit(&mut head).is_ok());
     assert_eq!(exchange.facts().reported, [Reason::RateExceeded]);
 }
