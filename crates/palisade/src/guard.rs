@@ -101,6 +101,7 @@ impl Admit {
     }
 
     /// The inner guard's fields come first, as if each guard had a layer of its own.
+    #[inline]
     fn join(self, mut inner: Self) -> Self {
         if inner.headers.is_empty() {
             return self;

@@ -15,11 +15,25 @@ impl Lines {
     pub(crate) fn put(&mut self, name: &HeaderName, pieces: &[&[u8]]) {
         let ends = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
         debug_assert!(!pieces.iter().any(|piece| piece.iter().any(ends)));
+        self.reserve();
+        self.0.extend_from_slice(name.as_str().as_bytes());
+        self.0.extend_from_slice(b": ");
+        self.end(pieces);
+    }
+
+    /// Adds lines that begin with their name; the last one lacks its CRLF.
+    pub(crate) fn put_ready(&mut self, pieces: &[&[u8]]) {
+        self.reserve();
+        self.end(pieces);
+    }
+
+    fn reserve(&mut self) {
         if self.0.capacity() == 0 {
             self.0.reserve(USUAL);
         }
-        self.0.extend_from_slice(name.as_str().as_bytes());
-        self.0.extend_from_slice(b": ");
+    }
+
+    fn end(&mut self, pieces: &[&[u8]]) {
         for piece in pieces {
             self.0.extend_from_slice(piece);
         }
@@ -54,6 +68,7 @@ mod tests {
         let mark = lines.mark();
         lines.put(&http::header::AGE, &[b"1"]);
         lines.back_to(mark);
-        assert_eq!(lines.into_bytes(), b"vary: Origin\r\n");
+        lines.put_ready(&[b"age: 2\r\nage: ", b"1"]);
+        assert_eq!(lines.into_bytes(), b"vary: Origin\r\nage: 2\r\nage: 1\r\n");
     }
 }

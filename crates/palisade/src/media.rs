@@ -18,6 +18,10 @@ pub fn is_plain_json(headers: &HeaderMap) -> bool {
     const JSON: &[u8] = b"application/json";
     let plain = headers.get(CONTENT_TYPE).is_some_and(|value| {
         let value = value.as_bytes();
+        // As nearly everyone writes it.
+        if value == JSON {
+            return true;
+        }
         let Some((head, parameters)) = value.split_at_checked(JSON.len()) else {
             return false;
         };

@@ -254,8 +254,18 @@ fn put_forwarded(
 /// A `Location` that names the upstream becomes `public` (scheme and authority) with the
 /// public path.
 pub fn to_client(target: &Target, headers: &mut HeaderMap, public: Option<&str>) {
-    strip(headers);
-    if let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok())
+    // Most answers have none of them, so one look at each name is all that it costs.
+    let mut moved = false;
+    let mut hop_by_hop = false;
+    for name in headers.keys() {
+        moved |= *name == LOCATION;
+        hop_by_hop |= is_hop_by_hop(name.as_str());
+    }
+    if hop_by_hop {
+        strip(headers);
+    }
+    if moved
+        && let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok())
         && let Some(rewritten) = public_location(target, location, public.unwrap_or_default())
         && let Ok(value) = HeaderValue::try_from(rewritten)
     {
@@ -288,7 +298,6 @@ fn public_location(target: &Target, location: &str, public: &str) -> Option<Stri
 /// Removes what means one hop alone from an answer.
 fn strip(headers: &mut HeaderMap) {
     let named = named_by_connection(headers);
-    // Most answers have none of them, so one look at each name is all that it costs.
     let of_kind = headers.keys().filter(|name| is_hop_by_hop(name.as_str()));
     let of_kind: Vec<HeaderName> = of_kind.cloned().collect();
     for name in named.iter().chain(&of_kind) {

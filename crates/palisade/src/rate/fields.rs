@@ -42,6 +42,8 @@ pub(super) struct Fields {
     limit: HeaderValue,
     /// `"name";r=`
     prefix: Vec<u8>,
+    /// The line of the policy, and that of what is left as far as [`prefix`](Self::prefix).
+    lines: Vec<u8>,
     policy6: HeaderValue,
     policy8: HeaderValue,
 }
@@ -61,6 +63,10 @@ impl Fields {
             limit: HeaderValue::from(limit),
             policy6: value(format!("{limit};w={window}")),
             policy8: value(format!("{name};q={limit};w={window}")),
+            lines: format!(
+                "{RATELIMIT_POLICY}: {name};q={limit};w={window}\r\n{RATELIMIT}: {name};r="
+            )
+            .into_bytes(),
             prefix: format!("{name};r=").into_bytes(),
         };
         fields.with_styles(styles)
@@ -112,8 +118,7 @@ impl Fields {
             let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
             let remaining = remaining.format(decision.remaining).as_bytes();
             let seconds = seconds.format(reset(decision)).as_bytes();
-            lines.put(&RATELIMIT, &[&self.prefix, remaining, b";t=", seconds]);
-            lines.put(&RATELIMIT_POLICY, &[self.policy8.as_bytes()]);
+            lines.put_ready(&[&self.lines, remaining, b";t=", seconds]);
         }
     }
 
