@@ -382,21 +382,35 @@ impl Scanner {
     /// What must be forgotten when a value starts: the last of repeated keys counts.
     #[inline(always)]
     fn begin(&mut self) {
-        if self.place != Place::Elsewhere {
-            self.begin_known();
+        match self.place {
+            Place::ContentItem | Place::Elsewhere | Place::Message | Place::Text | Place::Top => {}
+            // So it is the first time.
+            Place::Content if self.text == Text::None => {}
+            Place::Id if self.message.id.is_none() => {}
+            Place::IsError => self.message.is_error = false,
+            Place::Result if !self.message.has_result => self.message.has_result = true,
+            _ => self.begin_again(),
         }
     }
 
-    fn begin_known(&mut self) {
+    #[inline(never)]
+    fn begin_again(&mut self) {
         let message = &mut self.message;
         match self.place {
             Place::Id => message.id = None,
             Place::Method => message.method = None,
             Place::Error => message.error = Some(RpcError::default()),
-            Place::Result if !message.has_result => message.has_result = true,
-            Place::Result => self.begin_result_again(),
+            Place::Result => {
+                *message = Outcome {
+                    id: message.id.take(),
+                    method: message.method.take(),
+                    error: message.error.take(),
+                    has_result: true,
+                    ..Outcome::default()
+                };
+                self.text = Text::None;
+            }
             Place::Content => self.text = Text::None,
-            Place::IsError => message.is_error = false,
             Place::Tools => {
                 message.tools.clear();
                 message.tools_truncated = false;
@@ -405,19 +419,6 @@ impl Scanner {
             Place::ToolName => self.tool.name.clear(),
             _ => {}
         }
-    }
-
-    #[cold]
-    fn begin_result_again(&mut self) {
-        let message = &mut self.message;
-        *message = Outcome {
-            id: message.id.take(),
-            method: message.method.take(),
-            error: message.error.take(),
-            has_result: true,
-            ..Outcome::default()
-        };
-        self.text = Text::None;
     }
 
     fn enter(&mut self, bracket: u8) -> State {
@@ -471,8 +472,8 @@ impl Scanner {
             return;
         }
         // One, nearly always.
-        if messages.is_empty() {
-            messages.reserve_exact(1);
+        if messages.capacity() == 0 {
+            *messages = Vec::with_capacity(1);
         }
         messages.push(std::mem::take(&mut self.message));
     }
