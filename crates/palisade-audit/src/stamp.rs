@@ -6,15 +6,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug, Clone)]
 pub(crate) struct Stamp {
     second: u64,
-    /// `2026-01-31T23:59:59.`
-    text: [u8; 20],
+    /// `2026-01-31T23:59:59.999Z`, of the last time that was written.
+    text: [u8; 24],
 }
 
 impl Default for Stamp {
     fn default() -> Self {
         Self {
             second: 0,
-            text: *b"1970-01-01T00:00:00.",
+            text: *b"1970-01-01T00:00:00.000Z",
         }
     }
 }
@@ -29,9 +29,11 @@ impl Stamp {
             self.second = second;
             self.text = date_and_time(second);
         }
-        out.extend_from_slice(&self.text);
         let millis = since.subsec_millis();
-        out.extend_from_slice(&[digit(millis / 100), digit(millis / 10), digit(millis), b'Z']);
+        self.text[20] = digit(millis / 100);
+        self.text[21] = digit(millis / 10);
+        self.text[22] = digit(millis);
+        out.extend_from_slice(&self.text);
     }
 }
 
@@ -39,7 +41,7 @@ impl Stamp {
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// The civil date of a day count, by Howard Hinnant's `civil_from_days`.
-fn date_and_time(second: u64) -> [u8; 20] {
+fn date_and_time(second: u64) -> [u8; 24] {
     let days = second / 86_400 + 719_468; // from 0000-03-01
     let era = days / 146_097;
     let day_of_era = days % 146_097;
@@ -55,7 +57,7 @@ fn date_and_time(second: u64) -> [u8; 20] {
     };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let of_day = second % 86_400;
-    let mut text = *b"0000-00-00T00:00:00.";
+    let mut text = *b"0000-00-00T00:00:00.000Z";
     let mut put = |at: usize, value: u64| {
         text[at] = digit((value / 10) as u32);
         text[at + 1] = digit(value as u32);

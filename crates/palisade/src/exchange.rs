@@ -203,9 +203,17 @@ pub enum CallOutcome {
     Timeout,
 }
 
-/// UTF-8 text that shares the request body's memory.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Text(Bytes);
+/// UTF-8 text that shares the request body's memory, or is one of a few words of the protocol.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Text(Held);
+
+/// What is known is never held as a slice, so that equal texts are equal.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Held {
+    /// Costs no reference, and no look at its bytes when it is read.
+    Known(&'static str),
+    Slice(Bytes),
+}
 
 impl Text {
     /// The text of `body` at `slice`, which must lie inside it; copied when it does not.
@@ -213,10 +221,14 @@ impl Text {
     pub fn shared(body: &Bytes, slice: &str) -> Self {
         let (start, end) = (body.as_ptr() as usize, body.as_ptr() as usize + body.len());
         let at = slice.as_ptr() as usize;
-        if at >= start && at + slice.len() <= end {
-            return Self(body.slice(at - start..at - start + slice.len()));
+        if let Some(known) = known(slice) {
+            return Self(Held::Known(known));
         }
-        Self(Bytes::copy_from_slice(slice.as_bytes()))
+        if at >= start && at + slice.len() <= end {
+            let slice = body.slice(at - start..at - start + slice.len());
+            return Self(Held::Slice(slice));
+        }
+        Self(Held::Slice(Bytes::copy_from_slice(slice.as_bytes())))
     }
 
     /// The text as bytes, for comparisons.
@@ -228,14 +240,41 @@ impl Text {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Only ever made from a `&str`; the check is cheap beside what it stands for.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        match &self.0 {
+            Held::Known(known) => known,
+            // Only ever made from a `&str`; the check is cheap beside what it stands for.
+            Held::Slice(slice) => std::str::from_utf8(slice).unwrap_or_default(),
+        }
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self(Held::Known(""))
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        Self::shared(&Bytes::new(), text)
+    }
+}
+
+/// The words that nearly every message holds: the usual methods, the revisions.
+fn known(text: &str) -> Option<&'static str> {
+    macro_rules! one_of {
+        ($($word:literal)*) => {
+            match text {
+                $($word => Some($word),)*
+                _ => None,
+            }
+        };
+    }
+    one_of! {
+        "" "2024-11-05" "2025-03-26" "2025-06-18" "2025-11-25" "2026-07-28"
+        "initialize" "notifications/cancelled" "notifications/initialized" "ping"
+        "prompts/get" "prompts/list" "resources/list" "resources/read" "server/discover"
+        "subscriptions/listen" "tools/call" "tools/list"
     }
 }
 
@@ -359,5 +398,26 @@ fn hex(bytes: &[u8], out: &mut [u8]) {
     for (byte, pair) in bytes.iter().zip(out.chunks_exact_mut(2)) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
         pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_equal_however_they_are_held() {
+        let body = Bytes::from_static(b"tools/call, tools/other");
+        let whole = std::str::from_utf8(&body).unwrap();
+        for text in ["tools/call", "tools/other"] {
+            let at = whole.find(text).unwrap();
+            let shared = Text::shared(&body, &whole[at..at + text.len()]);
+            assert_eq!(shared.as_str(), text);
+            assert_eq!(shared, Text::from(text));
+            assert_eq!(shared, Text::shared(&body, &String::from(text)));
+            assert_ne!(shared, Text::default());
+        }
+        assert_eq!(Text::default(), Text::shared(&body, &whole[3..3]));
+        assert_eq!(Text::default().as_str(), "");
     }
 }

@@ -37,6 +37,9 @@ pub fn validate(body: &[u8], max_depth: usize) -> Result<Raw<'_>, JsonError> {
 /// The caller drives it: [`Reader::object`] and [`Reader::array`] visit members, and
 /// [`Reader::value`] takes a whole value, checked to its depths. After the last value,
 /// [`Reader::end`] refuses trailing data.
+// Inside, an offset goes from function to function as a plain number, so that it stays in a
+// register; `at` is where the caller's next value is looked for. Offsets always lie between
+// characters: nothing but ASCII is ever stepped over by itself.
 #[derive(Debug)]
 pub struct Reader<'a> {
     text: &'a str,
@@ -47,16 +50,21 @@ pub struct Reader<'a> {
     max_depth: usize,
     /// The keys of all objects now open, innermost last.
     keys: Vec<Key>,
+    /// What those of them say that are written with escapes, by where they stand.
+    unescaped: Vec<(usize, Box<str>)>,
     /// Room to sort the hashes of one object's keys.
     hashes: Vec<(u64, usize)>,
     hasher: Option<RandomState>,
+    /// Why a function returned [`Stopped`].
+    fault: JsonError,
 }
 
 /// A value's span in the text it was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raw<'a> {
     text: &'a str,
-    start: usize,
+    /// Where it starts, doubled; plus one if it is a string with escapes in it.
+    place: usize,
 }
 
 /// What kind of value a [`Raw`] is, told by its first byte.
@@ -160,10 +168,10 @@ impl<'a> Reader<'a> {
                 offset: 0,
             });
         }
-        let mut reader = Self::over(Raw { text, start: 0 }, max_depth);
-        reader.skip_whitespace();
+        let mut reader = Self::over(Raw { text, place: 0 }, max_depth);
+        (reader.at, _) = reader.token(0);
         if reader.at == text.len() {
-            return Err(reader.error(JsonErrorKind::Empty));
+            return Err(reader.error(JsonErrorKind::Empty, reader.at));
         }
         Ok(reader)
     }
@@ -174,13 +182,18 @@ impl<'a> Reader<'a> {
         Self {
             text: raw.text,
             at: 0,
-            base: raw.start,
+            base: raw.start(),
             depth: 0,
             max_depth: max_depth.min(MAX_DEPTH),
             // Enough for the usual call, in under a KiB.
             keys: Vec::with_capacity(FEW_KEYS + FEW_KEYS / 2),
+            unescaped: Vec::new(),
             hashes: Vec::new(),
             hasher: None,
+            fault: JsonError {
+                kind: JsonErrorKind::UnexpectedEnd,
+                offset: raw.start(),
+            },
         }
     }
 
@@ -190,14 +203,16 @@ impl<'a> Reader<'a> {
     /// When no value starts here.
     #[inline]
     pub fn peek(&mut self) -> Result<ValueKind, JsonError> {
-        match self.look() {
+        let (at, byte) = self.token(self.at);
+        self.at = at;
+        match byte {
             b'{' => Ok(ValueKind::Object),
             b'[' => Ok(ValueKind::Array),
             b'"' => Ok(ValueKind::String),
             b't' | b'f' => Ok(ValueKind::Boolean),
             b'n' => Ok(ValueKind::Null),
             b'-' | b'0'..=b'9' => Ok(ValueKind::Number),
-            _ => Err(self.misplaced()),
+            _ => Err(self.error(self.misplaced(at), at)),
         }
     }
 
@@ -206,31 +221,49 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// The first violation inside it.
     pub fn value(&mut self) -> Result<Raw<'a>, JsonError> {
-        self.skip_whitespace();
-        let start = self.at;
-        self.skip_value()?;
-        Ok(self.since(start))
+        let mut value = None;
+        match (self.value_at(self.at, &mut value), value) {
+            (Ok(end), Some(raw)) => {
+                self.at = end;
+                Ok(raw)
+            }
+            _ => Err(self.fault),
+        }
     }
 
     /// Reads one object; `member` is called after each key and must read exactly one value.
     ///
     /// # Errors
     /// The first violation, or what `member` returned.
+    #[inline]
     pub fn object<E: From<JsonError>>(
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), E>,
     ) -> Result<Raw<'a>, E> {
-        self.skip_whitespace();
-        let start = self.at;
-        self.members(|reader, key| {
-            let escaped = reader
-                .keys
-                .last()
-                .is_some_and(|key| key.unescaped.is_some());
-            let key = unescaped(&reader.text[key], escaped);
-            member(reader, key)
-        })?;
-        Ok(self.since(start))
+        let (start, byte) = self.token(self.at);
+        let mut failed = None;
+        let read = if byte == b'{' {
+            self.members(start, |reader, key| {
+                reader.at = key.behind;
+                let key = unescaped(&reader.text[key.start..key.end], key.escaped);
+                match member(reader, key) {
+                    Ok(()) => Ok(reader.at),
+                    Err(error) => {
+                        failed = Some(error);
+                        Err(Stopped)
+                    }
+                }
+            })
+        } else {
+            self.stop_at_misplaced(start)
+        };
+        match read {
+            Ok(end) => {
+                self.at = end;
+                Ok(self.raw(start, end, false))
+            }
+            Err(Stopped) => Err(failed.unwrap_or_else(|| self.fault.into())),
+        }
     }
 
     /// Reads one array; `element` is called before each element and must read exactly one value.
@@ -241,10 +274,29 @@ impl<'a> Reader<'a> {
         &mut self,
         mut element: impl FnMut(&mut Self) -> Result<(), E>,
     ) -> Result<Raw<'a>, E> {
-        self.skip_whitespace();
-        let start = self.at;
-        self.elements(|reader| element(reader))?;
-        Ok(self.since(start))
+        let (start, byte) = self.token(self.at);
+        let mut failed = None;
+        let read = if byte == b'[' {
+            self.elements(start, |reader, at, _| {
+                reader.at = at;
+                match element(reader) {
+                    Ok(()) => Ok(reader.at),
+                    Err(error) => {
+                        failed = Some(error);
+                        Err(Stopped)
+                    }
+                }
+            })
+        } else {
+            self.stop_at_misplaced(start)
+        };
+        match read {
+            Ok(end) => {
+                self.at = end;
+                Ok(self.raw(start, end, false))
+            }
+            Err(Stopped) => Err(failed.unwrap_or_else(|| self.fault.into())),
+        }
     }
 
     /// Refuses anything but whitespace up to the end of the text.
@@ -252,11 +304,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`JsonErrorKind::TrailingData`].
     pub fn end(&mut self) -> Result<(), JsonError> {
-        self.skip_whitespace();
+        (self.at, _) = self.token(self.at);
         if self.at == self.text.len() {
             Ok(())
         } else {
-            Err(self.error(JsonErrorKind::TrailingData))
+            Err(self.error(JsonErrorKind::TrailingData, self.at))
         }
     }
 
@@ -266,358 +318,515 @@ impl<'a> Reader<'a> {
         self.base + self.at
     }
 
-    /// Reads an object; `member` is told where the key stands, for nothing is made of the keys of a
-    /// value that is only checked.
+    /// Where the caller's next value starts, and its first byte.
     #[inline]
-    fn members<E: From<JsonError>>(
-        &mut self,
-        mut member: impl FnMut(&mut Self, Range<usize>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.open(b'{')?;
-        let base = self.keys.len();
-        if self.look() == b'}' {
-            self.at += 1;
-        } else {
-            loop {
-                let key = self.key(base)?;
-                member(self, key)?;
-                if self.separator(b'}')? {
-                    break;
-                }
-            }
-        }
-        if self.keys.len() - base > FEW_KEYS {
-            self.compare_many(base)?;
-        }
-        self.keys.truncate(base);
-        self.depth -= 1;
-        Ok(())
+    pub(super) fn next(&mut self) -> (usize, u8) {
+        let (at, byte) = self.token(self.at);
+        self.at = at;
+        (at, byte)
     }
 
+    /// What became of it where a value was read from [`next`](Self::next) on.
     #[inline]
-    fn elements<E: From<JsonError>>(
-        &mut self,
-        mut element: impl FnMut(&mut Self) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.open(b'[')?;
-        if self.look() == b']' {
-            self.at += 1;
+    pub(super) fn went(&mut self, read: Step) -> Result<(), JsonError> {
+        match read {
+            Ok(end) => {
+                self.at = end;
+                Ok(())
+            }
+            Err(Stopped) => Err(self.fault),
+        }
+    }
+
+    /// What a key says.
+    #[inline]
+    pub(super) fn name(&self, key: &Member) -> &[u8] {
+        if key.escaped {
+            return self.key_text(key.start);
+        }
+        &self.text.as_bytes()[key.start..key.end]
+    }
+
+    /// Reads the value at `at` or behind whitespace into `value`.
+    #[inline]
+    pub(super) fn value_at(&mut self, at: usize, value: &mut Option<Raw<'a>>) -> Step {
+        let (start, byte) = self.token(at);
+        let (end, escaped) = if byte == b'"' {
+            self.string(start)?
         } else {
+            (self.skip_value(start, byte)?, false)
+        };
+        *value = Some(self.raw(start, end, escaped));
+        Ok(end)
+    }
+
+    /// Reads the object at `at`, or behind whitespace, into `value`; see [`members`](Self::members).
+    /// Where something else than an object stands, that is read as it is.
+    #[inline(always)]
+    pub(super) fn object_at(
+        &mut self,
+        at: usize,
+        value: &mut Option<Raw<'a>>,
+        member: impl FnMut(&mut Self, &Member) -> Step,
+    ) -> Step {
+        let (start, byte) = self.token(at);
+        if byte != b'{' {
+            return self.value_at(start, value);
+        }
+        let end = self.members(start, member)?;
+        *value = Some(self.raw(start, end, false));
+        Ok(end)
+    }
+
+    /// Reads the object whose brace stands at `at`; `member` is told its key and reads its value.
+    /// Like all that read, both return where the text goes on.
+    #[inline(always)]
+    pub(super) fn members(
+        &mut self,
+        at: usize,
+        mut member: impl FnMut(&mut Self, &Member) -> Step,
+    ) -> Step {
+        self.enter(at)?;
+        let mut object = Object {
+            first: self.keys.len(),
+            seen: 0,
+        };
+        let brace = at;
+        let (mut at, mut byte) = self.token(at + 1);
+        if byte != b'}' {
             loop {
-                element(self)?;
-                if self.separator(b']')? {
+                let key = self.key(at, byte, &mut object)?;
+                at = member(self, &key)?;
+                let rest = self.text.as_bytes().get(at..);
+                if rest.is_some_and(|rest| rest.starts_with(b",\"")) {
+                    (at, byte) = (at + 1, b'"');
+                    continue;
+                }
+                (at, byte) = self.token(at);
+                if byte == b'}' {
                     break;
                 }
+                if byte != b',' {
+                    return self.stop_at_misplaced(at);
+                }
+                (at, byte) = self.token(at + 1);
+            }
+        }
+        self.forget(object.first, brace)?;
+        self.depth -= 1;
+        Ok(at + 1)
+    }
+
+    /// Reads the array whose bracket stands at `at`; `element` is told where each element starts, and
+    /// its first byte.
+    #[inline(always)]
+    fn elements(
+        &mut self,
+        at: usize,
+        mut element: impl FnMut(&mut Self, usize, u8) -> Step,
+    ) -> Step {
+        self.enter(at)?;
+        let (mut at, mut byte) = self.token(at + 1);
+        if byte != b']' {
+            loop {
+                at = element(self, at, byte)?;
+                (at, byte) = self.token(at);
+                if byte == b']' {
+                    break;
+                }
+                if byte != b',' {
+                    return self.stop_at_misplaced(at);
+                }
+                (at, byte) = self.token(at + 1);
             }
         }
         self.depth -= 1;
-        Ok(())
+        Ok(at + 1)
     }
 
-    #[inline]
-    fn skip_value(&mut self) -> Result<(), JsonError> {
-        match self.look() {
-            b'"' => self.string().map(drop),
-            b'{' => self.skip_object(),
-            b'[' => self.skip_array(),
-            b'-' | b'0'..=b'9' => self.number(),
-            b't' => self.literal("true"),
-            b'f' => self.literal("false"),
-            b'n' => self.literal("null"),
-            _ => Err(self.misplaced()),
+    /// Reads the value whose first byte, `byte`, stands at `at`.
+    #[inline(never)]
+    fn skip_value(&mut self, at: usize, byte: u8) -> Step {
+        match byte {
+            b'"' => self.string(at).map(|(end, _)| end),
+            b'{' => self.skip_object(at),
+            b'[' => self.skip_array(at),
+            b'-' | b'0'..=b'9' => self.number(at),
+            b't' => self.literal(at, "true"),
+            b'f' => self.literal(at, "false"),
+            b'n' => self.literal(at, "null"),
+            _ => self.stop_at_misplaced(at),
         }
     }
 
     // Not inlined, so that a string or number pays for no stack frame of theirs.
     #[inline(never)]
-    fn skip_object(&mut self) -> Result<(), JsonError> {
-        self.members(|reader, _key| reader.skip_value())
-    }
-
-    #[inline(never)]
-    fn skip_array(&mut self) -> Result<(), JsonError> {
-        self.elements(Self::skip_value)
-    }
-
-    /// Reads a key and its colon; returns where its content stands. `base` is where this object's
-    /// keys begin on the stack.
-    #[inline]
-    fn key(&mut self, base: usize) -> Result<Range<usize>, JsonError> {
-        if self.look() != b'"' {
-            return Err(self.misplaced());
-        }
-        let start = self.at + 1;
-        let escaped = self.string()?;
-        let content = start..self.at - 1;
-        let key = if escaped {
-            self.escaped_key(content.clone())
-        } else {
-            Key {
-                head: head(&self.text.as_bytes()[start..], content.len()),
-                content: content.clone(),
-                unescaped: None,
+    fn skip_object(&mut self, at: usize) -> Step {
+        self.members(at, |reader, key| {
+            let (at, byte) = reader.token(key.behind);
+            if byte == b'"' {
+                return reader.string(at).map(|(end, _)| end);
             }
-        };
-        let siblings = &self.keys[base..];
-        if siblings.len() < FEW_KEYS
-            && siblings.iter().any(|sibling| sibling.head == key.head)
-            && self.repeats(base, &key)
+            reader.skip_value(at, byte)
+        })
+    }
+
+    #[inline(never)]
+    fn skip_array(&mut self, at: usize) -> Step {
+        self.elements(at, Self::skip_value)
+    }
+
+    #[inline]
+    fn enter(&mut self, at: usize) -> Result<(), Stopped> {
+        if self.depth == self.max_depth {
+            return self.stop(JsonErrorKind::Depth, at).map(drop);
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Reads a key of `object` and its colon; `byte` is what stands at `at`.
+    #[inline(always)]
+    fn key(&mut self, at: usize, byte: u8, object: &mut Object) -> Result<Member, Stopped> {
+        if byte != b'"' {
+            return Err(self.stopped_at_misplaced(at));
+        }
+        let bytes = self.text.as_bytes();
+        let start = at + 1;
+        let (end, head) = plain_head(bytes, start);
+        if !bytes
+            .get(end..)
+            .is_some_and(|rest| rest.starts_with(b"\":"))
         {
-            self.at = start - 1;
-            return Err(self.error(JsonErrorKind::DuplicateKey));
+            return self.other_key(start, end, head, object);
         }
-        self.keys.push(key);
-        if self.look() != b':' {
-            return Err(self.misplaced());
-        }
-        self.at += 1;
-        Ok(content)
+        self.note(start, head, object)?;
+        Ok(Member {
+            start,
+            end,
+            escaped: false,
+            behind: end + 2,
+        })
     }
 
+    /// Reads on in a key that does not end at `end`, or has no colon right behind it.
     #[inline(never)]
-    fn repeats(&self, base: usize, key: &Key) -> bool {
-        let same = |sibling: &Key| sibling.text(self.text) == key.text(self.text);
-        self.keys[base..].iter().any(same)
+    fn other_key(
+        &mut self,
+        start: usize,
+        mut end: usize,
+        mut head: u64,
+        object: &mut Object,
+    ) -> Result<Member, Stopped> {
+        let escaped = self.byte(end) != Some(b'"');
+        if escaped {
+            end = self.escaped_string(end)? - 1;
+            head = self.escaped_key(start, end);
+        }
+        self.note(start, head, object)?;
+        let (at, byte) = self.token(end + 1);
+        if byte != b':' {
+            return Err(self.stopped_at_misplaced(at));
+        }
+        Ok(Member {
+            start,
+            end,
+            escaped,
+            behind: at + 1,
+        })
     }
 
-    #[inline(never)]
-    fn escaped_key(&self, content: Range<usize>) -> Key {
-        let unescaped = unescape(&self.text[content.clone()]).into_boxed_str();
-        Key {
-            head: head(unescaped.as_bytes(), unescaped.len()),
-            content,
-            unescaped: Some(unescaped),
+    /// Adds a key to those of `object`, unless it is there.
+    #[inline(always)]
+    fn note(&mut self, start: usize, head: u64, object: &mut Object) -> Result<(), Stopped> {
+        if object.see(head)
+            && self.keys.len() - object.first < FEW_KEYS
+            && self.repeats(object.first, head, start)
+        {
+            return Err(self.stopped(JsonErrorKind::DuplicateKey, start - 1));
         }
+        self.keys.push(Key { head, start });
+        Ok(())
+    }
+
+    /// Whether the key that starts at `start` says the same as one from the `first` on.
+    #[inline(never)]
+    fn repeats(&self, first: usize, head: u64, start: usize) -> bool {
+        let same = |sibling: &Key| {
+            sibling.head == head && self.key_text(sibling.start) == self.key_text(start)
+        };
+        self.keys[first..].iter().any(same)
+    }
+
+    /// Keeps what a key with escapes says; returns its head.
+    #[inline(never)]
+    fn escaped_key(&mut self, start: usize, end: usize) -> u64 {
+        let key = unescape(&self.text[start..end]).into_boxed_str();
+        let head = head(key.as_bytes(), key.len());
+        self.unescaped.push((start, key));
+        head
+    }
+
+    /// What a key says that was read to its end and starts at `start`.
+    fn key_text(&self, start: usize) -> &[u8] {
+        // They come in the order of the text.
+        match self.unescaped.binary_search_by_key(&start, |key| key.0) {
+            Ok(index) => self.unescaped[index].1.as_bytes(),
+            Err(_) => {
+                let bytes = self.text.as_bytes();
+                &bytes[start..find_special(bytes, start)]
+            }
+        }
+    }
+
+    /// Leaves an object that is complete, whose brace stands at `at`, and its keys from `first` on.
+    #[inline]
+    fn forget(&mut self, first: usize, at: usize) -> Result<(), Stopped> {
+        if self.keys.len() - first > FEW_KEYS {
+            self.compare_many(first)?;
+        }
+        self.keys.truncate(first);
+        if !self.unescaped.is_empty() {
+            let outer = self.unescaped.partition_point(|key| key.0 < at);
+            self.unescaped.truncate(outer);
+        }
+        Ok(())
     }
 
     /// Looks for duplicates among the many keys of an object that is complete: equal keys have
     /// equal hashes, which sorting brings side by side. The hash is keyed at random, so that no one
     /// can choose keys that collide.
-    fn compare_many(&mut self, base: usize) -> Result<(), JsonError> {
-        let hasher = self.hasher.get_or_insert_default();
-        let hashed = self.keys.iter().enumerate().skip(base);
-        self.hashes.clear();
-        self.hashes
-            .extend(hashed.map(|(index, key)| (hasher.hash_one(key.text(self.text)), index)));
-        let text = |index: usize| self.keys[index].text(self.text);
-        self.hashes.sort_unstable_by(|(one, first), (two, second)| {
+    #[inline(never)]
+    fn compare_many(&mut self, first: usize) -> Result<(), Stopped> {
+        let mut hashes = std::mem::take(&mut self.hashes);
+        let hasher = self.hasher.get_or_insert_default().clone();
+        let text = |index: usize| self.key_text(self.keys[index].start);
+        hashes.clear();
+        hashes.extend((first..self.keys.len()).map(|index| (hasher.hash_one(text(index)), index)));
+        hashes.sort_unstable_by(|(one, first), (two, second)| {
             let texts = || text(*first).cmp(text(*second));
             one.cmp(two).then_with(texts).then(first.cmp(second))
         });
-        for pair in self.hashes.windows(2) {
-            if let [(one, first), (two, second)] = pair
-                && one == two
-                && text(*first) == text(*second)
-            {
-                let offset = self.base + self.keys[*second].content.start - 1;
-                return Err(JsonError {
-                    kind: JsonErrorKind::DuplicateKey,
-                    offset,
-                });
+        let repeated = hashes.windows(2).find_map(|pair| match pair {
+            [(one, first), (two, second)] if one == two && text(*first) == text(*second) => {
+                Some(self.keys[*second].start - 1)
             }
+            _ => None,
+        });
+        self.hashes = hashes;
+        match repeated {
+            Some(at) => Err(self.stopped(JsonErrorKind::DuplicateKey, at)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    /// True at the closing byte, false at a comma.
-    fn separator(&mut self, close: u8) -> Result<bool, JsonError> {
-        let done = match self.look() {
-            b',' => false,
-            byte if byte == close => true,
-            _ => return Err(self.misplaced()),
-        };
-        self.at += 1;
-        Ok(done)
-    }
-
-    fn open(&mut self, bracket: u8) -> Result<(), JsonError> {
-        if self.byte() != Some(bracket) {
-            return Err(self.misplaced());
-        }
-        if self.depth == self.max_depth {
-            return Err(self.error(JsonErrorKind::Depth));
-        }
-        self.depth += 1;
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Reads a string, whose opening quote is known to be there; returns whether there are escapes in
-    /// it. Its content ends before the quote that was read last.
-    #[inline]
-    fn string(&mut self) -> Result<bool, JsonError> {
+    /// Reads the string whose opening quote stands at `at`; returns where the text goes on, and
+    /// whether there are escapes in it.
+    #[inline(always)]
+    fn string(&mut self, at: usize) -> Result<(usize, bool), Stopped> {
         let bytes = self.text.as_bytes();
-        let end = find_special(bytes, self.at + 1);
+        let end = find_special(bytes, at + 1);
         if bytes.get(end) == Some(&b'"') {
-            self.at = end + 1;
-            return Ok(false);
+            return Ok((end + 1, false));
         }
-        self.escaped_string(end)
+        Ok((self.escaped_string(end)?, true))
     }
 
     /// Reads on in a string whose first special byte, at `at`, does not end it.
     #[inline(never)]
-    fn escaped_string(&mut self, mut at: usize) -> Result<bool, JsonError> {
+    fn escaped_string(&mut self, mut at: usize) -> Step {
         let bytes = self.text.as_bytes();
         loop {
-            self.at = at;
             match bytes.get(at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(true);
-                }
-                Some(b'\\') => at = find_special(bytes, self.escape()?),
-                Some(_) => return Err(self.error(JsonErrorKind::ControlCharacter)),
-                None => return Err(self.error(JsonErrorKind::UnexpectedEnd)),
+                Some(b'"') => return Ok(at + 1),
+                Some(b'\\') => at = find_special(bytes, self.escape(at)?),
+                Some(_) => return self.stop(JsonErrorKind::ControlCharacter, at),
+                None => return self.stop(JsonErrorKind::UnexpectedEnd, at),
             }
         }
     }
 
-    /// Checks the escape at the backslash under `self.at`; returns where the text goes on.
-    fn escape(&mut self) -> Result<usize, JsonError> {
-        match self.text.as_bytes().get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(self.at + 2),
-            Some(b'u') => match self.unit(self.at + 2)? {
-                0xDC00..=0xDFFF => Err(self.error(JsonErrorKind::LoneSurrogate)),
+    /// Checks the escape whose backslash stands at `at`.
+    fn escape(&mut self, at: usize) -> Step {
+        match self.text.as_bytes().get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+            Some(b'u') => match self.unit(at, at + 2)? {
+                0xDC00..=0xDFFF => self.stop(JsonErrorKind::LoneSurrogate, at),
                 0xD800..=0xDBFF => {
-                    if !self.text.as_bytes()[self.at + 6..].starts_with(b"\\u") {
-                        return Err(self.error(JsonErrorKind::LoneSurrogate));
+                    if !self.text.as_bytes()[at + 6..].starts_with(b"\\u") {
+                        return self.stop(JsonErrorKind::LoneSurrogate, at);
                     }
-                    match self.unit(self.at + 8)? {
-                        0xDC00..=0xDFFF => Ok(self.at + 12),
-                        _ => Err(self.error(JsonErrorKind::LoneSurrogate)),
+                    match self.unit(at, at + 8)? {
+                        0xDC00..=0xDFFF => Ok(at + 12),
+                        _ => self.stop(JsonErrorKind::LoneSurrogate, at),
                     }
                 }
-                _ => Ok(self.at + 6),
+                _ => Ok(at + 6),
             },
-            Some(_) => Err(self.error(JsonErrorKind::Escape)),
-            None => {
-                self.at += 1;
-                Err(self.error(JsonErrorKind::UnexpectedEnd))
-            }
+            Some(_) => self.stop(JsonErrorKind::Escape, at),
+            None => self.stop(JsonErrorKind::UnexpectedEnd, at + 1),
         }
     }
 
-    /// The four hexadecimal digits at `at`.
-    fn unit(&mut self, at: usize) -> Result<u16, JsonError> {
+    /// The four hexadecimal digits at `at`, of the escape that begins at `escape`.
+    fn unit(&mut self, escape: usize, at: usize) -> Result<u16, Stopped> {
         let mut unit = 0;
         for index in at..at + 4 {
             let Some(&byte) = self.text.as_bytes().get(index) else {
-                self.at = self.text.len();
-                return Err(self.error(JsonErrorKind::UnexpectedEnd));
+                return Err(self.stopped(JsonErrorKind::UnexpectedEnd, self.text.len()));
             };
             let Some(digit) = hex(byte) else {
-                return Err(self.error(JsonErrorKind::Escape));
+                return Err(self.stopped(JsonErrorKind::Escape, escape));
             };
             unit = unit << 4 | digit;
         }
         Ok(unit)
     }
 
-    fn number(&mut self) -> Result<(), JsonError> {
-        if self.byte() == Some(b'-') {
-            self.at += 1;
+    #[inline(never)]
+    fn number(&mut self, mut at: usize) -> Step {
+        if self.byte(at) == Some(b'-') {
+            at += 1;
         }
-        if self.byte() == Some(b'0') {
-            self.at += 1;
+        if self.byte(at) == Some(b'0') {
+            at += 1;
         } else {
-            self.digits()?;
+            at = self.digits(at)?;
         }
-        if self.byte() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
+        if self.byte(at) == Some(b'.') {
+            at = self.digits(at + 1)?;
         }
-        if matches!(self.byte(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.byte(), Some(b'+' | b'-')) {
-                self.at += 1;
+        if matches!(self.byte(at), Some(b'e' | b'E')) {
+            at += 1;
+            if matches!(self.byte(at), Some(b'+' | b'-')) {
+                at += 1;
             }
-            self.digits()?;
+            at = self.digits(at)?;
         }
-        match self.byte() {
+        match self.byte(at) {
             Some(b'0'..=b'9' | b'.' | b'+' | b'-' | b'a'..=b'z' | b'A'..=b'Z') => {
-                Err(self.error(JsonErrorKind::Number))
+                self.stop(JsonErrorKind::Number, at)
             }
-            _ => Ok(()),
+            _ => Ok(at),
         }
     }
 
-    fn digits(&mut self) -> Result<(), JsonError> {
-        let start = self.at;
-        while matches!(self.byte(), Some(b'0'..=b'9')) {
-            self.at += 1;
+    /// Reads at least one digit.
+    #[inline]
+    fn digits(&mut self, start: usize) -> Step {
+        let mut at = start;
+        while matches!(self.byte(at), Some(b'0'..=b'9')) {
+            at += 1;
         }
-        match self.byte() {
-            None if self.at == start => Err(self.error(JsonErrorKind::UnexpectedEnd)),
-            Some(_) if self.at == start => Err(self.error(JsonErrorKind::Number)),
-            _ => Ok(()),
+        if at > start {
+            return Ok(at);
         }
+        self.stop(
+            match self.byte(at) {
+                None => JsonErrorKind::UnexpectedEnd,
+                Some(_) => JsonErrorKind::Number,
+            },
+            at,
+        )
     }
 
-    fn literal(&mut self, word: &str) -> Result<(), JsonError> {
-        let rest = &self.text.as_bytes()[self.at..];
-        if rest.starts_with(word.as_bytes()) {
-            self.at += word.len();
-            return Ok(());
+    #[inline]
+    fn literal(&mut self, at: usize, word: &str) -> Step {
+        if self.text.as_bytes()[at..].starts_with(word.as_bytes()) {
+            return Ok(at + word.len());
         }
-        let matching = rest
+        self.no_literal(at, word)
+    }
+
+    #[cold]
+    fn no_literal(&mut self, at: usize, word: &str) -> Step {
+        let matching = self.text.as_bytes()[at..]
             .iter()
             .zip(word.bytes())
             .take_while(|(a, b)| **a == *b)
             .count();
-        self.at += matching;
-        Err(self.misplaced())
+        self.stop_at_misplaced(at + matching)
     }
 
-    /// The byte after any whitespace, which stays unread; 0 at the end. (A zero byte of the text has
-    /// no place outside strings either, and [`Reader::misplaced`] tells the two apart.)
-    #[inline]
-    fn look(&mut self) -> u8 {
-        match self.byte() {
-            Some(byte) if byte > b' ' => byte,
-            _ => self.look_past_whitespace(),
+    /// Where the first byte after any whitespace stands, and that byte; 0 at the end. (A zero byte
+    /// of the text has no place outside strings either, and [`Reader::misplaced`] tells the two
+    /// apart.)
+    #[inline(always)]
+    fn token(&self, at: usize) -> (usize, u8) {
+        match self.byte(at) {
+            Some(byte) if byte > b' ' => (at, byte),
+            _ => {
+                let at = self.past_whitespace(at);
+                (at, self.byte(at).unwrap_or_default())
+            }
         }
     }
 
     #[inline(never)]
-    fn look_past_whitespace(&mut self) -> u8 {
-        while matches!(self.byte(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+    fn past_whitespace(&self, mut at: usize) -> usize {
+        while matches!(self.byte(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            at += 1;
         }
-        self.byte().unwrap_or_default()
+        at
     }
 
-    fn skip_whitespace(&mut self) {
-        self.look();
+    #[inline]
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.text.as_bytes().get(at).copied()
     }
 
-    fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn since(&self, start: usize) -> Raw<'a> {
+    #[inline]
+    fn raw(&self, start: usize, end: usize, escaped: bool) -> Raw<'a> {
         Raw {
-            text: &self.text[start..self.at],
-            start: self.base + start,
+            text: &self.text[start..end],
+            place: (self.base + start) << 1 | usize::from(escaped),
         }
     }
 
-    /// The error for the byte under `self.at`, or for its absence.
-    fn misplaced(&self) -> JsonError {
-        self.error(if self.at >= self.text.len() {
+    /// The kind of error for the byte at `at`, or for its absence.
+    fn misplaced(&self, at: usize) -> JsonErrorKind {
+        if at >= self.text.len() {
             JsonErrorKind::UnexpectedEnd
         } else {
             JsonErrorKind::UnexpectedByte
-        })
-    }
-
-    fn error(&self, kind: JsonErrorKind) -> JsonError {
-        JsonError {
-            kind,
-            offset: self.base + self.at,
         }
     }
+
+    fn error(&self, kind: JsonErrorKind, at: usize) -> JsonError {
+        JsonError {
+            kind,
+            offset: self.base + at,
+        }
+    }
+
+    #[cold]
+    fn stopped(&mut self, kind: JsonErrorKind, at: usize) -> Stopped {
+        self.fault = self.error(kind, at);
+        Stopped
+    }
+
+    #[cold]
+    fn stop(&mut self, kind: JsonErrorKind, at: usize) -> Step {
+        Err(self.stopped(kind, at))
+    }
+
+    #[cold]
+    fn stopped_at_misplaced(&mut self, at: usize) -> Stopped {
+        self.stopped(self.misplaced(at), at)
+    }
+
+    #[cold]
+    fn stop_at_misplaced(&mut self, at: usize) -> Step {
+        Err(self.stopped_at_misplaced(at))
+    }
 }
+
+/// Where the text goes on.
+pub(super) type Step = Result<usize, Stopped>;
+
+/// Reading has come to an end; [`Reader::fault`] says why.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopped;
 
 impl<'a> Raw<'a> {
     /// The value as it was written.
@@ -630,7 +839,11 @@ impl<'a> Raw<'a> {
     /// Where the value stands in the whole text, in bytes.
     #[must_use]
     pub fn range(self) -> Range<usize> {
-        self.start..self.start + self.text.len()
+        self.start()..self.start() + self.text.len()
+    }
+
+    fn start(self) -> usize {
+        self.place >> 1
     }
 
     /// What the value is.
@@ -651,30 +864,46 @@ impl<'a> Raw<'a> {
     #[must_use]
     pub fn string(self) -> Option<Cow<'a, str>> {
         let content = self.text.strip_prefix('"')?.strip_suffix('"')?;
-        // In what a reader has checked, the first special byte is a backslash.
-        let escaped = find_special(content.as_bytes(), 0) < content.len();
-        Some(unescaped(content, escaped))
+        Some(unescaped(content, self.place & 1 == 1))
     }
 }
 
 /// A key of an object that is open.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Key {
     /// See [`head`]; tells most keys apart.
     head: u64,
-    /// Where it stands in the text, without the quotes.
-    content: Range<usize>,
-    /// What it says, if that is not what is written.
-    unescaped: Option<Box<str>>,
+    /// Where it stands in the text, behind its opening quote.
+    start: usize,
 }
 
-impl Key {
-    /// What the key says; `text` is that of the reader.
-    fn text<'a>(&'a self, text: &'a str) -> &'a [u8] {
-        match &self.unescaped {
-            None => &text.as_bytes()[self.content.clone()],
-            Some(key) => key.as_bytes(),
-        }
+/// A key that has been read, with its colon.
+pub(super) struct Member {
+    /// Its content stands at `start..end`.
+    start: usize,
+    end: usize,
+    escaped: bool,
+    /// Where the text goes on.
+    pub(super) behind: usize,
+}
+
+/// An object that is open.
+struct Object {
+    /// The index of its first key.
+    first: usize,
+    /// One bit for each key there was, by its head: most keys are new by it alone.
+    seen: u64,
+}
+
+impl Object {
+    /// Whether a key of that head may have been there; notes it.
+    #[inline(always)]
+    fn see(&mut self, head: u64) -> bool {
+        // The multiplication brings all of the head to bear on the upper bits (Fibonacci hashing).
+        let bit = 1 << (head.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58);
+        let seen = self.seen & bit != 0;
+        self.seen |= bit;
+        seen
     }
 }
 
@@ -698,30 +927,105 @@ fn head(bytes: &[u8], length: usize) -> u64 {
     word ^ (length as u64) << 56
 }
 
+/// Where the key's plain run that starts at `start` ends, as [`find_special`] has it, and the
+/// [`head`] of what lies before.
+#[inline(always)]
+fn plain_head(bytes: &[u8], start: usize) -> (usize, u64) {
+    let Some(word) = word(bytes, start) else {
+        return short_head(bytes, start);
+    };
+    let found = special(word);
+    if found == 0 {
+        let end = find_special_far(bytes, start + 8);
+        return (end, word ^ ((end - start) as u64) << 56);
+    }
+    let length = found.trailing_zeros() as usize / 8;
+    // All bits of the bytes below the lowest one found.
+    let below = (found ^ (found - 1)) >> 8;
+    (start + length, word & below ^ (length as u64) << 56)
+}
+
+#[cold]
+fn short_head(bytes: &[u8], start: usize) -> (usize, u64) {
+    let end = find_special_far(bytes, start);
+    let rest = bytes.get(start..).unwrap_or_default();
+    (end, head(rest, end.saturating_sub(start)))
+}
+
 /// The index of the first byte at or after `at` that ends a plain run inside a string: a quote,
 /// a backslash or a control character; the length of `bytes` if there is none.
-#[inline]
+#[inline(always)]
 fn find_special(bytes: &[u8], at: usize) -> usize {
-    const fn each(byte: u8) -> u64 {
-        u64::from_ne_bytes([byte; 8])
+    match word(bytes, at).map(special) {
+        None => find_special_far(bytes, at),
+        Some(0) => find_special_far(bytes, at + 8),
+        Some(found) => at + found.trailing_zeros() as usize / 8,
     }
-    let mut rest = bytes.get(at..).unwrap_or_default();
-    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        // Subtracting borrows from a byte's high bit if the byte is less. Flipping bit 1 puts the
-        // quote (0x22) at 0x20, next to the control characters, and nothing else below 0x21. The
-        // lowest byte flagged is exact; higher ones may be flagged by a borrow from it.
-        let quote_or_control = (word ^ each(0x02)).wrapping_sub(each(0x21));
-        let backslash = (word ^ each(b'\\')).wrapping_sub(each(1));
-        let found = (quote_or_control | backslash) & !word & each(0x80);
+}
+
+#[inline(never)]
+fn find_special_far(bytes: &[u8], at: usize) -> usize {
+    let Some(mut rest) = bytes.get(at..) else {
+        return bytes.len();
+    };
+    let mut words = 0;
+    while let Some((chunk, behind)) = rest.split_first_chunk() {
+        let found = special(u64::from_le_bytes(*chunk));
         if found != 0 {
             return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
         }
         rest = behind;
+        words += 1;
+        if words == LONG {
+            return find_special_long(bytes, bytes.len() - rest.len());
+        }
     }
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-    let left = rest.iter().position(special).unwrap_or(rest.len());
-    bytes.len() - rest.len() + left
+    let left = rest.iter().position(|byte| is_special(*byte));
+    bytes.len() - rest.len() + left.unwrap_or(rest.len())
+}
+
+/// From so many words on a string is stepped over in longer strides.
+const LONG: usize = 8;
+
+#[inline(never)]
+fn find_special_long(bytes: &[u8], at: usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    // Asked without a way out, the question is one of a few vector instructions.
+    while let Some((chunk, behind)) = rest.split_first_chunk::<32>()
+        && !chunk
+            .iter()
+            .fold(false, |any, byte| any | is_special(*byte))
+    {
+        rest = behind;
+    }
+    let left = rest.iter().position(|byte| is_special(*byte));
+    bytes.len() - rest.len() + left.unwrap_or(rest.len())
+}
+
+#[inline(always)]
+fn is_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// The eight bytes at `at`, if there are as many.
+#[inline(always)]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    let chunk = bytes.get(at..at.wrapping_add(8))?.first_chunk()?;
+    Some(u64::from_le_bytes(*chunk))
+}
+
+/// Marks quotes, backslashes and control characters by the high bits of their bytes. The lowest mark
+/// is exact; above it there may be false ones.
+#[inline(always)]
+const fn special(word: u64) -> u64 {
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    // Subtracting borrows from a byte's high bit if the byte is less. Flipping bit 1 puts the
+    // quote (0x22) at 0x20, next to the control characters, and nothing else below 0x21.
+    let quote_or_control = (word ^ each(0x02)).wrapping_sub(each(0x21));
+    let backslash = (word ^ each(b'\\')).wrapping_sub(each(1));
+    (quote_or_control | backslash) & !word & each(0x80)
 }
 
 /// What a string's content says.

@@ -28,7 +28,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::json::{JsonError, JsonErrorKind, Raw, Reader, ValueKind};
+use super::json::{JsonError, JsonErrorKind, Member, Raw, Reader, Step, ValueKind};
 use super::revision::Revision;
 
 /// Reads a request body.
@@ -37,7 +37,7 @@ use super::revision::Revision;
 /// A [`Fault`], as the module's description lists them.
 pub fn read<'a>(body: &'a [u8], limits: &Limits) -> Result<Payload<'a>, Fault> {
     let mut reader = Reader::new(body, limits.depth)?;
-    if reader.peek()? != ValueKind::Array {
+    if reader.next().1 != b'[' {
         let message = message(&mut reader, limits)?;
         reader.end()?;
         return Ok(Payload::Single(message));
@@ -418,9 +418,9 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+const PROTOCOL_VERSION: &[u8] = b"io.modelcontextprotocol/protocolVersion";
+const CLIENT_CAPABILITIES: &[u8] = b"io.modelcontextprotocol/clientCapabilities";
+const CLIENT_INFO: &[u8] = b"io.modelcontextprotocol/clientInfo";
 
 /// The members of a message, before anything is made of them.
 #[derive(Default)]
@@ -433,6 +433,8 @@ struct Members<'a> {
     result: Option<Raw<'a>>,
     error: Option<Raw<'a>>,
     case_variant: bool,
+    /// The last of the others.
+    other: Option<Raw<'a>>,
 }
 
 /// The members of `params` that some method gives a meaning to.
@@ -449,6 +451,8 @@ struct Params<'a> {
     uri: Option<Raw<'a>>,
     /// Keys of `params` that are, but for their case, one of [`PARAMS`]: bit by index.
     case_variants: u16,
+    /// The last of the others.
+    other: Option<Raw<'a>>,
 }
 
 #[derive(Default)]
@@ -458,6 +462,8 @@ struct Meta<'a> {
     progress_token: Option<Raw<'a>>,
     protocol_version: Option<Raw<'a>>,
     traceparent: Option<Raw<'a>>,
+    /// The last of the others.
+    other: Option<Raw<'a>>,
 }
 
 const MEMBERS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
@@ -473,89 +479,97 @@ const PARAMS: [&str; 8] = [
 ];
 
 fn message<'a>(reader: &mut Reader<'a>, limits: &Limits) -> Result<Message<'a>, Fault> {
-    if reader.peek()? != ValueKind::Object {
+    let (at, byte) = reader.next();
+    if byte != b'{' {
+        reader.peek()?;
         let offset = reader.offset();
         // The whole value is read first, so that what is not even JSON is called that.
         reader.value()?;
         return Err(Fault::new(FaultKind::NotAnObject, offset));
     }
-    let offset = reader.offset();
     let mut members = Members::default();
-    reader.object(|reader, key| member(reader, &key, &mut members))?;
-    let id = members
-        .id
-        .and_then(|raw| RequestId::from_raw(raw, limits.id));
-    judge(&members, id.clone()).map_err(|kind| Fault { kind, offset, id })
+    let read = reader.members(at, |reader, key| member(reader, key, &mut members));
+    let offset = reader.offset();
+    reader.went(read)?;
+    judge(&members, limits).map_err(|kind| Fault {
+        kind,
+        offset,
+        id: id(&members, limits),
+    })
 }
 
-fn member<'a>(reader: &mut Reader<'a>, key: &str, into: &mut Members<'a>) -> Result<(), JsonError> {
-    if key == "params" && reader.peek()? == ValueKind::Object {
-        let params = &mut into.params;
-        into.raw_params = Some(reader.object(|reader, key| param(reader, &key, params))?);
-        return Ok(());
-    }
-    let value = Some(reader.value()?);
-    match key {
-        "jsonrpc" => into.jsonrpc = value,
-        "id" => into.id = value,
-        "method" => into.method = value,
-        "params" => into.raw_params = value,
-        "result" => into.result = value,
-        "error" => into.error = value,
-        _ => into.case_variant |= MEMBERS.iter().any(|known| equal_but_for_case(key, known)),
-    }
-    Ok(())
+fn id(members: &Members<'_>, limits: &Limits) -> Option<RequestId> {
+    let raw = members.id?;
+    RequestId::from_raw(raw, limits.id)
 }
 
-fn param<'a>(reader: &mut Reader<'a>, key: &str, into: &mut Params<'a>) -> Result<(), JsonError> {
-    if key == "_meta" && reader.peek()? == ValueKind::Object {
-        let meta = &mut into.meta;
-        return reader
-            .object(|reader, key| meta_member(reader, &key, meta))
-            .map(drop);
-    }
-    let value = Some(reader.value()?);
-    match key {
-        "_meta" => {}
-        "arguments" => into.arguments = value,
-        "clientInfo" => into.client_info = value,
-        "name" => into.name = value,
-        "protocolVersion" => into.protocol_version = value,
-        "ref" => into.reference = value,
-        "requestId" => into.request_id = value,
-        "taskId" => into.task_id = value,
-        "uri" => into.uri = value,
+#[inline(always)]
+fn member<'a>(reader: &mut Reader<'a>, key: &Member, into: &mut Members<'a>) -> Step {
+    let name = reader.name(key);
+    let slot = match name {
+        b"params" => {
+            let params = &mut into.params;
+            return reader.object_at(key.behind, &mut into.raw_params, |reader, key| {
+                param(reader, key, params)
+            });
+        }
+        b"jsonrpc" => &mut into.jsonrpc,
+        b"id" => &mut into.id,
+        b"method" => &mut into.method,
+        b"result" => &mut into.result,
+        b"error" => &mut into.error,
         _ => {
-            if let Some(index) = PARAMS
-                .iter()
-                .position(|known| equal_but_for_case(key, known))
-            {
+            into.case_variant |= variant_of(&MEMBERS, name).is_some();
+            &mut into.other
+        }
+    };
+    reader.value_at(key.behind, slot)
+}
+
+#[inline(always)]
+fn param<'a>(reader: &mut Reader<'a>, key: &Member, into: &mut Params<'a>) -> Step {
+    let name = reader.name(key);
+    let slot = match name {
+        b"_meta" => {
+            let meta = &mut into.meta;
+            return reader.object_at(key.behind, &mut into.other, |reader, key| {
+                meta_member(reader, key, meta)
+            });
+        }
+        b"arguments" => &mut into.arguments,
+        b"clientInfo" => &mut into.client_info,
+        b"name" => &mut into.name,
+        b"protocolVersion" => &mut into.protocol_version,
+        b"ref" => &mut into.reference,
+        b"requestId" => &mut into.request_id,
+        b"taskId" => &mut into.task_id,
+        b"uri" => &mut into.uri,
+        _ => {
+            if let Some(index) = variant_of(&PARAMS, name) {
                 into.case_variants |= 1 << index;
             }
+            &mut into.other
         }
-    }
-    Ok(())
+    };
+    reader.value_at(key.behind, slot)
 }
 
-fn meta_member<'a>(
-    reader: &mut Reader<'a>,
-    key: &str,
-    into: &mut Meta<'a>,
-) -> Result<(), JsonError> {
-    let value = Some(reader.value()?);
-    match key {
-        CLIENT_CAPABILITIES => into.client_capabilities = value,
-        CLIENT_INFO => into.client_info = value,
-        PROTOCOL_VERSION => into.protocol_version = value,
-        "progressToken" => into.progress_token = value,
-        "traceparent" => into.traceparent = value,
-        _ => {}
-    }
-    Ok(())
+#[inline(always)]
+fn meta_member<'a>(reader: &mut Reader<'a>, key: &Member, into: &mut Meta<'a>) -> Step {
+    let slot = match reader.name(key) {
+        CLIENT_CAPABILITIES => &mut into.client_capabilities,
+        CLIENT_INFO => &mut into.client_info,
+        PROTOCOL_VERSION => &mut into.protocol_version,
+        b"progressToken" => &mut into.progress_token,
+        b"traceparent" => &mut into.traceparent,
+        _ => &mut into.other,
+    };
+    reader.value_at(key.behind, slot)
 }
 
 /// Makes a message of its members, or says what is wrong with them.
-fn judge<'a>(members: &Members<'a>, id: Option<RequestId>) -> Result<Message<'a>, FaultKind> {
+fn judge<'a>(members: &Members<'a>, limits: &Limits) -> Result<Message<'a>, FaultKind> {
+    let id = id(members, limits);
     if members.case_variant {
         return Err(FaultKind::KeyCase);
     }
@@ -648,9 +662,25 @@ fn judge<'a>(members: &Members<'a>, id: Option<RequestId>) -> Result<Message<'a>
 }
 
 fn has_control(name: &str) -> bool {
-    // Most names are printable ASCII, which shows without decoding.
-    let odd = |byte: u8| !matches!(byte, b' '..=b'~');
-    name.bytes().fold(false, |any, byte| any | odd(byte)) && name.chars().any(char::is_control)
+    !is_printable(name.as_bytes()) && name.chars().any(char::is_control)
+}
+
+/// Whether all of it is printable ASCII, as most names are: that shows without decoding.
+fn is_printable(name: &[u8]) -> bool {
+    let Some(last) = name.last_chunk() else {
+        return name.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    };
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    // In the high bits of the bytes: what lies above ASCII, what is `~` or above before the carry of one is
+    // added, what is below the space. A carry or borrow from byte to byte comes only from one that is odd itself.
+    let odd = |chunk: &[u8; 8]| {
+        let word = u64::from_le_bytes(*chunk);
+        (word | word.wrapping_add(each(1)) | word.wrapping_sub(each(b' '))) & each(0x80)
+    };
+    let (chunks, _) = name.as_chunks();
+    chunks.iter().fold(odd(last), |any, chunk| any | odd(chunk)) == 0
 }
 
 /// The most bytes of a progress token or a cancelled id that are kept.
@@ -751,6 +781,16 @@ fn reference(raw: Raw<'_>) -> Result<Option<Target<'_>>, FaultKind> {
     let Some(raw) = raw else { return Ok(None) };
     let name = raw.string().ok_or(FaultKind::Target)?;
     Ok(Some(Target { kind, name }))
+}
+
+/// Which of the `known` keys this one is but for its case.
+#[inline(never)]
+fn variant_of(known: &[&str], key: &[u8]) -> Option<usize> {
+    // All keys are UTF-8.
+    let key = String::from_utf8_lossy(key);
+    known
+        .iter()
+        .position(|known| equal_but_for_case(&key, known))
 }
 
 /// Whether a reader that folds case, as Go's `encoding/json` does, takes `key` for `known`.

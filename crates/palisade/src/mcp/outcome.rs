@@ -28,14 +28,16 @@ pub const MAX_VERSIONS: usize = 16;
 #[derive(Debug)]
 pub struct Scanner {
     state: State,
+    /// How far into a container that is skipped.
+    skip: Skip,
     /// The containers of interest that are open, outermost first.
-    stack: Vec<Node>,
+    stack: Stack,
     /// Where the value now being read belongs.
     place: Place,
     message: Outcome,
     tool: ToolHint,
-    /// The first text of the content, as it was captured.
-    text: Option<Vec<u8>>,
+    /// The first text of the content.
+    text: Text,
     capture: Capture,
     outcomes: Outcomes,
 }
@@ -155,46 +157,50 @@ impl Scanner {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            state: State::Value { may_close: false },
-            stack: Vec::new(),
+            state: State::Value,
+            skip: Skip::default(),
+            stack: Stack::default(),
             place: Place::Top,
             message: Outcome::default(),
             tool: ToolHint::default(),
-            text: None,
+            text: Text::None,
             capture: Capture::default(),
             outcomes: Outcomes::default(),
         }
     }
 
     /// Reads the next chunk.
-    pub fn push(&mut self, mut bytes: &[u8]) {
-        while let Some(&byte) = bytes.first() {
-            let used = match self.state {
-                State::Unreadable => return,
-                State::Skip(ref mut skip) => {
-                    let used = skip.run(bytes);
-                    if skip.depth == 0 {
-                        self.state = State::AfterValue;
-                    }
-                    used
-                }
-                State::String { key } => self.string(bytes, key),
-                State::Scalar => self.scalar(bytes),
-                _ if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => 1,
-                State::Value { may_close } => self.value(bytes, byte, may_close),
-                State::Key { may_close } => self.key(bytes, byte, may_close),
-                State::Colon => {
-                    let next = State::Value { may_close: false };
-                    self.state = if byte == b':' {
-                        next
+    pub fn push(&mut self, bytes: &[u8]) {
+        let (mut state, mut at) = (self.state, 0);
+        while let Some(&byte) = bytes.get(at) {
+            (state, at) = match state {
+                State::Unreadable => break,
+                State::Skip => {
+                    at += self.skip.run(&bytes[at..]);
+                    let state = if self.skip.depth == 0 {
+                        State::AfterValue
                     } else {
-                        State::Unreadable
+                        State::Skip
                     };
-                    1
+                    (state, at)
                 }
-                State::AfterValue => self.after_value(byte),
+                State::KeyString | State::ValueString => self.string(bytes, at, state),
+                State::Scalar => self.scalar(bytes, at),
+                State::Value => self.value(bytes, at, byte, state),
+                State::FirstElement => self.value(bytes, at, byte, state),
+                State::Key => self.key(bytes, at, byte, state),
+                State::FirstKey => self.key(bytes, at, byte, state),
+                State::Colon => match byte {
+                    b':' => (State::Value, at + 1),
+                    _ => between(byte, at, state),
+                },
+                State::AfterValue => self.after_value(bytes, at, byte),
             };
-            bytes = bytes.get(used..).unwrap_or_default();
+        }
+        self.state = state;
+        // The chunk goes; what may still be wanted of it stays.
+        if let Text::Here { start, end } = self.text {
+            self.text = Text::Kept(bytes[start..end].to_vec());
         }
     }
 
@@ -208,7 +214,7 @@ impl Scanner {
     pub fn take(&mut self) -> Outcomes {
         let whole = match self.state {
             State::AfterValue => self.stack.is_empty(),
-            State::Value { .. } => self.place == Place::Top,
+            State::Value => self.place == Place::Top,
             // A bare number or word has no end of its own; it is no message, but it is JSON.
             State::Scalar => self.place == Place::Top,
             _ => false,
@@ -217,142 +223,183 @@ impl Scanner {
         outcomes.unreadable = !whole;
         // A message that ended has left nothing behind.
         if !self.stack.is_empty() {
-            self.stack.clear();
+            self.stack = Stack::default();
             self.message = Outcome::default();
-            self.text = None;
+            self.text = Text::None;
         }
-        self.state = State::Value { may_close: false };
+        self.state = State::Value;
         self.place = Place::Top;
         outcomes
     }
 
-    /// The first byte of a value.
-    fn value(&mut self, bytes: &[u8], byte: u8, may_close: bool) -> usize {
+    /// Reads a value from its first byte, as far as it goes at once; like all that read, it returns
+    /// what comes next, and where.
+    #[inline(always)]
+    fn value(&mut self, bytes: &[u8], at: usize, byte: u8, state: State) -> (State, usize) {
         match byte {
-            b'{' | b'[' => self.enter(byte),
             b'"' => {
                 self.begin();
-                let bytes = &bytes[1..];
+                let start = at + 1;
                 let (_, room) = self.place.room();
-                let end = find_end(bytes);
+                let end = find_end(bytes, start);
                 // What is whole and plain in this chunk is used where it stands. What nobody asks
                 // for has no room and needs none.
-                if bytes.get(end) == Some(&b'"') && (end <= room || room == 0) {
-                    self.end_string(&bytes[..end], true);
-                    self.state = State::AfterValue;
-                    return end + 2;
+                if bytes.get(end) == Some(&b'"') && (end - start <= room || room == 0) {
+                    match self.place {
+                        Place::Elsewhere => {}
+                        Place::Text if self.text == Text::None => {
+                            self.text = Text::Here { start, end };
+                        }
+                        Place::Text => {}
+                        _ => self.end_string(&bytes[start..end], true),
+                    }
+                    return self.after(bytes, end + 1);
                 }
                 self.capture.start(room);
-                self.state = State::String { key: false };
+                (State::ValueString, start)
             }
-            b']' if may_close => self.leave(),
+            b'{' | b'[' => (self.enter(byte), at + 1),
+            b']' if state == State::FirstElement => (self.leave(bytes), at + 1),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
                 self.begin();
-                let end = scalar_end(bytes);
-                if end < bytes.len() && end <= MAX_SCALAR {
-                    self.end_scalar(&bytes[..end]);
-                    self.state = State::AfterValue;
-                    return end;
+                let rest = &bytes[at..];
+                let end = scalar_end(rest);
+                if end < rest.len() && end <= MAX_SCALAR {
+                    self.end_scalar(&rest[..end]);
+                    return self.after(bytes, at + end);
                 }
                 self.capture.start(MAX_SCALAR);
-                self.state = State::Scalar;
-                return 0;
+                (State::Scalar, at)
             }
             // A byte-order mark, which clients drop too.
-            0xEF | 0xBB | 0xBF if self.place == Place::Top => {}
-            _ => self.state = State::Unreadable,
+            0xEF | 0xBB | 0xBF if self.place == Place::Top => (state, at + 1),
+            _ => between(byte, at, state),
         }
-        1
     }
 
-    fn key(&mut self, bytes: &[u8], byte: u8, may_close: bool) -> usize {
+    /// A value has ended before `at`: the usual next, a key of the same object, is told at once.
+    #[inline(always)]
+    fn after(&self, bytes: &[u8], at: usize) -> (State, usize) {
+        let next = bytes.get(at..);
+        if next.is_some_and(|next| next.starts_with(b",\""))
+            && self.stack.last().is_some_and(|node| !node.is_array())
+        {
+            return (State::Key, at + 1);
+        }
+        (State::AfterValue, at)
+    }
+
+    #[inline(always)]
+    fn key(&mut self, bytes: &[u8], at: usize, byte: u8, state: State) -> (State, usize) {
         match byte {
             b'"' => {
-                let bytes = &bytes[1..];
-                let end = find_end(bytes);
+                let start = at + 1;
+                let end = find_end(bytes, start);
                 if bytes.get(end) == Some(&b'"') {
-                    self.end_key(&bytes[..end]);
-                    return end + 2;
+                    self.end_key(&bytes[start..end]);
+                    if bytes.get(end + 1) == Some(&b':') {
+                        return (State::Value, end + 2);
+                    }
+                    return (State::Colon, end + 1);
                 }
                 self.capture.start(MAX_KEY);
-                self.state = State::String { key: true };
+                (State::KeyString, start)
             }
-            b'}' if may_close => self.leave(),
-            _ => self.state = State::Unreadable,
+            b'}' if state == State::FirstKey => (self.leave(bytes), at + 1),
+            _ => between(byte, at, state),
         }
-        1
     }
 
-    fn after_value(&mut self, byte: u8) -> usize {
-        match (self.stack.last(), byte) {
+    #[inline(always)]
+    fn after_value(&mut self, bytes: &[u8], at: usize, byte: u8) -> (State, usize) {
+        let state = match (self.stack.last(), byte) {
             (Some(node), b',') if node.is_array() => {
                 self.place = node.element();
-                self.state = State::Value { may_close: false };
+                State::Value
             }
-            (Some(_), b',') => self.state = State::Key { may_close: false },
-            (Some(node), b']') if node.is_array() => self.leave(),
-            (Some(node), b'}') if !node.is_array() => self.leave(),
-            _ => self.state = State::Unreadable,
-        }
-        1
+            (Some(_), b',') => State::Key,
+            (Some(node), b']') if node.is_array() => self.leave(bytes),
+            (Some(node), b'}') if !node.is_array() => self.leave(bytes),
+            _ => return between(byte, at, State::AfterValue),
+        };
+        (state, at + 1)
     }
 
-    /// Reads on inside a string; returns how many bytes were used.
-    fn string(&mut self, bytes: &[u8], key: bool) -> usize {
-        if let Some(used) = self.capture.escape(bytes) {
-            return used;
+    /// Reads on inside a string.
+    #[inline(never)]
+    fn string(&mut self, bytes: &[u8], at: usize, state: State) -> (State, usize) {
+        let rest = &bytes[at..];
+        if let Some(used) = self.capture.escape(rest) {
+            return (state, at + used);
         }
-        let mut end = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
-        self.capture.extend(&bytes[..end]);
+        let mut end = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+        self.capture.extend(&rest[..end]);
         // What is not kept need not be unescaped: only the closing quote matters.
-        while self.capture.overflowed && bytes.get(end) == Some(&b'\\') && end + 1 < bytes.len() {
+        while self.capture.overflowed && rest.get(end) == Some(&b'\\') && end + 1 < rest.len() {
             let next = end + 2;
-            end = memchr2(b'"', b'\\', &bytes[next..]).map_or(bytes.len(), |found| next + found);
+            end = memchr2(b'"', b'\\', &rest[next..]).map_or(rest.len(), |found| next + found);
         }
-        match bytes.get(end) {
-            None => end,
+        let next = match rest.get(end) {
+            None => return (state, at + end),
             Some(b'\\') => {
                 self.capture.escape = Escape::Backslash;
-                end + 1
+                state
             }
             Some(_) => {
                 self.capture.flush_surrogate();
                 let capture = std::mem::take(&mut self.capture);
                 let whole = !capture.overflowed;
-                if key {
+                let next = if state == State::KeyString {
                     self.end_key(if whole { &capture.kept } else { b"" });
+                    State::Colon
                 } else {
                     self.end_string(&capture.kept, whole);
-                    self.state = State::AfterValue;
-                }
+                    State::AfterValue
+                };
                 self.capture = capture;
-                end + 1
+                next
             }
-        }
+        };
+        (next, at + end + 1)
     }
 
     /// Reads on inside a number or word; its end belongs to what follows.
-    fn scalar(&mut self, bytes: &[u8]) -> usize {
-        let end = scalar_end(bytes);
-        self.capture.extend(&bytes[..end]);
-        if end < bytes.len() {
-            let capture = std::mem::take(&mut self.capture);
-            let whole = !capture.overflowed;
-            self.end_scalar(if whole { &capture.kept } else { b"" });
-            self.capture = capture;
-            self.state = State::AfterValue;
+    #[inline(never)]
+    fn scalar(&mut self, bytes: &[u8], at: usize) -> (State, usize) {
+        let rest = &bytes[at..];
+        let end = scalar_end(rest);
+        self.capture.extend(&rest[..end]);
+        if end == rest.len() {
+            return (State::Scalar, at + end);
         }
-        end
+        let capture = std::mem::take(&mut self.capture);
+        let whole = !capture.overflowed;
+        self.end_scalar(if whole { &capture.kept } else { b"" });
+        self.capture = capture;
+        (State::AfterValue, at + end)
     }
 
     /// What must be forgotten when a value starts: the last of repeated keys counts.
+    #[inline(always)]
     fn begin(&mut self) {
+        match self.place {
+            Place::ContentItem | Place::Elsewhere | Place::Message | Place::Text | Place::Top => {}
+            // So it is the first time.
+            Place::Content if self.text == Text::None => {}
+            Place::Id if self.message.id.is_none() => {}
+            Place::IsError => self.message.is_error = false,
+            Place::Result if !self.message.has_result => self.message.has_result = true,
+            _ => self.begin_again(),
+        }
+    }
+
+    #[inline(never)]
+    fn begin_again(&mut self) {
         let message = &mut self.message;
         match self.place {
             Place::Id => message.id = None,
             Place::Method => message.method = None,
             Place::Error => message.error = Some(RpcError::default()),
-            Place::Result if !message.has_result => message.has_result = true,
             Place::Result => {
                 *message = Outcome {
                     id: message.id.take(),
@@ -361,9 +408,9 @@ impl Scanner {
                     has_result: true,
                     ..Outcome::default()
                 };
+                self.text = Text::None;
             }
-            Place::Content => message.error_text = None,
-            Place::IsError => message.is_error = false,
+            Place::Content => self.text = Text::None,
             Place::Tools => {
                 message.tools.clear();
                 message.tools_truncated = false;
@@ -374,61 +421,77 @@ impl Scanner {
         }
     }
 
-    fn enter(&mut self, bracket: u8) {
+    fn enter(&mut self, bracket: u8) -> State {
         self.begin();
-        let Some(node) = self.place.container(bracket) else {
-            self.state = State::Skip(Skip {
+        let node = self.place.container(bracket);
+        let Some(node) = node.filter(|node| self.stack.push(*node)) else {
+            self.skip = Skip {
                 depth: 1,
-                in_string: false,
-                escaped: false,
-            });
-            return;
+                ..Skip::default()
+            };
+            return State::Skip;
         };
         match node {
             Node::ServerInfo => self.message.server = Some(ServerInfo::default()),
             Node::Tool => self.tool = ToolHint::default(),
             _ => {}
         }
-        self.stack.push(node);
         self.place = node.element();
-        self.state = if node.is_array() {
-            State::Value { may_close: true }
+        if node.is_array() {
+            State::FirstElement
         } else {
-            State::Key { may_close: true }
-        };
-    }
-
-    fn leave(&mut self) {
-        self.state = State::AfterValue;
-        match self.stack.pop() {
-            Some(Node::Message) => {
-                let mut message = std::mem::take(&mut self.message);
-                let text = self.text.take();
-                if message.is_error {
-                    message.error_text = text.map(|text| cut(&text, MAX_TEXT));
-                }
-                if self.outcomes.messages.len() < MAX_MESSAGES {
-                    self.outcomes.messages.push(message);
-                } else {
-                    self.outcomes.truncated = true;
-                }
-            }
-            Some(Node::Tool) => {
-                let tool = std::mem::take(&mut self.tool);
-                if tool.name.is_empty() || self.message.tools.len() == MAX_TOOLS {
-                    self.message.tools_truncated = true;
-                } else {
-                    self.message.tools.push(tool);
-                }
-            }
-            _ => {}
+            State::FirstKey
         }
     }
 
+    /// Leaves the innermost container of interest; `bytes` is the chunk that ends it.
+    #[inline(always)]
+    fn leave(&mut self, bytes: &[u8]) -> State {
+        match self.stack.pop() {
+            Some(Node::Message) => self.end_message(bytes),
+            Some(Node::Tool) => self.end_tool(),
+            _ => {}
+        }
+        State::AfterValue
+    }
+
+    #[inline(never)]
+    fn end_message(&mut self, bytes: &[u8]) {
+        let text = std::mem::take(&mut self.text);
+        if self.message.is_error {
+            self.message.error_text = match &text {
+                Text::None => None,
+                Text::Here { start, end } => Some(cut(&bytes[*start..*end], MAX_TEXT)),
+                Text::Kept(text) => Some(cut(text, MAX_TEXT)),
+            };
+        }
+        let messages = &mut self.outcomes.messages;
+        if messages.len() == MAX_MESSAGES {
+            self.message = Outcome::default();
+            self.outcomes.truncated = true;
+            return;
+        }
+        // One, nearly always.
+        if messages.capacity() == 0 {
+            *messages = Vec::with_capacity(1);
+        }
+        messages.push(std::mem::take(&mut self.message));
+    }
+
+    #[inline(never)]
+    fn end_tool(&mut self) {
+        let tool = std::mem::take(&mut self.tool);
+        if tool.name.is_empty() || self.message.tools.len() == MAX_TOOLS {
+            self.message.tools_truncated = true;
+        } else {
+            self.message.tools.push(tool);
+        }
+    }
+
+    #[inline]
     fn end_key(&mut self, key: &[u8]) {
-        let node = self.stack.last().copied().unwrap_or(Node::Batch);
+        let node = self.stack.last().unwrap_or(Node::Batch);
         self.place = node.member(key);
-        self.state = State::Colon;
     }
 
     /// Takes a string's content, or what was kept of it if that is not `whole`.
@@ -463,7 +526,7 @@ impl Scanner {
                 }
             }
             // Whether anybody wants it shows only at the end of the result.
-            Place::Text if self.text.is_none() => self.text = Some(content.to_vec()),
+            Place::Text if self.text == Text::None => self.text = Text::Kept(content.to_vec()),
             Place::ToolName => self.tool.name.push_str(exact().unwrap_or_default()),
             _ => {}
         }
@@ -475,14 +538,13 @@ impl Scanner {
             b"false" => Some(false),
             _ => None,
         };
-        let integer = || std::str::from_utf8(text).ok().and_then(integer);
         match self.place {
-            Place::Id => self.message.id = integer().map(RequestId::Integer),
+            Place::Id => self.message.id = number(text).map(RequestId::Integer),
             Place::IsError => self.message.is_error = flag() == Some(true),
             Place::Error if text == b"null" => self.message.error = None,
             Place::ErrorCode => {
                 if let Some(error) = &mut self.message.error {
-                    error.code = integer();
+                    error.code = number(text);
                 }
             }
             Place::Destructive => self.tool.destructive = flag(),
@@ -492,36 +554,62 @@ impl Scanner {
     }
 }
 
-/// Where a string's plain run ends: at a quote, a backslash or the end of the bytes.
-fn find_end(bytes: &[u8]) -> usize {
+/// Where a string's plain run ends that starts at `at`: at a quote, a backslash or the end of the
+/// bytes.
+#[inline(always)]
+fn find_end(bytes: &[u8], at: usize) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    // Most keys end within a word or two, where a call would cost more than it saves. Subtracting
-    // borrows from a byte's high bit where the byte is zero; the lowest one flagged is exact.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let mut rest = bytes;
-    for _ in 0..2 {
-        let Some((chunk, behind)) = rest.split_first_chunk::<8>() else {
-            break;
-        };
+    // Most keys end within a word, where a call would cost more than it saves.
+    if let Some(chunk) = bytes.get(at..at.wrapping_add(8))
+        && let Some(chunk) = chunk.first_chunk()
+    {
+        // Subtracting borrows from a byte's high bit where the byte is zero; the lowest one flagged
+        // is exact.
         let word = u64::from_le_bytes(*chunk);
-        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        let found = (quote | backslash) & !word & (ONES << 7);
         if found != 0 {
-            return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
+            return at + found.trailing_zeros() as usize / 8;
         }
-        rest = behind;
     }
+    find_end_far(bytes, at)
+}
+
+#[inline(never)]
+fn find_end_far(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
     let left = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
     bytes.len() - rest.len() + left
 }
 
 /// Where a number or word ends.
 fn scalar_end(bytes: &[u8]) -> usize {
-    let inside =
-        |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.');
+    const INSIDE: [bool; 256] = {
+        let mut inside = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let is =
+                (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'+' | b'-' | b'.');
+            inside[byte] = is;
+            byte += 1;
+        }
+        inside
+    };
     bytes
         .iter()
-        .position(|byte| !inside(byte))
+        .position(|byte| !INSIDE[usize::from(*byte)])
         .unwrap_or(bytes.len())
+}
+
+/// The integer a number stands for; see [`integer`].
+fn number(text: &[u8]) -> Option<i64> {
+    // Most are counted.
+    if matches!(text.len(), 1..=9) && text.iter().all(u8::is_ascii_digit) {
+        let digit = |number, byte: &u8| number * 10 + i64::from(byte - b'0');
+        return Some(text.iter().fold(0, digit));
+    }
+    std::str::from_utf8(text).ok().and_then(integer)
 }
 
 /// Bytes kept of a key: more than any key of interest has.
@@ -530,16 +618,30 @@ const MAX_KEY: usize = 64;
 const MAX_SCALAR: usize = 32;
 
 /// What the next byte is part of.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     AfterValue,
     Colon,
-    Key { may_close: bool },
+    /// An element, or the end of the array.
+    FirstElement,
+    /// A key, or the end of the object.
+    FirstKey,
+    Key,
+    KeyString,
     Scalar,
-    Skip(Skip),
-    String { key: bool },
+    Skip,
     Unreadable,
-    Value { may_close: bool },
+    Value,
+    ValueString,
+}
+
+/// A byte that means nothing in this `state`: whitespace, or the end of what can be read.
+fn between(byte: u8, at: usize, state: State) -> (State, usize) {
+    if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+        (state, at + 1)
+    } else {
+        (State::Unreadable, at + 1)
+    }
 }
 
 /// A container of interest.
@@ -557,6 +659,66 @@ enum Node {
     Tool,
     Tools,
     Versions,
+}
+
+/// Containers of interest that are open. How deep they lie in one another is bounded by what
+/// [`Place::container`] opens: batch, message, result, tools, tool, annotations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stack {
+    nodes: [Node; 8],
+    open: usize,
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self {
+            nodes: [Node::Batch; 8],
+            open: 0,
+        }
+    }
+}
+
+impl Stack {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.open == 0
+    }
+
+    #[inline]
+    fn last(&self) -> Option<Node> {
+        self.nodes.get(self.open.wrapping_sub(1)).copied()
+    }
+
+    /// Whether there was room.
+    #[inline]
+    fn push(&mut self, node: Node) -> bool {
+        let slot = self.nodes.get_mut(self.open);
+        let fits = slot.is_some();
+        if let Some(slot) = slot {
+            *slot = node;
+            self.open += 1;
+        }
+        fits
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Node> {
+        let last = self.last()?;
+        self.open -= 1;
+        Some(last)
+    }
+}
+
+/// A text of which only the end of its message shows whether anybody wants it.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Text {
+    /// There is none so far.
+    #[default]
+    None,
+    /// It is plain, and stands here in the chunk being read.
+    Here { start: usize, end: usize },
+    /// As it was captured.
+    Kept(Vec<u8>),
 }
 
 /// Where a value stands, as far as that is of interest.
@@ -677,7 +839,7 @@ impl Place {
 }
 
 /// Steps over a container that holds nothing of interest.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Skip {
     depth: usize,
     in_string: bool,
