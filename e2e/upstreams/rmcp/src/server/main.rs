@@ -44,10 +44,7 @@ type Context = RequestContext<RoleServer>;
 async fn main() -> anyhow::Result<()> {
     if std::env::args().nth(1).as_deref() == Some("stdio") {
         let peer = Peer::new(Arc::new(Shared::new()?));
-        peer.serve(rmcp::transport::stdio())
-            .await?
-            .waiting()
-            .await?;
+        peer.serve(rmcp::transport::stdio()).await?.waiting().await?;
         return Ok(());
     }
     let port: u16 = std::env::args()
