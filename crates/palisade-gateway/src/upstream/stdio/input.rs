@@ -65,6 +65,14 @@ impl Input {
 }
 
 impl Output {
+    /// Every line that waits, without its end.
+    #[cfg(test)]
+    pub(super) fn lines(&mut self) -> Vec<String> {
+        let next = std::iter::from_fn(|| self.queue.try_recv().ok());
+        next.map(|line| String::from_utf8_lossy(&line).trim_end().to_owned())
+            .collect()
+    }
+
     /// Writes lines into the pipe until one end is closed.
     pub(super) async fn write_to(&mut self, pipe: &mut ChildStdin) {
         let mut piece = Vec::new();
