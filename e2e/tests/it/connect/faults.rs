@@ -317,7 +317,11 @@ async fn an_answer_that_does_not_come_is_an_error() {
         assert_eq!(ended.rest.len(), 0);
         // What never gave an answer of HTTP counts as not reached.
         let is_broken = matches!(reply.0.first(), Some(Step::Close | Step::Reset));
-        let code = if is_broken || reply == Reply::garbage() { 3 } else { 0 };
+        let code = if is_broken || reply == Reply::garbage() {
+            3
+        } else {
+            0
+        };
         assert_eq!(ended.code, Some(code), "{}", ended.stderr);
         // It went out once.
         assert_eq!(upstream.arrived().len(), 1, "{wanted}");
