@@ -130,7 +130,7 @@ impl Call {
 
     /// Sends it until the server takes or refuses it. `None`: it was refused in words of its own.
     async fn send(&mut self) -> Result<Option<(Response<Incoming>, Option<Snapshot>)>, Stopped> {
-        let mut renewed = false;
+        let (mut renewed, mut learned) = (false, false);
         loop {
             let session = match self.post {
                 ref post if post.is_modern() || post.opens() => None,
@@ -156,6 +156,11 @@ impl Call {
                     // What it answers was asked in the session that is over.
                     return Ok(None);
                 }
+                continue;
+            }
+            if !learned && self.post.lacks_fields(&excerpt) && self.relay.learn(&self.post).await {
+                // Refused unread, it may be sent again with what it lacked.
+                learned = true;
                 continue;
             }
             return self

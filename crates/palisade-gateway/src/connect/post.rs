@@ -180,6 +180,26 @@ impl Post {
         self.is_modern() && self.is("subscriptions/listen")
     }
 
+    /// Whether the refusal may be for want of `Mcp-Param-…`: the client has not listed the tool.
+    pub(super) fn lacks_fields(&self, refusal: &[u8]) -> bool {
+        const HEADER_MISMATCH: i64 = -32020;
+        self.is_modern()
+            && self.is("tools/call")
+            && Envelope::read(refusal).and_then(|error| error.error_code()) == Some(HEADER_MISMATCH)
+    }
+
+    /// A `tools/list` of ours, by what the message says of its client.
+    pub(super) fn list_tools(&self, id: &str, cursor: Option<&str>) -> Option<Self> {
+        let meta = Envelope::read(&self.text)?.raw_meta()?.get();
+        let cursor = cursor.map_or_else(String::new, |cursor| {
+            format!(r#""cursor":{},"#, serde_json::Value::from(cursor))
+        });
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{{cursor}"_meta":{meta}}}}}"#
+        );
+        Self::read(text.into()).ok()
+    }
+
     /// Adds the fields that go with the message: those that mirror it where it stands alone
     /// (2026-07-28, "Standard Headers"), else those of its session.
     pub(super) fn put_headers(

@@ -1,7 +1,7 @@
 //! A session that the server has forgotten is opened again, by what the client has said before
 //! (2025-11-25, "Session Management": 404 means to begin anew). The client hears nothing of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::call::{self, Content, agreed, drain, excerpt, is_message, kind_of};
 use super::events::Events;
 use super::failure::Failure;
-use super::post::SESSION_ID;
+use super::post::{Post, SESSION_ID};
 use super::relay::Relay;
 use super::session::{Memory, Snapshot};
 use super::{LONGEST, OPENING};
@@ -106,6 +106,52 @@ impl Relay {
             }
         }
     }
+}
+
+impl Relay {
+    /// Lists the tools, to learn what they want in header fields. `false`: they are not to be had.
+    pub(super) async fn learn(&self, call: &Post) -> bool {
+        const MOST_PAGES: usize = 20;
+        let id = id("tools");
+        let mut cursor: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let Some(list) = call.list_tools(&id, cursor.as_deref()) else {
+                return false;
+            };
+            let listed = async {
+                let response = self.post(&list, None).await.ok()?;
+                if !response.status().is_success() {
+                    drain(response);
+                    return None;
+                }
+                answer_to(response, &id).await.ok()
+            };
+            let Some(answer) = timeout(EACH, listed).await.ok().flatten() else {
+                return false;
+            };
+            let Some(result) = Envelope::read(&answer).and_then(|answer| answer.result) else {
+                return false;
+            };
+            let mirror = self.mirror.lock();
+            mirror
+                .unwrap_or_else(PoisonError::into_inner)
+                .learn(result.get());
+            cursor = next_page(result.get());
+            if cursor.is_none() {
+                break;
+            }
+        }
+        true
+    }
+}
+
+fn next_page(result: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Page {
+        next_cursor: Option<String>,
+    }
+    serde_json::from_str::<Page>(result).ok()?.next_cursor
 }
 
 /// The id of a request of ours, as JSON.

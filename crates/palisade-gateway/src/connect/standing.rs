@@ -131,22 +131,28 @@ async fn go_on(
     match status {
         // It offers none.
         StatusCode::METHOD_NOT_ALLOWED => false,
-        _ if session.id.is_some() && status == StatusCode::NOT_FOUND => {
-            if let Err(failure) = relay.renew(session.generation).await {
-                tracing::warn!("{failure}");
-                return true;
-            }
-            false
-        }
+        _ if session.id.is_some() && status == StatusCode::NOT_FOUND => renew(relay, session).await,
         // The event is no longer kept, it may be: from now on, then.
         StatusCode::BAD_REQUEST if resume.after.take().is_some() => true,
-        _ if session.id.is_some() && is_over(status, &excerpt) => {
-            relay.renew(session.generation).await.is_err()
-        }
+        _ if session.id.is_some() && is_over(status, &excerpt) => renew(relay, session).await,
         _ => {
             let failure = relay.refused(status, &headers, &excerpt);
             tracing::warn!("messages that the server sends unasked will not be heard: {failure}");
             false
         }
+    }
+}
+
+/// Has the session opened again. `true`: it could not be.
+async fn renew(relay: &Arc<Relay>, session: &Snapshot) -> bool {
+    let (relay, generation) = (Arc::clone(relay), session.generation);
+    // By another task: the renewed session's stream takes the place of this one, which ends it.
+    let renewal = tokio::spawn(async move { relay.renew(generation).await });
+    match renewal.await {
+        Ok(Err(failure)) => {
+            tracing::warn!("{failure}");
+            true
+        }
+        Ok(Ok(())) | Err(_) => false,
     }
 }

@@ -299,17 +299,23 @@ async fn arguments_travel_in_headers_as_the_server_wants() {
     let _room = room().await;
     let server = Server::start(Kind::Rmcp);
     let palisade = gateway(&server, "/mcp", "rewrite");
-    let mut connect = Connect::to(&url(&palisade, "/mcp"));
-    connect.ask(&modern(1, "tools/list", &json!({})));
-    let params = json!({ "name": "test_custom_header", "arguments": { "region": "日本" } });
-    let answer = connect.ask(&modern(2, "tools/call", &params));
-    let said = answer["result"]["content"][0]["text"].as_str();
-    assert_eq!(
-        said,
-        Some("The header agreed with the argument."),
-        "{answer}"
-    );
-    assert_eq!(connect.end().code, Some(0));
+    // A client that has not asked what the tools want calls them all the same.
+    for lists in [true, false] {
+        let mut connect = Connect::to(&url(&palisade, "/mcp"));
+        if lists {
+            connect.ask(&modern(1, "tools/list", &json!({})));
+        }
+        let params = json!({ "name": "test_custom_header", "arguments": { "region": "日本" } });
+        let answer = connect.ask(&modern(2, "tools/call", &params));
+        let said = answer["result"]["content"][0]["text"].as_str();
+        assert_eq!(
+            said,
+            Some("The header agreed with the argument."),
+            "{answer}"
+        );
+        let ended = connect.end();
+        assert_eq!((ended.code, ended.rest.len()), (Some(0), 0));
+    }
 }
 
 /// A batch of 2025-03-26 goes out as it is; its answers come one by one.

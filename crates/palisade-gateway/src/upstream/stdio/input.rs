@@ -163,7 +163,11 @@ mod tests {
         let (input, mut output) = input();
         // Before there is a pipe, and after: some fill it, so that they are written in parts.
         let line = |number: usize| {
-            let padding = if number % 7 == 0 { 100_000 } else { 10 };
+            let padding = if number == 7 || number == 40 {
+                100_000
+            } else {
+                10
+            };
             format!("{number} {}", "x".repeat(padding)).into_bytes()
         };
         let lines: Vec<_> = (0..60).map(line).collect();
