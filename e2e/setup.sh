@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes everything the end-to-end tests drive: npm packages (with Node 22 and 24) in e2e/node_modules, the Python environments
-# in TARGET/e2e/venv, venv-fastmcp and venv-sslyze, the rmcp server and client in TARGET/debug.
+# in TARGET/e2e/venv, venv-fastmcp, venv-sslyze and venv-uv, the servers that uvx starts in TARGET/e2e/uv-tools, the rmcp
+# server and client in TARGET/debug.
 #
 #   e2e/setup.sh            TARGET is $CARGO_TARGET_DIR, or target/ beside e2e/
 #
@@ -52,6 +53,21 @@ python_environment() {
 python_environment venv requirements.txt
 python_environment venv-fastmcp requirements-fastmcp.txt
 python_environment venv-sslyze requirements-sslyze.txt
+python_environment venv-uv requirements-uv.txt
+
+# uvx takes a tool that is installed, at the version that it has; without the network, then.
+tools=$target/e2e/uv-tools
+if ! fresh "$tools/.palisade-stamp" "$e2e/requirements-servers.txt" "$e2e/requirements-uv.txt"; then
+    rm -rf "$tools"
+    for tool in mcp-server-fetch mcp-server-time; do
+        say "installing $tool"
+        pinned=$(grep "^$tool==" "$e2e/requirements-servers.txt")
+        UV_TOOL_DIR=$tools UV_TOOL_BIN_DIR=$tools/bin UV_CACHE_DIR=$target/e2e/uv-cache UV_PYTHON_DOWNLOADS=never \
+            "$target/e2e/venv-uv/bin/uv" tool install --quiet --python "$(command -v python3)" \
+            --constraints "$e2e/requirements-servers.txt" "$pinned" >&2
+    done
+    fingerprint "$e2e/requirements-servers.txt" "$e2e/requirements-uv.txt" >"$tools/.palisade-stamp"
+fi
 
 CARGO_TARGET_DIR=$target cargo build --quiet --locked --manifest-path "$e2e/upstreams/rmcp/Cargo.toml"
 

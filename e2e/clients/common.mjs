@@ -1,8 +1,9 @@
 // What the Node clients share: arguments, a limit for each exercise, the report.
 //
-//   node CLIENT.mjs URL [--ca FILE] [--only EXERCISE]… [--sse]
+//   node CLIENT.mjs URL [--ca FILE] [--only EXERCISE]… [--sse] [--connect PALISADE]
 //
 // --sse: by HTTP+SSE, as of 2024-11-05, for the clients that have it.
+// --connect: by the standard streams of `PALISADE connect URL`; there the client sees no HTTP, and so none is asked for.
 // Prints one JSON line {"client", "url", "passed": [ERA/EXERCISE…], "failed": [{"exercise", "reason"}…]}; exit 0: all
 // passed; 1: some did not; 2: wrong arguments.
 import { spawnSync } from 'node:child_process';
@@ -14,10 +15,15 @@ const LIMIT_MS = 60_000;
 export function options() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { ca: { type: 'string' }, only: { type: 'string', multiple: true }, sse: { type: 'boolean' } },
+    options: {
+      ca: { type: 'string' },
+      connect: { type: 'string' },
+      only: { type: 'string', multiple: true },
+      sse: { type: 'boolean' },
+    },
   });
   if (positionals.length !== 1) {
-    console.error('usage: CLIENT.mjs URL [--ca FILE] [--only EXERCISE]… [--sse]');
+    console.error('usage: CLIENT.mjs URL [--ca FILE] [--only EXERCISE]… [--sse] [--connect PALISADE]');
     process.exit(2);
   }
   const ca = values.ca && resolve(values.ca);
@@ -26,7 +32,14 @@ export function options() {
     const env = { ...process.env, NODE_EXTRA_CA_CERTS: ca };
     process.exit(spawnSync(process.execPath, process.argv.slice(1), { stdio: 'inherit', env }).status ?? 1);
   }
-  return { url: positionals[0], only: values.only, sse: values.sse };
+  const url = positionals[0];
+  // The command of a server that speaks stdio.
+  const command = values.connect && {
+    command: values.connect,
+    args: ['connect', url, ...(ca ? ['--ca', ca] : [])],
+    stderr: 'inherit',
+  };
+  return { url, only: values.only, sse: values.sse, command };
 }
 
 /** Runs the exercises, a map of name to async function, one after the other, and ends the process. */

@@ -1,7 +1,8 @@
 // What the TypeScript clients are put through, the same for both lines of the SDK and both eras.
 //
 // `open(era, handlers)` connects and gives {client, transport, seen, call, listen}: `seen` is every HTTP exchange so far,
-// {method, headers, status}; `call(params, options)` is tools/call; `listen` exists where subscriptions/listen does.
+// {method, headers, status}, or undefined where the client sees none; `call(params, options)` is tools/call; `listen`
+// exists where subscriptions/listen does.
 import { expect, pause, until } from './common.mjs';
 
 const WATCHED = 'test://watched-resource';
@@ -119,7 +120,8 @@ export function exercises(era, open) {
     const got = new Set();
     onNotification('notifications/tools/list_changed', () => void got.add('tools'));
     onNotification('notifications/resources/updated', (message) => void got.add(message.params.uri));
-    await until('the GET stream opens', () => seen.some(({ method, status }) => method === 'GET' && status === 200));
+    const opened = () => !seen || seen.some(({ method, status }) => method === 'GET' && status === 200);
+    await until('the GET stream opens', opened);
     await client.subscribeResource({ uri: WATCHED });
     await call({ name: 'test_trigger_tool_change', arguments: {} });
     await call({ name: 'test_trigger_resource_update', arguments: {} });
@@ -129,6 +131,7 @@ export function exercises(era, open) {
   all.resumption = connected(async ({ call, seen }) => {
     const said = text(await call({ name: 'test_reconnection', arguments: {} }));
     expect(said === 'Reconnection test completed', `the resumed call answered: ${said}`);
+    if (!seen) return;
     const resumed = seen.filter(({ method, headers }) => method === 'GET' && headers.get('last-event-id'));
     expect(resumed.length > 0, 'the stream was not resumed by Last-Event-ID');
     expect(resumed.every(({ status }) => status === 200), 'resuming was refused');

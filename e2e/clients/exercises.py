@@ -1,8 +1,9 @@
 """What the Python clients are put through, the same for the SDK's client and fastmcp's, in both eras.
 
-    CLIENT.py URL [--ca FILE] [--only EXERCISE]... [--sse]
+    CLIENT.py URL [--ca FILE] [--only EXERCISE]... [--sse] [--connect PALISADE]
 
 --sse: by HTTP+SSE, as of 2024-11-05, for the client that has it; that knows no resumption and no end of a session.
+--connect: by the standard streams of `PALISADE connect URL`; there the client sees no HTTP, and so none is asked for.
 Prints one JSON line {"client", "url", "passed": [ERA/EXERCISE...], "failed": [{"exercise", "reason"}...]}; exit 0: all
 passed; 1: some did not. Without --ca the machine's own roots count, and what SSL_CERT_FILE names.
 """
@@ -28,8 +29,9 @@ VERSIONS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 class Seen:
     """Every HTTP exchange of a client so far, as (method, request headers, status)."""
 
-    def __init__(self, ca):
+    def __init__(self, ca, blind=False):
         self.ca = ca
+        self.blind = blind
         self.exchanges = []
 
     def http_client(self, **options):
@@ -142,7 +144,7 @@ async def subscription(peer, seen):
                     break
         assert got == {"ToolsListChanged", "ResourceUpdated"}, f"the changes came as {got}"
         return
-    await until("the GET stream opens", lambda: ready(seen.of("GET")))
+    await until("the GET stream opens", lambda: ready(seen.blind or seen.of("GET")))
     await peer.session.subscribe_resource(WATCHED)
     await peer.call("test_trigger_tool_change", {})
     await peer.call("test_trigger_resource_update", {})
@@ -154,6 +156,8 @@ async def subscription(peer, seen):
 async def resumption(peer, seen):
     said = text(await peer.call("test_reconnection", {}))
     assert said == "Reconnection test completed", f"the resumed call answered: {said}"
+    if seen.blind:
+        return
     resumed = seen.of("GET", "last-event-id")
     assert resumed, "the stream was not resumed by Last-Event-ID"
     assert all(status == 200 for *_, status in resumed), f"resuming was refused: {resumed}"
@@ -190,18 +194,24 @@ async def until(what, probe, limit=20):
     raise AssertionError(f"did not come about in {limit} s: {what}")
 
 
-def main(name, connect, connect_sse=None):
-    """`connect(url, era, seen)` is an async context manager that gives a peer."""
+def main(name, connect, connect_sse=None, connect_stdio=None):
+    """`connect(url, era, seen)` is an async context manager that gives a peer; for `connect_stdio`, the URL is a command."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("--ca")
     parser.add_argument("--only", action="append")
     parser.add_argument("--sse", action="store_true")
+    parser.add_argument("--connect")
     options = parser.parse_args()
     if options.sse and connect_sse is None:
         parser.error(f"{name} has no --sse")
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
+    options.target = options.url
+    if options.connect:
+        connect = connect_stdio
+        ca = ["--ca", options.ca] if options.ca else []
+        options.target = [options.connect, "connect", options.url, *ca]
     report = asyncio.run(run(connect_sse if options.sse else connect, options))
     print(json.dumps({"client": name, "url": options.url, **report}))
     sys.exit(1 if report["failed"] or not report["passed"] else 0)
@@ -223,8 +233,8 @@ async def run(connect, options):
         for exercise in exercises:
 
             async def connected(exercise=exercise, era=era):
-                seen = Seen(options.ca)
-                async with connect(options.url, era, seen) as peer:
+                seen = Seen(options.ca, blind=bool(options.connect))
+                async with connect(options.target, era, seen) as peer:
                     assert peer.version == VERSIONS[era], f"{VERSIONS[era]} was to be negotiated, not {peer.version}"
                     await exercise(peer, seen)
 
@@ -236,7 +246,7 @@ async def run(connect, options):
             pass
         await session_end(seen, options.url)
 
-    if not options.sse:
+    if not options.sse and not options.connect:
         await attempt("legacy/session_end", ended)
     return report
 

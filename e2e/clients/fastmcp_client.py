@@ -8,7 +8,7 @@ os.environ["FASTMCP_CHECK_FOR_UPDATES"] = "off"
 from contextlib import asynccontextmanager
 
 from fastmcp import Client
-from fastmcp.client.transports import StreamableHttpTransport
+from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from mcp.client.subscriptions import listen
 
 import exercises
@@ -47,15 +47,24 @@ async def elicit(message, response_type, params, context):
     return exercises.form_answer(params.requested_schema)
 
 
+def connect(url, era, seen):
+    return connected(StreamableHttpTransport(url, httpx_client_factory=seen.http_client), era)
+
+
+def connect_stdio(command, era, seen):
+    # Without `keep_alive=False` it leaves the command running for a next client.
+    return connected(StdioTransport(command[0], command[1:], keep_alive=False), era)
+
+
 @asynccontextmanager
-async def connect(url, era, seen):
+async def connected(transport, era):
     notifications = []
 
     async def note(message):
         notifications.append(getattr(message, "method", None))
 
     client = Client(
-        StreamableHttpTransport(url, httpx_client_factory=seen.http_client),
+        transport,
         mode=era,
         sampling_handler=exercises.answer_sampling,
         elicitation_handler=elicit,
@@ -67,4 +76,4 @@ async def connect(url, era, seen):
 
 
 if __name__ == "__main__":
-    exercises.main("fastmcp", connect)
+    exercises.main("fastmcp", connect, connect_stdio=connect_stdio)

@@ -19,7 +19,11 @@ const home = mkdtempSync(join(tmpdir(), 'palisade-inspector-'));
 process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 
 function start(era, ...rest) {
-  const fixed = [arguments_.url, '--transport', 'http', '--format', 'json', '-q', '--protocol-era', era];
+  const { command, args } = arguments_.command ?? {};
+  // It takes what stands behind `--` for the command.
+  const target = command ? ['--transport', 'stdio'] : [arguments_.url, '--transport', 'http'];
+  const fixed = [...target, '--format', 'json', '-q', '--protocol-era', era];
+  if (command) rest.push('--', command, ...args);
   const child = spawn(process.execPath, [fileURLToPath(new URL(LAUNCHER, import.meta.url)), '--cli', ...fixed, ...rest], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, HOME: home },

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import mcp_types as types
 from mcp import Client
 from mcp.client.sse import sse_client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 import exercises
@@ -62,5 +63,12 @@ async def connect_sse(url, era, seen):
         yield peer
 
 
+@asynccontextmanager
+async def connect_stdio(command, era, seen):
+    parameters = StdioServerParameters(command=command[0], args=command[1:])
+    async with connected(stdio_client(parameters), era) as peer:
+        yield peer
+
+
 if __name__ == "__main__":
-    exercises.main("python", connect, connect_sse)
+    exercises.main("python", connect, connect_sse, connect_stdio)

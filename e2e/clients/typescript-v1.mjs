@@ -2,6 +2,7 @@
 // which knows no resumption and no end of a session by DELETE.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
   CreateMessageRequestSchema,
@@ -31,19 +32,21 @@ async function open() {
     client.setRequestHandler(schema, async (request) => answers[request.method](request.params));
   }
   const Transport = arguments_.sse ? SSEClientTransport : StreamableHTTPClientTransport;
-  const transport = new Transport(new URL(arguments_.url), { fetch });
+  const transport = arguments_.command
+    ? new StdioClientTransport(arguments_.command)
+    : new Transport(new URL(arguments_.url), { fetch });
   await client.connect(transport);
   return {
     client,
     transport,
-    seen,
+    seen: arguments_.command ? undefined : seen,
     url: arguments_.url,
     call: (params, options) => client.callTool(params, undefined, options),
     onNotification: (method, handler) => client.setNotificationHandler(notifications[method], handler),
   };
 }
 
-const absent = arguments_.sse ? ['resumption', 'session_end'] : [];
+const absent = arguments_.sse ? ['resumption', 'session_end'] : arguments_.command ? ['session_end'] : [];
 const offered = Object.entries(exercises('legacy', open)).filter(([name]) => !absent.includes(name));
 const named = offered.map(([name, run]) => [`legacy/${name}`, run]);
 await report('typescript-v1', arguments_, Object.fromEntries(named));

@@ -1,5 +1,6 @@
 // The TypeScript client 2.x, @modelcontextprotocol/client: legacy (its default), and auto, which must find 2026-07-28.
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
 import { expect, options, report } from './common.mjs';
 import { answers, exercises, witness } from './exercises.mjs';
@@ -18,7 +19,9 @@ async function open(era) {
   for (const [method, answer] of Object.entries(answers)) {
     client.setRequestHandler(method, async (request) => answer(request.params));
   }
-  const transport = new StreamableHTTPClientTransport(new URL(arguments_.url), { fetch });
+  const transport = arguments_.command
+    ? new StdioClientTransport(arguments_.command)
+    : new StreamableHTTPClientTransport(new URL(arguments_.url), { fetch });
   await client.connect(transport);
   const version = client.getNegotiatedProtocolVersion();
   const wanted = era === 'modern' ? '2026-07-28' : '2025-11-25';
@@ -26,7 +29,7 @@ async function open(era) {
   return {
     client,
     transport,
-    seen,
+    seen: arguments_.command ? undefined : seen,
     url: arguments_.url,
     call: (params, options) => client.callTool(params, options),
     listen: (filter) => client.listen(filter),
@@ -34,7 +37,10 @@ async function open(era) {
   };
 }
 
-const named = (era, title) =>
-  Object.fromEntries(Object.entries(exercises(era, () => open(era))).map(([name, run]) => [`${title}/${name}`, run]));
+const offered = (name) => !(arguments_.command && name === 'session_end');
+const named = (era, title) => {
+  const all = Object.entries(exercises(era, () => open(era))).filter(([name]) => offered(name));
+  return Object.fromEntries(all.map(([name, run]) => [`${title}/${name}`, run]));
+};
 
 await report('typescript-v2', arguments_, { ...named('legacy', 'legacy'), ...named('modern', 'auto') });

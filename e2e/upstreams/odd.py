@@ -5,7 +5,8 @@
 Without a mode it behaves. It knows revisions up to 2025-11-25 and the tool `do`, which does what its arguments say:
 `sleep` (seconds), `progress` (that many notifications, 20 ms apart), `environment`, `directory`, `pid`, `leave_behind`
 (a process in a session of its own that ignores TERM), `exit` (at once, with this code), `bytes` (that much text),
-`ask` (a sampling request), `log` (a notification), and says back `text`.
+`ask` (a sampling request, waited for `patience` seconds), `log` (a notification), `cancelled` (how many calls have been), and
+says back `text`.
 
 Modes: `exits` (code 3 and a word), `silent` (never answers), `garbage` (no JSON, for ever), `banner` (a line that is no
 message, then behaves), `flood` (notifications without end), `endless` (one line without end), `deaf` (closes its
@@ -24,6 +25,7 @@ import time
 MODE = sys.argv[1] if sys.argv[1:] else ""
 out = threading.Lock()
 answers = {}
+cancelled = []
 came = threading.Condition()
 
 
@@ -58,6 +60,8 @@ def do(id, wanted, token):
             [sys.executable, "-c", sleeper], start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         said["left"] = left.pid
+    if wanted.get("cancelled"):
+        said["cancelled"] = len(cancelled)
     if "bytes" in wanted:
         said["bytes"] = "x" * wanted["bytes"]
     if "ask" in wanted:
@@ -65,7 +69,7 @@ def do(id, wanted, token):
         asked = f"ask-{id}"
         say({"id": asked, "method": "sampling/createMessage", "params": {"messages": [question], "maxTokens": 9}})
         with came:
-            came.wait_for(lambda: asked in answers, 10)
+            came.wait_for(lambda: asked in answers, wanted.get("patience", 10))
         said["answer"] = answers.get(asked)
     text = json.dumps(said)
     say({"id": id, "result": {"content": [{"type": "text", "text": text}], "isError": False}})
@@ -79,7 +83,8 @@ def take(message):
             answers[id] = message.get("result", message.get("error"))
             came.notify_all()
     elif id is None:
-        pass
+        if method == "notifications/cancelled":
+            cancelled.append(params["requestId"])
     elif method == "initialize":
         result = {
             "protocolVersion": params["protocolVersion"],

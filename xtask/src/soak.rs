@@ -53,7 +53,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         succeed(Command::new("cargo").args(fuzz).current_dir("fuzz"))?;
     }
     mutants()?;
+    commands()?;
     succeed(Command::new(env!("CARGO")).args(["build", "--release", "--locked"]))?;
+    succeed(Command::new("python3").arg("bench/bridge.py"))?;
     succeed(Command::new("python3").args([
         "bench/run.py",
         "--rounds",
@@ -63,6 +65,29 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "--text",
         "docs/measured/bench.txt",
     ]))
+}
+
+/// Commands that begin and end, and many sessions at once, in the numbers that CI has no time for.
+fn commands() -> anyhow::Result<()> {
+    succeed(Command::new(env!("CARGO")).args(["build", "--locked"]))?;
+    let tests = [
+        "test",
+        "--locked",
+        "-p",
+        "e2e",
+        "--test",
+        "it",
+        "--",
+        "stdio::life",
+        "stdio::bridge",
+    ];
+    succeed(
+        Command::new(env!("CARGO"))
+            .args(tests)
+            .env("PALISADE_STDIO_CYCLES", "500")
+            .env("PALISADE_STDIO_SESSIONS", "200")
+            .env("PALISADE_STDIO_ROUNDS", "10"),
+    )
 }
 
 fn mutants() -> anyhow::Result<()> {

@@ -23,6 +23,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Look at the configuration without starting anything
     Config(Config),
+    /// Carry messages between standard input and output and a server's URL, for clients that speak only stdio
+    Connect(Connect),
     /// The whole gateway in front of a built-in MCP server, nothing else needed
     Demo(Demo),
     /// Stand in front of an MCP server
@@ -81,6 +83,21 @@ impl SettingsArguments {
             dev: self.dev,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// The MCP server's URL, such as https://mcp.example.com/mcp
+    pub(crate) url: String,
+    /// A file that holds the access token; PALISADE_TOKEN in the environment is the token itself
+    #[arg(long, value_name = "FILE", env = "PALISADE_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Certificates (PEM) of a private authority, trusted beside the system's own
+    #[arg(long, value_name = "FILE", env = "PALISADE_CA")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Call another machine by plain http, which everyone on the way can read and change
+    #[arg(long)]
+    pub(crate) i_accept_plaintext: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod config;
+mod connect;
 mod demo;
 mod serve;
 mod signals;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     log_to_stderr();
     let result = match arguments.command {
         Command::Config(config) => config::run(&config),
+        Command::Connect(connect) => connect::run(&connect),
         Command::Demo(demo) => demo::run(&demo),
         Command::Serve(serve) => serve::run(&serve),
         Command::Version(version) => serve::version(version.format),
@@ -43,6 +45,9 @@ fn main() -> ExitCode {
 
 /// Usage or configuration.
 const USAGE: u8 = 2;
+
+/// The target could not be reached.
+const UNREACHED: u8 = 3;
 
 /// Words go to standard error; `PALISADE_LOG` says how many (`info` by default). The `h2` crate
 /// warns of what any client can send it, as often as he likes.

@@ -79,7 +79,7 @@ pub(crate) fn exit_code(ended: Ended) -> ExitCode {
 }
 
 /// Stopped before everything in flight was finished.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 pub(crate) fn version(format: Format) -> anyhow::Result<ExitCode> {
     let version = env!("CARGO_PKG_VERSION");

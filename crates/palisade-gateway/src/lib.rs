@@ -3,6 +3,7 @@
 
 pub mod certs;
 pub mod config;
+pub mod connect;
 pub mod listen;
 pub mod path;
 pub mod plan;

@@ -321,11 +321,14 @@ where
                     && held.timed_out(cx)
                     && let Some(shape) = shape
                 {
-                    let id = exchange
-                        .facts()
-                        .calls
-                        .first()
-                        .and_then(|call| call.id.clone());
+                    let id = {
+                        let calls = &mut exchange.facts().calls;
+                        // Before the inner future is dropped, which may look at this.
+                        for call in calls.iter_mut() {
+                            call.outcome.get_or_insert(CallOutcome::Timeout);
+                        }
+                        calls.first().and_then(|call| call.id.clone())
+                    };
                     let answer = timed_out().with_id(id).into_response(shape);
                     return Poll::Ready(Ok(answer.map(Answer::own)));
                 }

@@ -8,6 +8,7 @@
 mod audit;
 mod clients;
 mod conformance;
+mod connect;
 mod cors;
 mod demo;
 mod docs;

@@ -301,7 +301,8 @@ pub(crate) fn e2e() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn target() -> PathBuf {
+/// Where cargo and `e2e/setup.sh` put what they make.
+pub(crate) fn target() -> PathBuf {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     tmp.parent().unwrap().to_owned()
 }

@@ -219,6 +219,8 @@ pub(crate) async fn within(limit: Duration, what: &str, holds: impl Fn() -> bool
 /// The stdio servers of the SDKs, with the fixtures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sdk {
+    /// Both eras; not all of the fixtures.
+    Fastmcp,
     /// Both eras.
     Python,
     /// Both eras.
@@ -230,6 +232,10 @@ pub(crate) enum Sdk {
 impl Sdk {
     pub(crate) fn command(self) -> Vec<String> {
         let words: Vec<std::path::PathBuf> = match self {
+            Self::Fastmcp => vec![
+                python("venv-fastmcp"),
+                e2e().join("upstreams/fastmcp/server.py"),
+            ],
             Self::Python => vec![
                 python("venv"),
                 e2e().join("upstreams/python/server.py"),

@@ -6,4 +6,4 @@ pub mod http;
 pub mod keep_alive;
 mod pool;
 pub mod stdio;
-mod stream;
+pub(crate) mod stream;

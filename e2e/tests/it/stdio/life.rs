@@ -1,6 +1,7 @@
 //! How children begin and end, and that nothing is left of them.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use e2e::Palisade;
@@ -229,8 +230,15 @@ async fn a_child_dies_with_its_keeper() {
 /// Sessions that begin and end, half of them with a client that vanishes in the middle of a call.
 // REQ: G-16
 #[tokio::test]
-async fn beginnings_and_ends_leave_no_process_and_no_descriptor() {
-    let palisade = before(&odd(""), "session_idle = \"1s\"");
+async fn beginnings_and_ends_leave_no_process_no_descriptor_and_no_file() {
+    let temporary = tempfile::tempdir().unwrap();
+    let command = json!(odd(""));
+    let mut palisade = Palisade::builder()
+        .config(&format!(
+            "[[server]]\nname = \"test\"\ncommand = {command}\nsession_idle = \"1s\""
+        ))
+        .env("TMPDIR", &temporary.path().display().to_string())
+        .start();
     let client = palisade.client();
     let descriptors = || {
         fs::read_dir(format!("/proc/{}/fd", palisade.pid()))
@@ -240,6 +248,7 @@ async fn beginnings_and_ends_leave_no_process_and_no_descriptor() {
     drop(Session::open(&palisade).await.delete().await);
     until("the first child", || below(palisade.pid()).is_empty()).await;
     let before = descriptors();
+    let names = files(&palisade.path(""));
     for round in 0..amount("CYCLES", 40) {
         let session = Session::open(&palisade).await;
         if round % 2 == 0 {
@@ -254,6 +263,36 @@ async fn beginnings_and_ends_leave_no_process_and_no_descriptor() {
     }
     until("every child", || below(palisade.pid()).is_empty()).await;
     until("every descriptor", || descriptors() <= before).await;
+    let own = files(&palisade.path(""));
+    assert_eq!(own, names, "in its own directory");
+    assert_eq!(
+        files(temporary.path()),
+        [""; 0],
+        "in the directory for temporary files"
+    );
+    // Nor does the gateway itself leave any.
+    palisade.stop();
+    assert_eq!(
+        files(temporary.path()),
+        [""; 0],
+        "in the directory for temporary files"
+    );
+}
+
+/// Everything below a directory, by its path.
+fn files(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(next) = left.pop() {
+        for entry in fs::read_dir(next).unwrap().map(Result::unwrap) {
+            found.push(entry.path().display().to_string());
+            if entry.file_type().unwrap().is_dir() {
+                left.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 // REQ: G-16

@@ -87,6 +87,32 @@ async fn rmcp_clients() {
 
 // REQ: G-1, G-2, G-16
 #[tokio::test]
+async fn fastmcp_clients() {
+    let program = || Program::python("venv-fastmcp", "clients/fastmcp_client.py");
+    for sdk in [Sdk::Python, Sdk::Typescript] {
+        client(program, sdk, &[BOTH, AUTO]).await;
+    }
+}
+
+/// What is written with fastmcp, to several clients.
+// REQ: G-1, G-2, G-16
+#[tokio::test]
+async fn a_server_of_fastmcp() {
+    let asked: &[&str] = &[
+        "legacy/call",
+        "legacy/progress",
+        "legacy/sampling",
+        "legacy/elicitation",
+    ];
+    let auto: &[&str] = &["auto/call", "auto/progress"];
+    let fastmcp = || Program::python("venv-fastmcp", "clients/fastmcp_client.py");
+    client(fastmcp, Sdk::Fastmcp, &[asked, auto]).await;
+    let typescript = || Program::node("clients/typescript-v2.mjs");
+    client(typescript, Sdk::Fastmcp, &[asked, auto]).await;
+}
+
+// REQ: G-1, G-2, G-16
+#[tokio::test]
 async fn the_inspector() {
     let _room = room().await;
     let palisade = before(&Sdk::Python.command(), "");

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};
-use palisade::Answer;
+use palisade::{Answer, CallOutcome, Exchange};
 use tokio::sync::watch;
 
 use super::link::{Heard, Link};
@@ -42,16 +42,38 @@ pub struct Events {
     _heard: Option<Heard>,
 }
 
-/// Cancels a request of a client that is gone; without effect once it is answered.
+/// Cancels requests whose answer is dropped unfinished; without effect once they are answered.
 pub(super) struct Cancel {
     pub(super) link: Arc<Link>,
-    pub(super) number: u64,
+    pub(super) numbers: Vec<u64>,
+    pub(super) why: Why,
+}
+
+/// When a dropped answer means that the work is to end.
+pub(super) enum Why {
+    /// Always: to leave means to cancel (2026-07-28).
+    Gone,
+    /// Where the time limit cut it off. A client of a session that leaves may come back.
+    Late(Exchange),
 }
 
 impl Drop for Cancel {
     fn drop(&mut self) {
-        self.link.cancel(self.number);
+        let end = match &self.why {
+            Why::Gone => Link::cancel,
+            Why::Late(exchange) if is_late(exchange) => Link::time_out,
+            Why::Late(_) => return,
+        };
+        for number in &self.numbers {
+            end(&self.link, *number);
+        }
     }
+}
+
+fn is_late(exchange: &Exchange) -> bool {
+    let facts = exchange.facts();
+    let mut calls = facts.calls.iter();
+    calls.any(|call| call.outcome == Some(CallOutcome::Timeout))
 }
 
 /// Messages were dropped, since the client did not take them in time.

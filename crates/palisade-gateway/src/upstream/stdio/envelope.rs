@@ -15,54 +15,54 @@ use serde_json::value::RawValue;
 
 /// One message, its members unread.
 #[derive(Debug, Deserialize)]
-pub(super) struct Envelope<'a> {
+pub(crate) struct Envelope<'a> {
     #[serde(borrow, default)]
-    pub(super) id: Option<&'a RawValue>,
+    pub(crate) id: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) method: Option<Cow<'a, str>>,
+    pub(crate) method: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(super) params: Option<&'a RawValue>,
+    pub(crate) params: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) result: Option<&'a RawValue>,
+    pub(crate) result: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) error: Option<&'a RawValue>,
+    pub(crate) error: Option<&'a RawValue>,
 }
 
 /// The members of `params` that name a request.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Params<'a> {
+pub(crate) struct Params<'a> {
     #[serde(borrow, default, rename = "_meta")]
     meta: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "progressToken")]
-    pub(super) progress_token: Option<&'a RawValue>,
+    pub(crate) progress_token: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "requestId")]
-    pub(super) request_id: Option<&'a RawValue>,
+    pub(crate) request_id: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) level: Option<&'a RawValue>,
+    pub(crate) level: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "inputResponses")]
-    pub(super) input_responses: Option<&'a RawValue>,
+    pub(crate) input_responses: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "requestState")]
-    pub(super) request_state: Option<&'a RawValue>,
+    pub(crate) request_state: Option<&'a RawValue>,
 }
 
 /// The same of `_meta`.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Meta<'a> {
+pub(crate) struct Meta<'a> {
     #[serde(borrow, default, rename = "progressToken")]
-    pub(super) progress_token: Option<&'a RawValue>,
+    pub(crate) progress_token: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "io.modelcontextprotocol/subscriptionId")]
-    pub(super) subscription: Option<&'a RawValue>,
+    pub(crate) subscription: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "io.modelcontextprotocol/logLevel")]
-    pub(super) log_level: Option<&'a RawValue>,
+    pub(crate) log_level: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion")]
-    pub(super) protocol_version: Option<&'a RawValue>,
+    pub(crate) protocol_version: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "io.modelcontextprotocol/clientCapabilities")]
-    pub(super) client_capabilities: Option<&'a RawValue>,
+    pub(crate) client_capabilities: Option<&'a RawValue>,
 }
 
 /// What sort of message it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(crate) enum Sort {
     Notification,
     Request,
     Response,
@@ -70,14 +70,14 @@ pub(super) enum Sort {
 
 impl<'a> Envelope<'a> {
     /// Reads a message; `None`: it is none.
-    pub(super) fn read(text: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(text: &'a [u8]) -> Option<Self> {
         // An array would be taken for the members in their order.
         let object = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         object.then(|| serde_json::from_slice(text).ok())?
     }
 
     /// `None`: neither method nor result nor error.
-    pub(super) fn sort(&self) -> Option<Sort> {
+    pub(crate) fn sort(&self) -> Option<Sort> {
         match (&self.method, self.id) {
             (Some(_), Some(_)) => Some(Sort::Request),
             (Some(_), None) => Some(Sort::Notification),
@@ -85,35 +85,35 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    pub(super) fn is(&self, method: &str) -> bool {
+    pub(crate) fn is(&self, method: &str) -> bool {
         self.method.as_deref() == Some(method)
     }
 
-    pub(super) fn params(&self) -> Params<'a> {
+    pub(crate) fn params(&self) -> Params<'a> {
         of(self.params)
     }
 
-    pub(super) fn meta(&self) -> Meta<'a> {
+    pub(crate) fn meta(&self) -> Meta<'a> {
         of(self.params().meta)
     }
 
     /// `params._meta` as it was written.
-    pub(super) fn raw_meta(&self) -> Option<&'a RawValue> {
+    pub(crate) fn raw_meta(&self) -> Option<&'a RawValue> {
         self.params().meta
     }
 
     /// `_meta` of the result.
-    pub(super) fn result_meta(&self) -> Meta<'a> {
+    pub(crate) fn result_meta(&self) -> Meta<'a> {
         of(of::<Params<'a>>(self.result).meta)
     }
 
     /// The code of an error response.
-    pub(super) fn error_code(&self) -> Option<i64> {
+    pub(crate) fn error_code(&self) -> Option<i64> {
         self.raw_error_code()?.get().parse().ok()
     }
 
     /// The same as it was written.
-    pub(super) fn raw_error_code(&self) -> Option<&'a RawValue> {
+    pub(crate) fn raw_error_code(&self) -> Option<&'a RawValue> {
         #[derive(Default, Deserialize)]
         struct Error<'a> {
             #[serde(borrow, default)]
@@ -131,19 +131,19 @@ fn of<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> T {
 }
 
 /// The number that an id of the bridge's own is.
-pub(super) fn number(raw: &RawValue) -> Option<u64> {
+pub(crate) fn number(raw: &RawValue) -> Option<u64> {
     raw.get().parse().ok()
 }
 
 /// One part of a message that is replaced.
-pub(super) struct Edit<'a> {
+pub(crate) struct Edit<'a> {
     range: Range<usize>,
     by: Cow<'a, [u8]>,
 }
 
 impl<'a> Edit<'a> {
     /// Replaces `raw`, which is a part of `text`, by `by`.
-    pub(super) fn replace(text: &[u8], raw: &RawValue, by: impl Into<Cow<'a, [u8]>>) -> Self {
+    pub(crate) fn replace(text: &[u8], raw: &RawValue, by: impl Into<Cow<'a, [u8]>>) -> Self {
         let start = (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
         Self {
             range: start..start + raw.get().len(),
@@ -152,7 +152,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Puts `by` behind the opening brace of `object`, which is a part of `text`.
-    pub(super) fn insert(text: &[u8], object: &RawValue, by: impl Into<Cow<'a, [u8]>>) -> Self {
+    pub(crate) fn insert(text: &[u8], object: &RawValue, by: impl Into<Cow<'a, [u8]>>) -> Self {
         let start = (object.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
         Self {
             range: start + 1..start + 1,
@@ -162,7 +162,7 @@ impl<'a> Edit<'a> {
 }
 
 /// The text with its edits, on one line.
-pub(super) fn edited(text: &[u8], mut edits: Vec<Edit<'_>>) -> Vec<u8> {
+pub(crate) fn edited(text: &[u8], mut edits: Vec<Edit<'_>>) -> Vec<u8> {
     edits.sort_by_key(|edit| edit.range.start);
     let more: usize = edits.iter().map(|edit| edit.by.len()).sum();
     let mut out = Vec::with_capacity(text.len() + more + 1);
@@ -190,14 +190,14 @@ fn one_line(text: &mut [u8]) {
 }
 
 /// Whether an object has a member of this name; `false` for what is no object.
-pub(super) fn has_member(object: &RawValue, name: &str) -> bool {
+pub(crate) fn has_member(object: &RawValue, name: &str) -> bool {
     let members: Option<std::collections::HashMap<Cow<'_, str>, IgnoredAny>> =
         serde_json::from_str(object.get()).ok();
     members.is_some_and(|members| members.contains_key(name))
 }
 
 /// The id as the client wrote it.
-pub(super) fn raw_bytes(raw: &RawValue) -> Bytes {
+pub(crate) fn raw_bytes(raw: &RawValue) -> Bytes {
     Bytes::copy_from_slice(raw.get().as_bytes())
 }
 

@@ -18,7 +18,7 @@ use palisade::{Reason, Rejection};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
-use super::body::{self, Cancel, StdioBody};
+use super::body::{self, Cancel, StdioBody, Why};
 use super::bridge::{Scope, Unanswered, answered, ask, header_revision, refusal};
 use super::envelope::{Edit, Envelope, Sort, edited};
 use super::launcher::Launcher;
@@ -205,7 +205,8 @@ impl Pool {
         // To leave means to cancel.
         let cancel = Cancel {
             link: Arc::clone(link),
-            number,
+            numbers: vec![number],
+            why: Why::Gone,
         };
         let draining = listens.then(|| draining.clone());
         let answer = answered(reader, &mailbox, Some(cancel), draining, |events| events).await;

@@ -14,7 +14,7 @@
 
 mod body;
 mod bridge;
-mod envelope;
+pub(crate) mod envelope;
 mod host;
 mod input;
 mod keeper;

@@ -4,37 +4,40 @@
 //! [`super::lone`]'s, everything else belongs to a session and is answered here (2025-11-25,
 //! "Transports").
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
+mod converse;
+mod head;
+mod service;
+
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::Body;
-use http_body_util::BodyExt as _;
+use http::{Method, Response, StatusCode};
 use palisade::mcp::Revision;
 use palisade::mcp::shown::Shown;
-use palisade::{Answer, Exchange, Reason, Rejection};
-use serde_json::value::RawValue;
+use palisade::{Exchange, Reason, Rejection};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tower_service::Service;
 
-use super::body::{self, Cancel, Events, StdioBody, next};
+use super::body::{self, Events, StdioBody};
 use super::envelope::{Envelope, Sort};
 use super::host::Host;
 use super::launcher::Launcher;
-use super::link::{Link, Refused, error_text};
+use super::link::Refused;
 use super::lone::Pool;
-use super::mailbox::{End, Event, Mailbox, Reader, STANDING};
+use super::mailbox::{Mailbox, STANDING};
 use super::process::{Process, Spec};
 use super::seal::{Mark, Seal};
-use super::session::{Session, Sessions};
+use super::session::Sessions;
+
+use converse::converse;
+use head::{EVENT_STREAM, NO_SESSION, accepts, messages, not_acceptable, wrong_revision};
+
+pub(super) use converse::{Unanswered, answered, ask};
+pub(super) use head::{bad_request, header_revision};
+pub use service::Stdio;
 
 /// What a bridge is made of.
 #[derive(Debug)]
@@ -77,9 +80,6 @@ pub struct Bridge {
     path: String,
 }
 
-/// How long an answer is waited for before it becomes an event stream.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 /// A session that was used within this time is not ended to make room for another.
 const SPARED: Duration = Duration::from_secs(60);
 
@@ -90,7 +90,6 @@ const ENDING: Duration = Duration::from_secs(7);
 const SWEEP: Duration = Duration::from_secs(10);
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 impl Bridge {
@@ -138,6 +137,7 @@ impl Bridge {
         &self,
         head: &Parts,
         text: &Bytes,
+        exchange: &Exchange,
         draining: &watch::Receiver<bool>,
     ) -> Result<Response<StdioBody>, Rejection> {
         if head.uri.path().trim_end_matches('/') != self.path.trim_end_matches('/') {
@@ -147,7 +147,7 @@ impl Bridge {
         let caller = mark(head);
         let modern = header_revision(&head.headers).is_some_and(Revision::is_modern);
         match head.method {
-            Method::POST => self.post(head, text, &caller, draining).await,
+            Method::POST => self.post(head, text, &caller, exchange, draining).await,
             // There is neither a stream to open nor a session to end (2026-07-28).
             _ if modern => Ok(body::not_allowed("POST")),
             Method::GET => self.listen(head, &caller, draining),
@@ -168,6 +168,7 @@ impl Bridge {
         head: &Parts,
         text: &Bytes,
         caller: &Mark,
+        exchange: &Exchange,
         draining: &watch::Receiver<bool>,
     ) -> Result<Response<StdioBody>, Rejection> {
         if !accepts(&head.headers, "application/json") || !accepts(&head.headers, EVENT_STREAM) {
@@ -201,7 +202,7 @@ impl Bridge {
                 "the revision of this session has no batches",
             ));
         }
-        converse(&session, &messages).await
+        converse(&session, &messages, exchange).await
     }
 
     /// A new session.
@@ -312,137 +313,6 @@ impl Bridge {
     }
 }
 
-/// Passes messages of a session on, and answers the requests among them.
-async fn converse(
-    session: &Session,
-    messages: &[(&[u8], Envelope<'_>)],
-) -> Result<Response<StdioBody>, Rejection> {
-    let link = &session.process.link;
-    let busy = |refused| refusal(refused, &session.process);
-    let requests = messages
-        .iter()
-        .filter(|(_, message)| message.sort() == Some(Sort::Request))
-        .count();
-    let stream = (requests > 0).then(|| session.mailbox.open(requests));
-    let reader = stream.and_then(|stream| session.mailbox.attach(stream, None).ok());
-    for (text, message) in messages {
-        let sent = match message.sort() {
-            Some(Sort::Request) => {
-                let stream = stream.unwrap_or(STANDING);
-                link.request(&session.mailbox, stream, text, message, None)
-                    .map(drop)
-            }
-            Some(Sort::Notification) => link.notify(&session.mailbox, text, message),
-            Some(Sort::Response) => link.respond(&session.mailbox, text, message),
-            None => Ok(()),
-        };
-        if let Err(refused) = sent {
-            if let Some(stream) = stream {
-                session.mailbox.forget(stream);
-            }
-            return Err(busy(refused));
-        }
-    }
-    let Some(reader) = reader else {
-        return Ok(body::status(StatusCode::ACCEPTED));
-    };
-    let priming = session.revision >= Revision::V2025_11_25;
-    answered(reader, &session.mailbox, None, None, |events| {
-        events.with_ids(priming)
-    })
-    .await
-    .map_err(|Unanswered| {
-        Rejection::new(Reason::ChildEnded).with_detail(session.process.last_words())
-    })
-}
-
-/// No answer came, and none will.
-pub(super) struct Unanswered;
-
-/// The answer to a request: one JSON text where it comes at once and alone, else events.
-pub(super) async fn answered(
-    mut reader: Reader,
-    mailbox: &Arc<Mailbox>,
-    cancel: Option<Cancel>,
-    draining: Option<watch::Receiver<bool>>,
-    kind: impl FnOnce(Events) -> Events,
-) -> Result<Response<StdioBody>, Unanswered> {
-    // Should the client leave before anything was sent, nothing is left to come back to.
-    let forgotten = Forget {
-        mailbox: Some(mailbox),
-        stream: reader.stream(),
-    };
-    let first = match timeout(PATIENCE, next(&mut reader)).await {
-        Ok(Some(Ok(Event {
-            data,
-            end: End::Last,
-            ..
-        }))) => {
-            return Ok(body::json(StatusCode::OK, data));
-        }
-        Ok(Some(Ok(Event {
-            end: End::Broken, ..
-        })))
-        | Ok(None | Some(Err(_))) => return Err(Unanswered),
-        Ok(Some(Ok(event))) => Some(event),
-        Err(_) => None,
-    };
-    forgotten.keep();
-    let events = kind(Events::new(reader)).from(first).cancelling(cancel);
-    Ok(body::stream(events, draining))
-}
-
-struct Forget<'a> {
-    mailbox: Option<&'a Arc<Mailbox>>,
-    stream: u64,
-}
-
-impl Forget<'_> {
-    fn keep(mut self) {
-        self.mailbox = None;
-    }
-}
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        if let Some(mailbox) = self.mailbox {
-            mailbox.forget(self.stream);
-        }
-    }
-}
-
-/// Sends a request whose answer is for the bridge first; what comes before it goes to the standing
-/// stream. `None`: the child ended.
-pub(super) async fn ask(
-    link: &Arc<Link>,
-    mailbox: &Arc<Mailbox>,
-    text: &[u8],
-    message: &Envelope<'_>,
-) -> Option<Bytes> {
-    let stream = mailbox.open(1);
-    let mut reader = mailbox.attach(stream, None).ok()?;
-    let number = link.request(mailbox, stream, text, message, None).ok()?;
-    let _cancel = Cancel {
-        link: Arc::clone(link),
-        number,
-    };
-    let answer = loop {
-        match next(&mut reader).await?.ok()? {
-            Event {
-                data,
-                end: End::Last,
-                ..
-            } => break Some(data),
-            Event {
-                end: End::Broken, ..
-            } => break None,
-            event => mailbox.push(STANDING, event.data, End::More),
-        }
-    };
-    mailbox.forget(stream);
-    answer
-}
-
 pub(super) fn refusal(refused: Refused, process: &Process) -> Rejection {
     match refused {
         Refused::Busy => Rejection::new(Reason::ChildBusy)
@@ -450,21 +320,6 @@ pub(super) fn refusal(refused: Refused, process: &Process) -> Rejection {
             .with_remedy("set `concurrency` of the server"),
         Refused::Ended(_) => Rejection::new(Reason::ChildEnded).with_detail(process.last_words()),
     }
-}
-
-/// The messages of a body that has been read strictly before.
-fn messages(text: &[u8]) -> Vec<(&[u8], Envelope<'_>)> {
-    let is_batch = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let texts: Vec<&[u8]> = if is_batch {
-        let batch: Vec<&RawValue> = serde_json::from_slice(text).unwrap_or_default();
-        batch.into_iter().map(|raw| raw.get().as_bytes()).collect()
-    } else {
-        vec![text]
-    };
-    texts
-        .into_iter()
-        .filter_map(|text| Some((text, Envelope::read(text)?)))
-        .collect()
 }
 
 /// The revision that a handshake agreed on; `None`: it was refused.
@@ -479,159 +334,7 @@ fn agreed(answer: &[u8]) -> Option<Revision> {
     Some(Revision::parse(&agreed.protocol_version))
 }
 
-/// The revision that `MCP-Protocol-Version` names.
-pub(super) fn header_revision(headers: &HeaderMap) -> Option<Revision> {
-    let value = headers.get(PROTOCOL_VERSION)?;
-    Some(Revision::parse(value.to_str().unwrap_or_default()))
-}
-
-/// 400 where the header names a revision that is none (2025-06-18 and later).
-fn wrong_revision(
-    headers: &HeaderMap,
-    messages: &[(&[u8], Envelope<'_>)],
-) -> Option<Response<StdioBody>> {
-    let named = header_revision(headers)?;
-    let id = messages.first().and_then(|(_, message)| message.id);
-    (!named.is_known()).then(|| {
-        bad_request(
-            id.map_or(&b"null"[..], |id| id.get().as_bytes()),
-            "unsupported MCP-Protocol-Version",
-        )
-    })
-}
-
-const NO_SESSION: &str = "Mcp-Session-Id is missing; a session begins with initialize";
-
-const EVENT_STREAM: &str = "text/event-stream";
-
-/// What HTTP servers of the protocol answer to what they do not understand. The code is the one
-/// that the SDKs use.
-pub(super) fn bad_request(id: &[u8], message: &str) -> Response<StdioBody> {
-    body::json(StatusCode::BAD_REQUEST, error_text(id, -32000, message))
-}
-
-fn not_acceptable() -> Response<StdioBody> {
-    body::json(
-        StatusCode::NOT_ACCEPTABLE,
-        error_text(
-            b"null",
-            -32000,
-            "the client must accept application/json and text/event-stream",
-        ),
-    )
-}
-
-/// Whether `Accept` takes a media type (RFC 9110 section 12.5.1); without the field, any.
-fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
-    let mut fields = headers.get_all(ACCEPT).iter().peekable();
-    if fields.peek().is_none() {
-        return true;
-    }
-    let main = wanted.split('/').next().unwrap_or_default();
-    fields
-        .filter_map(|field| field.to_str().ok())
-        .flat_map(|field| field.split(','))
-        .map(|range| range.split(';').next().unwrap_or_default().trim())
-        .any(|range| {
-            range.eq_ignore_ascii_case(wanted)
-                || range == "*/*"
-                || range
-                    .strip_suffix("/*")
-                    .is_some_and(|range| range.eq_ignore_ascii_case(main))
-        })
-}
-
 /// Who asks. This version authenticates nobody: everyone is the same caller.
 fn mark(_: &Parts) -> Mark {
     *b"anonymous\0\0\0\0\0\0\0"
-}
-
-/// The tower service of a [`Bridge`]; one per worker.
-#[derive(Clone, Debug)]
-pub struct Stdio {
-    bridge: Arc<Bridge>,
-    draining: watch::Receiver<bool>,
-}
-
-impl Stdio {
-    /// A worker's share; `draining` turns `true` when streams that stay open are to be ended.
-    #[must_use]
-    pub const fn new(bridge: Arc<Bridge>, draining: watch::Receiver<bool>) -> Self {
-        Self { bridge, draining }
-    }
-}
-
-impl<B> Service<Request<B>> for Stdio
-where
-    B: Body<Data = Bytes> + Send + 'static,
-{
-    type Response = Response<StdioBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { bridge, draining } = self.clone();
-        Box::pin(async move {
-            let (mut head, body) = request.into_parts();
-            let exchange = Exchange::of(&mut head);
-            let text = match body.collect().await {
-                Ok(body) => body.to_bytes(),
-                // It has been collected before; there is nothing left that could fail.
-                Err(_) => Bytes::new(),
-            };
-            let answer = bridge.answer(&head, &text, &draining).await;
-            Ok(answer.unwrap_or_else(|rejection| {
-                let id = exchange
-                    .facts()
-                    .calls
-                    .first()
-                    .and_then(|call| call.id.clone());
-                let answer = rejection.with_id(id).into_response(&head);
-                answer.map(Answer::own)
-            }))
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_accepted() {
-        for (accept, wanted) in [
-            (None, true),
-            (Some("application/json, text/event-stream"), true),
-            (
-                Some("Application/JSON;q=0.9,TEXT/event-stream;charset=x"),
-                true,
-            ),
-            (Some("*/*"), true),
-            (Some("application/*, text/*"), true),
-            (Some("application/json"), false),
-            (Some("text/event-stream"), false),
-            (Some("application/jsonx, text/event-stream"), false),
-            (Some(""), false),
-        ] {
-            let mut headers = HeaderMap::new();
-            if let Some(accept) = accept {
-                headers.insert(ACCEPT, accept.parse().unwrap());
-            }
-            let both = accepts(&headers, "application/json") && accepts(&headers, EVENT_STREAM);
-            assert_eq!(both, wanted, "{accept:?}");
-        }
-    }
-
-    #[test]
-    fn a_batch_is_its_messages() {
-        let two = br#" [{"id":1,"method":"a"}, {"method":"b"}]"#;
-        assert_eq!(messages(two).len(), 2);
-        assert_eq!(messages(two)[1].0, br#"{"method":"b"}"#);
-        assert_eq!(messages(br#"{"id":1,"method":"a"}"#).len(), 1);
-        assert!(messages(b"").is_empty());
-    }
 }
