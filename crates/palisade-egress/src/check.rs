@@ -12,16 +12,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
+use crate::address::canonical;
 use crate::client::FetchError;
 use crate::client::follow::{Answered, Asker, Exchange, follow};
 use crate::client::request::Request;
 use crate::event::Unobserved;
+use crate::decision::{Decision, Grant, Refusal};
 use crate::guard::{ConnectError, Dial, Dialed, Guard, Pinned};
 use crate::name::Name;
 use crate::own::OwnAddresses;
 use crate::policy::{CheckedTarget, Policy, PolicyBuilder, PolicyError, Ports};
-use crate::resolve::{Answers, BoxFuture, Resolve, ResolveError};
+use crate::resolve::{Answers, BoxFuture, Resolve, ResolveError, SystemResolver};
+use crate::target::Host;
 
 /// One case.
 #[derive(Clone, Debug, Deserialize)]
@@ -73,16 +77,45 @@ pub struct Zone {
     pub cname: OneOrMany,
     /// The lookup fails: `NXDOMAIN`, `timeout`, or anything else for a server's failure.
     #[serde(default)]
-    pub error: Option<String>,
+    pub error: Option<serde_json::Value>,
     /// What successive lookups give, in place of the fields above; the last one stays.
     #[serde(default, deserialize_with = "null_is_default")]
     pub sequence: Vec<Turn>,
     /// What the lookups after the first give.
     #[serde(default)]
     pub then: Option<Turn>,
-    /// The address at which a connection to this name ends, whatever was dialed.
+    /// The address at which a connection to this name ends. Where it is one of the name's answers,
+    /// the others do not answer; where it is none of them, the connection ends there whatever was
+    /// dialed.
     #[serde(default)]
     pub connect: OneOrMany,
+}
+
+impl Zone {
+    /// Where a connection to `dialed` ends.
+    fn end(&self, dialed: IpAddr) -> io::Result<IpAddr> {
+        let read = |texts: &OneOrMany| -> Vec<IpAddr> {
+            let addresses = texts.iter().filter_map(|text| text.parse().ok());
+            addresses.map(|address: IpAddr| canonical(address)).collect()
+        };
+        let ends = read(&self.connect);
+        let known = [read(&self.a), read(&self.aaaa)].concat();
+        match ends.first() {
+            None => Ok(dialed),
+            Some(_) if ends.contains(&dialed) => Ok(dialed),
+            Some(end) if known.contains(end) => Err(io::ErrorKind::ConnectionRefused.into()),
+            Some(end) => Ok(*end),
+        }
+    }
+
+    /// The failure in lower case, where the lookup fails.
+    fn failure(&self) -> Option<String> {
+        match self.error.as_ref()? {
+            serde_json::Value::Null | serde_json::Value::Bool(false) => None,
+            serde_json::Value::String(error) => Some(error.to_ascii_lowercase()),
+            error => Some(error.to_string()),
+        }
+    }
 }
 
 /// What one of several lookups gives: addresses of either family, or all that DNS can say.
@@ -147,8 +180,8 @@ pub struct Redirect {
 pub struct Options {
     /// Ports that may be reached. Default: all.
     pub allowed_ports: Option<Vec<u16>>,
-    /// Redirects that are followed. Default: 20.
-    pub max_redirects: Option<u8>,
+    /// Redirects that are followed. Default: 20, which is also the most.
+    pub max_redirects: Option<u64>,
     /// Whether the way from https to http is refused. Default: no.
     #[serde(deserialize_with = "null_is_default")]
     pub deny_downgrade: bool,
@@ -188,6 +221,154 @@ pub async fn line(line: &str) -> Result<String, CheckError> {
     Ok(serde_json::to_string(&verdict)?)
 }
 
+/// One line of a batch, judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Judged {
+    /// The verdict's line, without a line feed. A line that is no case, or whose options make no
+    /// policy, is blocked like anything else that cannot be understood.
+    pub line: String,
+    /// Why there was no case to judge.
+    pub problem: Option<String>,
+    /// Whether the verdict is the one that the case's `expect` (`"allow"`, `"block"`, or an object
+    /// with `verdict` and perhaps `reason`) wants; `None` without one.
+    pub as_expected: Option<bool>,
+}
+
+/// Judges one line of a batch, under `policy` where its case names no options. There is a verdict
+/// for every line.
+pub async fn judge(text: &str, policy: Option<&Arc<Policy>>) -> Judged {
+    let whole: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let judged = match serde_json::from_str::<Case>(text) {
+        Ok(case) => {
+            let given = policy.filter(|_| case.opts.is_none()).cloned();
+            case.run(given).await
+        }
+        Err(error) => Err(CheckError::Json(error)),
+    };
+    let (verdict, problem) = match judged {
+        Ok(verdict) => (verdict, None),
+        Err(error) => {
+            let reason = match &error {
+                CheckError::Json(_) => "egress.case.malformed",
+                CheckError::Policy(_) => "egress.case.policy",
+            };
+            let verdict = Verdict {
+                id: whole.get("id").cloned().unwrap_or_default(),
+                verdict: "block",
+                reason: reason.to_owned(),
+                connected: Vec::new(),
+            };
+            (verdict, Some(error.to_string()))
+        }
+    };
+    let as_expected = whole.get("expect").map(|expect| {
+        let wanted = |key: &str| expect.get(key).and_then(serde_json::Value::as_str);
+        let verdict_wanted = wanted("verdict").or_else(|| expect.as_str());
+        problem.is_none()
+            && verdict_wanted.is_none_or(|wanted| wanted == verdict.verdict)
+            && wanted("reason").is_none_or(|wanted| wanted == verdict.reason)
+    });
+    Judged {
+        // A verdict has no map with other keys than strings, so this cannot fail.
+        line: serde_json::to_string(&verdict).unwrap_or_default(),
+        problem,
+        as_expected,
+    }
+}
+
+/// What the policy says of one URL, for people and machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Opinion {
+    /// The URL in the form that would be sent; as it was given, without its query, where it
+    /// cannot be read.
+    pub url: String,
+    /// `allow` or `block`.
+    pub verdict: &'static str,
+    /// The code of the decision.
+    pub reason: &'static str,
+    /// The cause in words.
+    pub why: String,
+    /// What was found, where it was refused; at most 300 bytes.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub detail: String,
+    /// What to change where the destination is meant to be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<&'static str>,
+    /// The addresses that would be dialed: those of the host where it is an address or was looked
+    /// up.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether the host's addresses were judged too. A name without a lookup is judged as a name.
+    pub complete: bool,
+}
+
+impl Opinion {
+    /// Whether it may be reached, as far as was looked.
+    #[must_use]
+    pub fn is_allow(&self) -> bool {
+        self.verdict == "allow"
+    }
+
+    /// Whether it was refused because its name could not be looked up, so that nothing is known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.reason, "egress.dns.failed" | "egress.dns.timeout")
+    }
+}
+
+/// Judges one URL under `policy`. Names are looked up where there is a resolver; nothing is dialed.
+pub async fn explain(
+    policy: &Arc<Policy>,
+    resolver: Option<Arc<dyn Resolve>>,
+    url: &str,
+) -> Opinion {
+    let target = match policy.check_url(url) {
+        Ok(target) => target,
+        Err(refusal) => return refused(url.split(['?', '#']).next().unwrap_or_default(), &refusal),
+    };
+    let shown = target.url().map_or_else(|| url.to_owned(), Url::to_string);
+    let literal = matches!(target.host(), Host::Address(_));
+    let grant = target.grant();
+    let allowed = |grant: Grant, addresses: Vec<SocketAddr>, complete: bool| Opinion {
+        url: shown.clone(),
+        verdict: "allow",
+        reason: Decision::Allow(grant).code(),
+        why: match complete {
+            true => grant.text().to_owned(),
+            false => format!("{}, as far as its name says; its addresses were not looked up", grant.text()),
+        },
+        detail: String::new(),
+        remedy: None,
+        addresses,
+        complete,
+    };
+    let resolver: Arc<dyn Resolve> = match resolver {
+        Some(resolver) => resolver,
+        // An address needs no lookup.
+        None if literal => Arc::new(SystemResolver::default()),
+        None => return allowed(grant, Vec::new(), false),
+    };
+    match Guard::new(Arc::clone(policy), resolver).resolve(target).await {
+        Ok(checked) => allowed(checked.grant(), checked.addresses().to_vec(), true),
+        Err(refusal) => refused(&shown, &refusal),
+    }
+}
+
+fn refused(url: &str, refusal: &Refusal) -> Opinion {
+    let reason = refusal.reason();
+    Opinion {
+        url: url.escape_debug().to_string(),
+        verdict: "block",
+        reason: reason.code(),
+        why: reason.text().to_owned(),
+        detail: refusal.detail().to_owned(),
+        remedy: Some(refusal.remedy()),
+        addresses: Vec::new(),
+        complete: true,
+    }
+}
+
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -218,7 +399,7 @@ impl Case {
             None => Arc::new(options.builder().build()?),
         };
         let world = Arc::new(World {
-            zones: self.dns.clone().filter(|zones| !zones.is_empty()),
+            zones: self.dns.as_ref().filter(|zones| !zones.is_empty()).map(zones),
             lookups: Mutex::default(),
             host: Mutex::default(),
             dialed: Mutex::default(),
@@ -236,6 +417,7 @@ impl Case {
             world: &world,
         };
         let most = options.max_redirects.unwrap_or(20);
+        let most = u8::try_from(most).unwrap_or(u8::MAX);
         let outcome = follow(&asker, &exchange, Request::get(self.url()), most).await;
         let connected = world
             .dialed
@@ -289,6 +471,18 @@ impl Options {
     }
 }
 
+/// The answers under names in the form that is looked up.
+fn zones(said: &HashMap<String, Zone>) -> HashMap<String, Zone> {
+    let zones = said.iter().map(|(name, zone)| {
+        let name = match Host::parse(name) {
+            Ok(Host::Name(name)) => name.to_string(),
+            _ => name.to_ascii_lowercase(),
+        };
+        (name, zone.clone())
+    });
+    zones.collect()
+}
+
 /// The made-up network of one case.
 #[derive(Debug)]
 struct World {
@@ -337,14 +531,9 @@ impl World {
                 return Err(ResolveError::Other("too many aliases".to_owned()));
             }
             let zone = self.zone(&name).unwrap_or_default();
-            match zone
-                .error
-                .as_deref()
-                .map(str::to_ascii_lowercase)
-                .as_deref()
-            {
+            match zone.failure().as_deref() {
                 None => {}
-                Some("nxdomain" | "nodata") => return Err(ResolveError::NoAddress),
+                Some("nxdomain" | "nodata" | "noerror") => return Err(ResolveError::NoAddress),
                 Some("timeout") => return Err(ResolveError::Timeout),
                 Some(error) => return Err(ResolveError::Other(error.to_owned())),
             }
@@ -371,16 +560,14 @@ impl Resolve for World {
 
 impl Dial for World {
     fn dial<'a>(&'a self, to: &'a Pinned) -> BoxFuture<'a, io::Result<Dialed>> {
+        let to = to.address();
         let mut dialed = self.dialed.lock().unwrap_or_else(PoisonError::into_inner);
-        dialed.push(to.address().ip());
+        dialed.push(to.ip());
         let host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
         let zone = self.zones.as_ref().and_then(|zones| zones.get(&*host));
-        let elsewhere = zone.and_then(|zone| zone.connect.iter().next()?.parse().ok());
-        let peer = SocketAddr::new(
-            elsewhere.unwrap_or_else(|| to.address().ip()),
-            to.address().port(),
-        );
+        let end = zone.map_or(Ok(to.ip()), |zone| zone.end(to.ip()));
         Box::pin(async move {
+            let peer = SocketAddr::new(end?, to.port());
             let stream = Box::new(tokio::io::empty());
             Ok(Dialed { stream, peer })
         })
@@ -409,7 +596,7 @@ impl Exchange for Pretend<'_> {
             .host
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = host;
-        let code = crate::decision::Decision::Allow(target.grant()).code();
+        let code = Decision::Allow(target.grant()).code();
         self.guard
             .connect(target)
             .await

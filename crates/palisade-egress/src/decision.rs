@@ -54,6 +54,17 @@ impl Grant {
             Self::Special => "egress.allow.special",
         }
     }
+
+    /// The cause in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Listed => "the allowlist names the host",
+            Self::Public => "it is on the public internet, and there is no allowlist",
+            Self::Reported => "the allowlist does not name the host; report mode lets it pass",
+            Self::Special => "`allow_special` names the address",
+        }
+    }
 }
 
 macro_rules! reasons {
