@@ -3,6 +3,7 @@
 mod arguments;
 mod config;
 mod demo;
+mod egress;
 mod serve;
 mod signals;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Config(config) => config::run(&config),
         Command::Demo(demo) => demo::run(&demo),
+        Command::Egress(egress) => egress::run(&egress),
         Command::Serve(serve) => serve::run(&serve),
         Command::Version(version) => serve::version(version.format),
     };

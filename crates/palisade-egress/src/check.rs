@@ -277,6 +277,60 @@ pub async fn judge(text: &str, policy: Option<&Arc<Policy>>) -> Judged {
     }
 }
 
+/// What came of a whole batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Batch {
+    /// Lines that were judged.
+    pub judged: usize,
+    /// Lines that were no case, or whose options make no policy.
+    pub malformed: usize,
+    /// Cases with another verdict than the one they expect.
+    pub unexpected: usize,
+}
+
+/// Longest line of a batch, in bytes.
+const MAX_LINE: u64 = 16 << 20;
+
+/// Judges every line that is not blank, and writes one verdict a line to `verdicts`, what is wrong
+/// with a line to `words`.
+///
+/// # Errors
+/// The cases cannot be read, or the verdicts not be written.
+pub async fn batch(
+    mut cases: impl io::BufRead,
+    mut verdicts: impl io::Write,
+    mut words: impl FnMut(&str),
+    policy: Option<&Arc<Policy>>,
+) -> io::Result<Batch> {
+    use std::io::{BufRead as _, Read as _};
+    let mut result = Batch::default();
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        if cases.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        // What is no UTF-8 is no JSON either.
+        let judged = judge(&String::from_utf8_lossy(&line), policy).await;
+        writeln!(verdicts, "{}", judged.line)?;
+        result.judged += 1;
+        if let Some(problem) = judged.problem {
+            result.malformed += 1;
+            words(&format!("line {number}: {problem}"));
+        }
+        if judged.as_expected == Some(false) {
+            result.unexpected += 1;
+            words(&format!("line {number}: not as expected: {}", judged.line));
+        }
+    }
+    verdicts.flush()?;
+    Ok(result)
+}
+
 /// What the policy says of one URL, for people and machines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]

@@ -189,6 +189,8 @@ reasons! {
     ProxyHost, "egress.proxy.host", "the request's `Host` is not its target", "send the target's own host";
     /// Not a request for a proxy.
     ProxyRequest, "egress.proxy.request", "this is no request for a proxy", "send CONNECT, or a whole URL";
+    /// The decision cannot be recorded.
+    ProxyUnrecorded, "egress.proxy.unrecorded", "the audit log cannot be written", "free the disk, or restore what reads the log; `audit.fail = \"open\"` lets it pass";
     /// The host did not answer.
     ProxyUnreachable, "egress.proxy.unreachable", "the host cannot be reached", "check the host";
     /// From https to http.

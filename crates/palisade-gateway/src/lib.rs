@@ -3,6 +3,7 @@
 
 pub mod certs;
 pub mod config;
+pub mod egress;
 pub mod listen;
 pub mod path;
 pub mod plan;

@@ -28,6 +28,7 @@ use crate::mcp::{Fault, Limits};
 use crate::media;
 use crate::rejection::{Reason, Rejection};
 use crate::timer::Timer;
+use crate::urls::Urls;
 
 /// How the messages of one server are read.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Inspection<T> {
     pub params: ParamLimits,
     /// What the server has shown of itself.
     pub shown: Shown,
+    /// What happens to URLs in the arguments of calls; `None`: nobody looks.
+    pub urls: Option<Urls>,
     /// For the deadline.
     pub timer: T,
 }
@@ -174,6 +177,9 @@ impl<T: Timer> Inspection<T> {
         }
         if self.mcp && head.method == Method::POST {
             self.judge(head, &body, &exchange)?;
+            if let Some(urls) = &self.urls {
+                urls.check(&exchange).await?;
+            }
         }
         Ok(Inspected { bytes: body })
     }

@@ -35,6 +35,7 @@ use super::mailbox::{End, Event, Mailbox, Reader, STANDING};
 use super::process::{Process, Spec};
 use super::seal::{Mark, Seal};
 use super::session::{Session, Sessions};
+use super::underway;
 
 /// What a bridge is made of.
 #[derive(Debug)]
@@ -583,7 +584,8 @@ where
                 // It has been collected before; there is nothing left that could fail.
                 Err(_) => Bytes::new(),
             };
-            let answer = bridge.answer(&head, &text, &draining).await;
+            let answer = bridge.answer(&head, &text, &draining);
+            let answer = underway::answering(exchange.clone(), answer).await;
             Ok(answer.unwrap_or_else(|rejection| {
                 let id = exchange
                     .facts()

@@ -19,6 +19,7 @@ use super::input::{Input, NotTaken};
 use super::mailbox::{End, Mailbox, STANDING};
 use super::rounds::{self, Question, Rounds};
 use super::shim::Filter;
+use super::underway::{CallNote, CallsUnderWay};
 
 /// Requests of clients on their way at once, in one child.
 const MOST_PENDING: usize = 1024;
@@ -89,6 +90,8 @@ struct Pending {
     quiet: Severity,
     /// It is a subscription, whose end names it once more.
     listens: bool,
+    /// For the audit log.
+    note: Option<CallNote>,
 }
 
 /// Makes a result of an older child one that a newer client takes.
@@ -131,6 +134,14 @@ impl From<NotTaken> for Refused {
             NotTaken::Closed => Self::Ended("it no longer reads".into()),
             NotTaken::Full => Self::Busy,
         }
+    }
+}
+
+impl CallsUnderWay for Link {
+    fn calls(&self) -> Vec<CallNote> {
+        let state = self.lock();
+        let pending = state.pending.values().filter(|pending| !pending.listens);
+        pending.filter_map(|pending| pending.note.clone()).collect()
     }
 }
 
@@ -243,6 +254,7 @@ impl Link {
                 shim,
                 parked: None,
                 listens: message.is("subscriptions/listen"),
+                note: CallNote::of(id.get()),
             },
         );
         Ok(number)
@@ -339,6 +351,7 @@ impl Link {
         pending.id = raw_bytes(id);
         pending.token = message.meta().progress_token.map(raw_bytes);
         pending.shim = Some(shim);
+        pending.note = CallNote::of(id.get());
         let Some(answer) = rounds::answer(message) else {
             // It came back without an answer: it is asked once more.
             pending.ask(number, parked);
