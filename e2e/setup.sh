@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes everything the end-to-end tests drive: npm packages (with Node 22 and 24) in e2e/node_modules, the Python environments
-# in TARGET/e2e/venv, venv-fastmcp and venv-sslyze, the rmcp server and client in TARGET/debug.
+# in TARGET/e2e/venv, venv-fastmcp, venv-fetch and venv-sslyze, the rmcp server and client in TARGET/debug.
 #
 #   e2e/setup.sh            TARGET is $CARGO_TARGET_DIR, or target/ beside e2e/
 #
@@ -52,6 +52,7 @@ python_environment() {
 python_environment venv requirements.txt
 python_environment venv-fastmcp requirements-fastmcp.txt
 python_environment venv-sslyze requirements-sslyze.txt
+python_environment venv-fetch requirements-fetch.txt
 
 CARGO_TARGET_DIR=$target cargo build --quiet --locked --manifest-path "$e2e/upstreams/rmcp/Cargo.toml"
 

@@ -133,14 +133,21 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_left_out() {
-        let told = written(Egress { form: "socks", ..Egress::default() });
+        let told = written(Egress {
+            form: "socks",
+            ..Egress::default()
+        });
         assert_eq!(told.to_string(), r#"{"form":"socks"}"#);
     }
 
     #[test]
     fn what_a_peer_wrote_is_bounded_and_escaped() {
         let host = format!("a\"\n{}", "x".repeat(1000));
-        let told = written(Egress { form: "connect", host: &host, ..Egress::default() });
+        let told = written(Egress {
+            form: "connect",
+            host: &host,
+            ..Egress::default()
+        });
         let host = told["host"].as_str().expect("a host");
         assert!(host.starts_with("a\"\n") && host.len() <= 256);
     }

@@ -43,7 +43,8 @@ fn batch(arguments: &EgressCheck, file: &Path) -> anyhow::Result<ExitCode> {
     let cases: Box<dyn BufRead> = if file == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
-        let file = File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let file =
+            File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
         Box::new(BufReader::new(file))
     };
     let verdicts = io::BufWriter::new(io::stdout().lock());
@@ -68,7 +69,9 @@ fn judge(arguments: &EgressCheck) -> anyhow::Result<ExitCode> {
     let policy = policy(&settings, arguments.server.as_deref())?;
     let opinions = block_on(async {
         let handle = tokio::runtime::Handle::current();
-        let resolver = arguments.resolve.then(|| resolver(&settings.egress, &handle));
+        let resolver = arguments
+            .resolve
+            .then(|| resolver(&settings.egress, &handle));
         let mut opinions = Vec::new();
         for url in &arguments.urls {
             opinions.push(check::explain(&policy, resolver.clone(), url).await);
@@ -107,7 +110,8 @@ fn serve(arguments: &EgressServe) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(USAGE));
     };
     if let Some(listen) = arguments.listen {
-        settings.egress.listen = config::Value::new(listen, config::Source::Flag("--listen".into()));
+        settings.egress.listen =
+            config::Value::new(listen, config::Source::Flag("--listen".into()));
     }
     let stop = signals::stop()?;
     let logs = open_logs(&settings)?;

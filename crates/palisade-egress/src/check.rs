@@ -18,8 +18,8 @@ use crate::address::canonical;
 use crate::client::FetchError;
 use crate::client::follow::{Answered, Asker, Exchange, follow};
 use crate::client::request::Request;
-use crate::event::Unobserved;
 use crate::decision::{Decision, Grant, Refusal};
+use crate::event::Unobserved;
 use crate::guard::{ConnectError, Dial, Dialed, Guard, Pinned};
 use crate::name::Name;
 use crate::own::OwnAddresses;
@@ -96,7 +96,9 @@ impl Zone {
     fn end(&self, dialed: IpAddr) -> io::Result<IpAddr> {
         let read = |texts: &OneOrMany| -> Vec<IpAddr> {
             let addresses = texts.iter().filter_map(|text| text.parse().ok());
-            addresses.map(|address: IpAddr| canonical(address)).collect()
+            addresses
+                .map(|address: IpAddr| canonical(address))
+                .collect()
         };
         let ends = read(&self.connect);
         let known = [read(&self.a), read(&self.aaaa)].concat();
@@ -390,7 +392,10 @@ pub async fn explain(
         reason: Decision::Allow(grant).code(),
         why: match complete {
             true => grant.text().to_owned(),
-            false => format!("{}, as far as its name says; its addresses were not looked up", grant.text()),
+            false => format!(
+                "{}, as far as its name says; its addresses were not looked up",
+                grant.text()
+            ),
         },
         detail: String::new(),
         remedy: None,
@@ -403,7 +408,10 @@ pub async fn explain(
         None if literal => Arc::new(SystemResolver::default()),
         None => return allowed(grant, Vec::new(), false),
     };
-    match Guard::new(Arc::clone(policy), resolver).resolve(target).await {
+    match Guard::new(Arc::clone(policy), resolver)
+        .resolve(target)
+        .await
+    {
         Ok(checked) => allowed(checked.grant(), checked.addresses().to_vec(), true),
         Err(refusal) => refused(&shown, &refusal),
     }
@@ -453,7 +461,11 @@ impl Case {
             None => Arc::new(options.builder().build()?),
         };
         let world = Arc::new(World {
-            zones: self.dns.as_ref().filter(|zones| !zones.is_empty()).map(zones),
+            zones: self
+                .dns
+                .as_ref()
+                .filter(|zones| !zones.is_empty())
+                .map(zones),
             lookups: Mutex::default(),
             host: Mutex::default(),
             dialed: Mutex::default(),

@@ -166,7 +166,7 @@ impl Plan {
             .as_ref()
             .map(|tls| acceptor(settings, tls, addresses, data_directory));
         let inflight = Inflight::new(settings.limits.inflight_bytes.value);
-        let client_tls = client_tls()?;
+        let client_tls = client_tls(settings)?;
         let children = children(settings)?;
         let logs = open_logs(settings)?;
         let outbound = Outbound::start(settings, &logs)?;
@@ -392,11 +392,18 @@ fn http_limits(limits: &crate::config::Limits) -> HttpLimits {
     }
 }
 
-fn client_tls() -> Result<Arc<rustls::ClientConfig>, StartError> {
+/// Whom to trust as an upstream: the system's roots, and `egress.ca`. There is no switch that turns
+/// validation off.
+fn client_tls(settings: &Settings) -> Result<Arc<rustls::ClientConfig>, StartError> {
     use rustls_platform_verifier::ConfigVerifierExt as _;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     // A second gateway in the same process finds it installed.
     let _ = provider.install_default();
+    if let Some(ca) = &settings.egress.ca {
+        let config = palisade_egress::client::trusting(std::slice::from_ref(&ca.value));
+        let config = config.map_err(|error| setting("egress.ca", error))?;
+        return Ok(Arc::new(config));
+    }
     Ok(Arc::new(rustls::ClientConfig::with_platform_verifier()?))
 }
 

@@ -25,7 +25,11 @@ impl UrlPolicy for Pretend {
     fn look_up<'a>(&'a self, urls: &'a [String]) -> BoxFuture<'a, Result<(), String>> {
         self.looked_up.lock().unwrap().extend(urls.iter().cloned());
         let evil = urls.iter().any(|url| url.contains("evil"));
-        let answer = if evil { Err("egress.address.private".to_owned()) } else { Ok(()) };
+        let answer = if evil {
+            Err("egress.address.private".to_owned())
+        } else {
+            Ok(())
+        };
         Box::pin(std::future::ready(answer))
     }
 }
@@ -51,7 +55,10 @@ fn exchange(tool: &str, arguments: &str) -> Exchange {
 fn urls(server: Mode, tools: &[(&str, Mode)]) -> (Urls, Arc<Pretend>) {
     let policy = Arc::new(Pretend::default());
     let tools = tools.iter().map(|(tool, mode)| ((*tool).to_owned(), *mode));
-    let modes = UrlModes { server, tools: tools.collect() };
+    let modes = UrlModes {
+        server,
+        tools: tools.collect(),
+    };
     (Urls::new(modes, Arc::clone(&policy) as _), policy)
 }
 
@@ -86,14 +93,28 @@ fn urls_are_found_by_shape_at_any_depth() {
 #[test]
 fn hosts_are_found_under_keys_that_name_one() {
     for key in [
-        "url", "URL", "callback_url", "callbackUrl", "base-url", "endpoint", "Host", "webhook",
-        "apiEndpoint", "targetURL", "urls", "image_uri", "href",
+        "url",
+        "URL",
+        "callback_url",
+        "callbackUrl",
+        "base-url",
+        "endpoint",
+        "Host",
+        "webhook",
+        "apiEndpoint",
+        "targetURL",
+        "urls",
+        "image_uri",
+        "href",
     ] {
         let value = format!("{{\"{key}\":[\"127.0.0.1:8080/x\"]}}");
         assert_eq!(found(&value), ["http://127.0.0.1:8080/x"], "{key}");
     }
     for key in ["text", "curl", "ghost", "hosted", "source", "query", "hurl"] {
-        assert!(found(&format!("{{\"{key}\":\"127.0.0.1\"}}")).is_empty(), "{key}");
+        assert!(
+            found(&format!("{{\"{key}\":\"127.0.0.1\"}}")).is_empty(),
+            "{key}"
+        );
     }
     for (text, is_host) in [
         ("169.254.169.254", true),
@@ -129,26 +150,47 @@ async fn a_call_is_refused_reported_or_let_pass() {
     let lax = exchange("lax", bad);
     assert!(urls.check(&lax).await.is_ok());
     assert!(lax.facts().reported.is_empty());
-    let good = r#"{"a":"http://good.example/1","b":"http://good.example/2","c":"http://93.184.216.34/"}"#;
+    let good =
+        r#"{"a":"http://good.example/1","b":"http://good.example/2","c":"http://93.184.216.34/"}"#;
     assert!(urls.check(&exchange("fetch", good)).await.is_ok());
     assert_eq!(*policy.looked_up.lock().unwrap(), ["http://good.example/1"]);
-    let evil = urls.check(&exchange("fetch", r#"{"url":"evil.example"}"#)).await;
-    assert!(evil.unwrap_err().detail().contains("egress.address.private"));
+    let evil = urls
+        .check(&exchange("fetch", r#"{"url":"evil.example"}"#))
+        .await;
+    assert!(
+        evil.unwrap_err()
+            .detail()
+            .contains("egress.address.private")
+    );
 }
 
 #[tokio::test]
 async fn names_and_urls_are_bounded() {
     let (urls, policy) = urls(Mode::Enforce, &[]);
     let many = |count: usize, host: fn(usize) -> String| {
-        let list: Vec<_> = (0..count).map(|at| format!("\"http://{}/\"", host(at))).collect();
+        let list: Vec<_> = (0..count)
+            .map(|at| format!("\"http://{}/\"", host(at)))
+            .collect();
         exchange("fetch", &format!("{{\"urls\":[{}]}}", list.join(",")))
     };
-    assert!(urls.check(&many(MAX_NAMES, |at| format!("h{at}.example"))).await.is_ok());
+    assert!(
+        urls.check(&many(MAX_NAMES, |at| format!("h{at}.example")))
+            .await
+            .is_ok()
+    );
     assert_eq!(policy.looked_up.lock().unwrap().len(), MAX_NAMES);
-    let over = urls.check(&many(MAX_NAMES + 1, |at| format!("h{at}.example"))).await;
+    let over = urls
+        .check(&many(MAX_NAMES + 1, |at| format!("h{at}.example")))
+        .await;
     assert!(over.unwrap_err().detail().contains("8 different hosts"));
-    assert!(urls.check(&many(MAX_URLS, |_| "93.184.216.34".to_owned())).await.is_ok());
-    let over = urls.check(&many(MAX_URLS + 1, |_| "93.184.216.34".to_owned())).await;
+    assert!(
+        urls.check(&many(MAX_URLS, |_| "93.184.216.34".to_owned()))
+            .await
+            .is_ok()
+    );
+    let over = urls
+        .check(&many(MAX_URLS + 1, |_| "93.184.216.34".to_owned()))
+        .await;
     assert!(over.unwrap_err().detail().contains("64 URLs"));
     assert_eq!(policy.looked_up.lock().unwrap().len(), MAX_NAMES);
 }

@@ -11,6 +11,7 @@ mod conformance;
 mod cors;
 mod demo;
 mod docs;
+mod egress;
 mod every_answer;
 mod forwarding;
 mod framing;

@@ -57,10 +57,16 @@ mod tests {
     async fn reaches_nothing_but_the_public_internet() {
         let fetcher = Fetcher::new().unwrap();
         for (url, code) in [
-            ("http://169.254.169.254/latest/meta-data/", "egress.address.platform"),
+            (
+                "http://169.254.169.254/latest/meta-data/",
+                "egress.address.platform",
+            ),
             ("http://127.0.0.1/", "egress.address.loopback"),
             ("http://[::1]/", "egress.address.loopback"),
-            ("http://[::ffff:169.254.169.254]/", "egress.address.platform"),
+            (
+                "http://[::ffff:169.254.169.254]/",
+                "egress.address.platform",
+            ),
             ("http://10.0.0.1/", "egress.address.private"),
             ("http://localhost/", "egress.host.local"),
             ("http://2130706433/", "egress.address.loopback"),

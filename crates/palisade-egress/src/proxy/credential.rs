@@ -230,7 +230,14 @@ mod tests {
         ] {
             assert!(!proves(child, &password), "{child:?}");
         }
-        for text in ["files", "files.", "files.x", "files.017", "files.+1", "files.1 "] {
+        for text in [
+            "files",
+            "files.",
+            "files.x",
+            "files.017",
+            "files.+1",
+            "files.1 ",
+        ] {
             assert_eq!(child_of(text), None, "{text}");
         }
         assert!(!format!("{passwords:?}{credential:?}").contains("key"));

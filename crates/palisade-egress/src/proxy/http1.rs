@@ -333,7 +333,9 @@ fn denied(denial: &Denial, host: &str) -> Response<Body> {
             reason @ (Reason::ProxyHost | Reason::ProxyRequest) => {
                 refused(StatusCode::BAD_REQUEST, reason, host)
             }
-            reason @ (Reason::ProxyBusy | Reason::ProxyUnrecorded) => refused(StatusCode::SERVICE_UNAVAILABLE, reason, host),
+            reason @ (Reason::ProxyBusy | Reason::ProxyUnrecorded) => {
+                refused(StatusCode::SERVICE_UNAVAILABLE, reason, host)
+            }
             reason => refused(StatusCode::FORBIDDEN, reason, host),
         },
         Denial::Unreachable => refused(StatusCode::BAD_GATEWAY, Reason::ProxyUnreachable, host),

@@ -73,7 +73,11 @@ impl Plan {
     }
 
     /// Who shows this user and password, and which of its children that is.
-    pub(super) fn prove(&self, user: &str, password: &[u8]) -> Option<(Arc<Identity>, Option<u64>)> {
+    pub(super) fn prove(
+        &self,
+        user: &str,
+        password: &[u8],
+    ) -> Option<(Arc<Identity>, Option<u64>)> {
         let (credential, identity, child) = match self.users.get(user) {
             Some((credential, identity)) => (credential, identity, None),
             None => {

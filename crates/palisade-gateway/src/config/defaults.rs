@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, header};
 
 use super::settings::{
-    Answers, Audit, Body, Cors, Egress, FixedHeader, Headers, Hsts, Limits, List, MCP_EXPOSED_HEADERS,
-    MCP_REQUEST_HEADERS, Rate, RateHeaders, Sink, Timeouts, Value,
+    Answers, Audit, Body, Cors, Egress, FixedHeader, Headers, Hsts, Limits, List,
+    MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Rate, RateHeaders, Sink, Timeouts, Value,
 };
 use super::units::RateLimit;
 

@@ -158,10 +158,17 @@ impl Settings {
                     1 => "1 host".to_owned(),
                     count => format!("{count} hosts"),
                 };
-                let report = if mode == Mode::Report { ", others reported" } else { "" };
+                let report = if mode == Mode::Report {
+                    ", others reported"
+                } else {
+                    ""
+                };
                 (format!("{hosts}{report}"), came_from(list))
             }
-            _ => ("the public internet".to_owned(), Source::Default.to_string()),
+            _ => (
+                "the public internet".to_owned(),
+                Source::Default.to_string(),
+            ),
         };
         (format!("{level}: {how}; {hosts}"), why)
     }

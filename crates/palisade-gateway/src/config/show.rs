@@ -128,17 +128,23 @@ impl Settings {
         rows.list("egress.deny", &egress.deny, text);
         rows.list("egress.nat64", &egress.nat64, text);
         rows.list("egress.ports", &egress.ports, |port| json!(port));
-        rows.list("egress.dns", &egress.dns, |server| json!(server.to_string()));
+        rows.list("egress.dns", &egress.dns, |server| {
+            json!(server.to_string())
+        });
         if let Some(ca) = &egress.ca {
             rows.add("egress.ca", ca, |path| json!(path));
         }
         if let Some(urls) = &egress.urls {
             rows.add("egress.urls", urls, |mode| json!(mode.name()));
         }
-        rows.add("egress.listen", &egress.listen, |address| json!(address.to_string()));
+        rows.add("egress.listen", &egress.listen, |address| {
+            json!(address.to_string())
+        });
         for (name, user) in &egress.users {
             let key = |key: &str| format!("egress.user.{name}.{key}");
-            rows.add(&key("password_file"), &user.password_file, |path| json!(path));
+            rows.add(&key("password_file"), &user.password_file, |path| {
+                json!(path)
+            });
             if let Some(list) = &user.egress {
                 rows.list(&key("egress"), list, text);
             }
@@ -282,7 +288,9 @@ impl Rows {
             Sink::Stdout => json!("stdout"),
         });
         rows.add("audit.fail", &policy.audit.fail, |fail| json!(fail.name()));
-        rows.add("egress.mode", &policy.egress_mode, |mode| json!(mode.name()));
+        rows.add("egress.mode", &policy.egress_mode, |mode| {
+            json!(mode.name())
+        });
         rows.list
     }
 
@@ -350,7 +358,9 @@ impl Rows {
         for (name, tool) in &server.tools {
             let quoted = json!(name);
             if let Some(urls) = &tool.urls {
-                self.add(&key(&format!("tool.{quoted}.urls")), urls, |mode| json!(mode.name()));
+                self.add(&key(&format!("tool.{quoted}.urls")), urls, |mode| {
+                    json!(mode.name())
+                });
             }
             if let Some(timeout) = &tool.timeout {
                 self.add(&key(&format!("tool.{quoted}.timeout")), timeout, |d| {

@@ -12,7 +12,9 @@ pub const fn in_force() -> Level {
 
 /// A server's policy would hold less firmly than it must.
 #[derive(Debug, thiserror::Error)]
-#[error("the outbound policy of server `{server}` must be {wanted} ({why}), and here it would be {reached}: {remedy}")]
+#[error(
+    "the outbound policy of server `{server}` must be {wanted} ({why}), and here it would be {reached}: {remedy}"
+)]
 pub struct LevelError {
     server: String,
     wanted: Level,

@@ -21,7 +21,7 @@ use std::thread;
 use palisade_audit::Log;
 use palisade_egress::proxy::{Credential, CredentialError, Identity, Plan, Proxy, ProxyLimits};
 use palisade_egress::{
-    BoxFuture, Answers, DnsResolver, Guard, Level, Name, OwnAddresses, PolicyError, Resolve,
+    Answers, BoxFuture, DnsResolver, Guard, Level, Name, OwnAddresses, PolicyError, Resolve,
     ResolveError,
 };
 use tokio::net::TcpListener;
@@ -57,7 +57,9 @@ pub enum EgressError {
     #[error(transparent)]
     Level(#[from] LevelError),
     /// An address that cannot be listened on.
-    #[error("cannot listen on {address}: {cause}; stop what listens there, or change `egress.listen`")]
+    #[error(
+        "cannot listen on {address}: {cause}; stop what listens there, or change `egress.listen`"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -65,7 +67,9 @@ pub enum EgressError {
         cause: io::Error,
     },
     /// A proxy that other machines reach and that anybody may use.
-    #[error("other machines reach {0}, and nobody has to show who they are there; add an `[egress.user.NAME]` with a `password_file`, or listen on 127.0.0.1")]
+    #[error(
+        "other machines reach {0}, and nobody has to show who they are there; add an `[egress.user.NAME]` with a `password_file`, or listen on 127.0.0.1"
+    )]
     Open(SocketAddr),
     /// A password that cannot be read.
     #[error("the password of the proxy's user {user} cannot be read from {}: {cause}", .path.display())]
@@ -93,7 +97,12 @@ impl Outbound {
     /// [`EgressError`] says what stands in the way and what to do.
     pub fn start(settings: &Settings, logs: &[Log]) -> Result<Option<Self>, EgressError> {
         let is_command = |backend: &Backend| matches!(backend, Backend::Command(_));
-        let commands = || settings.servers.iter().filter(|server| is_command(&server.backend));
+        let commands = || {
+            settings
+                .servers
+                .iter()
+                .filter(|server| is_command(&server.backend))
+        };
         let mut servers = settings.servers.iter();
         let looks = servers.any(|server| urls::looks(server, &settings.egress));
         if commands().next().is_none() && !looks {
@@ -195,11 +204,12 @@ impl Standalone {
         let mut plan = Plan::new();
         for (name, user) in &egress.users {
             let path = &user.password_file.value;
-            let password = std::fs::read_to_string(path).map_err(|cause| EgressError::Password {
-                user: name.clone(),
-                path: path.clone(),
-                cause,
-            })?;
+            let password =
+                std::fs::read_to_string(path).map_err(|cause| EgressError::Password {
+                    user: name.clone(),
+                    path: path.clone(),
+                    cause,
+                })?;
             let credential = Credential::new(name, password.trim_end_matches(['\r', '\n']))?;
             let identity = Identity::new(name, guard(user.egress.as_ref())?);
             plan = plan.with_credential(identity, credential);
@@ -241,7 +251,14 @@ impl Standalone {
     /// # Errors
     /// The listener cannot be used, or the audit log cannot be written to its end.
     pub fn run(self, mut stop: tokio::sync::mpsc::Receiver<()>) -> Result<(), EgressError> {
-        let Self { runtime, listener, proxy, whose, logs, .. } = self;
+        let Self {
+            runtime,
+            listener,
+            proxy,
+            whose,
+            logs,
+            ..
+        } = self;
         let served = runtime.block_on(async move {
             let listener = TcpListener::from_std(listener)?;
             tokio::select! {
@@ -361,7 +378,9 @@ struct Elsewhere {
 impl Resolve for Elsewhere {
     fn resolve<'a>(&'a self, name: &'a Name) -> BoxFuture<'a, Result<Answers, ResolveError>> {
         let (resolver, name) = (Arc::clone(&self.resolver), name.clone());
-        let lookup = self.handle.spawn(async move { resolver.resolve(&name).await });
+        let lookup = self
+            .handle
+            .spawn(async move { resolver.resolve(&name).await });
         Box::pin(async move {
             let ended = |_| ResolveError::Other("the gateway ends".to_owned());
             lookup.await.map_err(ended)?

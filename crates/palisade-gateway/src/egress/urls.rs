@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade::urls::{BoxFuture, Judgement, UrlModes, UrlPolicy, Urls};
-use palisade_egress::{
-    Guard, Host, OwnAddresses, Policy, PolicyError, Reason, Refusal, Resolve,
-};
+use palisade_egress::{Guard, Host, OwnAddresses, Policy, PolicyError, Reason, Refusal, Resolve};
 use tokio::time::timeout;
 
 use super::policy;
@@ -48,7 +46,8 @@ impl ServerUrls {
         let own = OwnAddresses::of_this_machine().map_err(PolicyError::Interfaces)?;
         let policy = policy::of_server(server, egress, own)?;
         let tools = server.tools.iter();
-        let tools = tools.filter_map(|(name, tool)| Some((name.clone(), mode(tool.urls.as_ref()?.value))));
+        let tools =
+            tools.filter_map(|(name, tool)| Some((name.clone(), mode(tool.urls.as_ref()?.value))));
         let modes = UrlModes {
             server: mode(server.urls_mode(egress)),
             tools: tools.collect::<BTreeMap<_, _>>(),

@@ -44,7 +44,10 @@ impl Resolver<'_> {
     }
 
     /// The hosts of an allowlist; `None` where there is none.
-    pub(super) fn allowlist(&mut self, said: Option<&Said<Vec<Said<String>>>>) -> Option<List<String>> {
+    pub(super) fn allowlist(
+        &mut self,
+        said: Option<&Said<Vec<Said<String>>>>,
+    ) -> Option<List<String>> {
         said?;
         let mut list = List::default();
         self.list(&mut list, said, "egress", |text| {
@@ -63,7 +66,8 @@ impl Resolver<'_> {
                     self.section.clone(),
                     "a user's name is letters, digits, `-` and `_`",
                 );
-                self.problems.push(problem.remedy("write one such as `[egress.user.ci]`"));
+                self.problems
+                    .push(problem.remedy("write one such as `[egress.user.ci]`"));
             }
             let egress = self.allowlist(said.egress.as_ref());
             let Some(password) = &said.password_file else {
@@ -76,7 +80,13 @@ impl Resolver<'_> {
                 continue;
             };
             let password_file = self.path(password);
-            users.insert(name.clone(), EgressUser { password_file, egress });
+            users.insert(
+                name.clone(),
+                EgressUser {
+                    password_file,
+                    egress,
+                },
+            );
         }
         users
     }
@@ -100,10 +110,12 @@ fn entry<'a>(
 fn dns(text: &str) -> Result<SocketAddr, Fault> {
     let with_port = text.parse().ok();
     let address = with_port.or_else(|| Some(SocketAddr::new(text.parse().ok()?, 53)));
-    address.filter(|address| address.port() != 0).ok_or_else(|| {
-        Fault::new(
-            "it is no address of a DNS server",
-            "write an IP address, with a port where it is not 53: \"127.0.0.1:5353\"",
-        )
-    })
+    address
+        .filter(|address| address.port() != 0)
+        .ok_or_else(|| {
+            Fault::new(
+                "it is no address of a DNS server",
+                "write an IP address, with a port where it is not 53: \"127.0.0.1:5353\"",
+            )
+        })
 }

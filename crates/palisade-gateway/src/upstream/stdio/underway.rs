@@ -48,7 +48,9 @@ impl CallNote {
     /// Of the message with this raw id, in the exchange that is being answered; `None`: nobody's
     /// exchange is.
     pub(super) fn of(id: &str) -> Option<Self> {
-        EXCHANGE.try_with(|exchange| Self::within(exchange, id)).ok()
+        EXCHANGE
+            .try_with(|exchange| Self::within(exchange, id))
+            .ok()
     }
 
     fn within(exchange: &Exchange, id: &str) -> Self {
@@ -63,7 +65,9 @@ impl CallNote {
             peer: exchange.connection().peer_ip(),
             session: facts.session,
             method,
-            tool: call.filter(|_| is_tool).and_then(|call| copied(&call.target)),
+            tool: call
+                .filter(|_| is_tool)
+                .and_then(|call| copied(&call.target)),
             trace_id: call.and_then(|call| copied(&call.trace_id)),
         }
     }
@@ -141,10 +145,15 @@ impl ChildOut {
         let (user, password) = self.way.passwords.of(self.number);
         let url = format!("http://{user}:{password}@{}", self.way.proxy);
         let proxies = PROXY_VARIABLES.map(|name| (name, url.clone()));
-        let others = [("NO_PROXY", ""), ("no_proxy", ""), ("NODE_USE_ENV_PROXY", "1")];
+        let others = [
+            ("NO_PROXY", ""),
+            ("no_proxy", ""),
+            ("NODE_USE_ENV_PROXY", "1"),
+        ];
         let others = others.map(|(name, value)| (name, value.to_owned()));
         let all = proxies.into_iter().chain(others);
-        all.map(|(name, value)| (name.into(), value.into())).collect()
+        all.map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 
     /// Whether a variable of the configuration would lead past the proxy.
