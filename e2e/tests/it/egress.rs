@@ -134,11 +134,11 @@ fn web() -> Arc<Mutex<Vec<IpAddr>>> {
                 let head: Vec<String> =
                     lines.by_ref().take_while(|line| !line.is_empty()).collect();
                 let redirect = head.iter().any(|line| line.ends_with("redirect.example"));
-                let page = "<html><body><p>the page</p></body></html>";
+                let page = "the page";
                 let first = if redirect {
                     "302 Found\r\nLocation: http://169.254.169.254/latest/meta-data/"
                 } else {
-                    "200 OK\r\nContent-Type: text/html"
+                    "200 OK\r\nContent-Type: text/plain"
                 };
                 let length = page.len();
                 let _ = write!(
