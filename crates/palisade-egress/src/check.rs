@@ -5,6 +5,9 @@
 //! real comparison of the other end; the lookup and the dial are made up from the case, so that
 //! nothing is sent. See [`Case`] and [`Zone`] for the fields.
 
+mod batch;
+mod opinion;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,20 +15,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::address::canonical;
 use crate::client::FetchError;
 use crate::client::follow::{Answered, Asker, Exchange, follow};
 use crate::client::request::Request;
-use crate::decision::{Decision, Grant, Refusal};
+use crate::decision::Decision;
 use crate::event::Unobserved;
 use crate::guard::{ConnectError, Dial, Dialed, Guard, Pinned};
 use crate::name::Name;
 use crate::own::OwnAddresses;
 use crate::policy::{CheckedTarget, Policy, PolicyBuilder, PolicyError, Ports};
-use crate::resolve::{Answers, BoxFuture, Resolve, ResolveError, SystemResolver};
+use crate::resolve::{Answers, BoxFuture, Resolve, ResolveError};
 use crate::target::Host;
+
+pub use batch::{Batch, Judged, batch, judge};
+pub use opinion::{Opinion, explain};
 
 /// One case.
 #[derive(Clone, Debug, Deserialize)]
@@ -221,214 +226,6 @@ pub async fn line(line: &str) -> Result<String, CheckError> {
     let case: Case = serde_json::from_str(line)?;
     let verdict = case.run(None).await?;
     Ok(serde_json::to_string(&verdict)?)
-}
-
-/// One line of a batch, judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Judged {
-    /// The verdict's line, without a line feed. A line that is no case, or whose options make no
-    /// policy, is blocked like anything else that cannot be understood.
-    pub line: String,
-    /// Why there was no case to judge.
-    pub problem: Option<String>,
-    /// Whether the verdict is the one that the case's `expect` (`"allow"`, `"block"`, or an object
-    /// with `verdict` and perhaps `reason`) wants; `None` without one.
-    pub as_expected: Option<bool>,
-}
-
-/// Judges one line of a batch, under `policy` where its case names no options. There is a verdict
-/// for every line.
-pub async fn judge(text: &str, policy: Option<&Arc<Policy>>) -> Judged {
-    let whole: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    let judged = match serde_json::from_str::<Case>(text) {
-        Ok(case) => {
-            let given = policy.filter(|_| case.opts.is_none()).cloned();
-            case.run(given).await
-        }
-        Err(error) => Err(CheckError::Json(error)),
-    };
-    let (verdict, problem) = match judged {
-        Ok(verdict) => (verdict, None),
-        Err(error) => {
-            let reason = match &error {
-                CheckError::Json(_) => "egress.case.malformed",
-                CheckError::Policy(_) => "egress.case.policy",
-            };
-            let verdict = Verdict {
-                id: whole.get("id").cloned().unwrap_or_default(),
-                verdict: "block",
-                reason: reason.to_owned(),
-                connected: Vec::new(),
-            };
-            (verdict, Some(error.to_string()))
-        }
-    };
-    let as_expected = whole.get("expect").map(|expect| {
-        let wanted = |key: &str| expect.get(key).and_then(serde_json::Value::as_str);
-        let verdict_wanted = wanted("verdict").or_else(|| expect.as_str());
-        problem.is_none()
-            && verdict_wanted.is_none_or(|wanted| wanted == verdict.verdict)
-            && wanted("reason").is_none_or(|wanted| wanted == verdict.reason)
-    });
-    Judged {
-        // A verdict has no map with other keys than strings, so this cannot fail.
-        line: serde_json::to_string(&verdict).unwrap_or_default(),
-        problem,
-        as_expected,
-    }
-}
-
-/// What came of a whole batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Batch {
-    /// Lines that were judged.
-    pub judged: usize,
-    /// Lines that were no case, or whose options make no policy.
-    pub malformed: usize,
-    /// Cases with another verdict than the one they expect.
-    pub unexpected: usize,
-}
-
-/// Longest line of a batch, in bytes.
-const MAX_LINE: u64 = 16 << 20;
-
-/// Judges every line that is not blank, and writes one verdict a line to `verdicts`, what is wrong
-/// with a line to `words`.
-///
-/// # Errors
-/// The cases cannot be read, or the verdicts not be written.
-pub async fn batch(
-    mut cases: impl io::BufRead,
-    mut verdicts: impl io::Write,
-    mut words: impl FnMut(&str),
-    policy: Option<&Arc<Policy>>,
-) -> io::Result<Batch> {
-    use std::io::{BufRead as _, Read as _};
-    let mut result = Batch::default();
-    let mut line = Vec::new();
-    for number in 1_u64.. {
-        line.clear();
-        if cases.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        // What is no UTF-8 is no JSON either.
-        let judged = judge(&String::from_utf8_lossy(&line), policy).await;
-        writeln!(verdicts, "{}", judged.line)?;
-        result.judged += 1;
-        if let Some(problem) = judged.problem {
-            result.malformed += 1;
-            words(&format!("line {number}: {problem}"));
-        }
-        if judged.as_expected == Some(false) {
-            result.unexpected += 1;
-            words(&format!("line {number}: not as expected: {}", judged.line));
-        }
-    }
-    verdicts.flush()?;
-    Ok(result)
-}
-
-/// What the policy says of one URL, for people and machines.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Opinion {
-    /// The URL in the form that would be sent; as it was given, without its query, where it
-    /// cannot be read.
-    pub url: String,
-    /// `allow` or `block`.
-    pub verdict: &'static str,
-    /// The code of the decision.
-    pub reason: &'static str,
-    /// The cause in words.
-    pub why: String,
-    /// What was found, where it was refused; at most 300 bytes.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub detail: String,
-    /// What to change where the destination is meant to be reached.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub remedy: Option<&'static str>,
-    /// The addresses that would be dialed: those of the host where it is an address or was looked
-    /// up.
-    pub addresses: Vec<SocketAddr>,
-    /// Whether the host's addresses were judged too. A name without a lookup is judged as a name.
-    pub complete: bool,
-}
-
-impl Opinion {
-    /// Whether it may be reached, as far as was looked.
-    #[must_use]
-    pub fn is_allow(&self) -> bool {
-        self.verdict == "allow"
-    }
-
-    /// Whether it was refused because its name could not be looked up, so that nothing is known.
-    #[must_use]
-    pub fn is_unknown(&self) -> bool {
-        matches!(self.reason, "egress.dns.failed" | "egress.dns.timeout")
-    }
-}
-
-/// Judges one URL under `policy`. Names are looked up where there is a resolver; nothing is dialed.
-pub async fn explain(
-    policy: &Arc<Policy>,
-    resolver: Option<Arc<dyn Resolve>>,
-    url: &str,
-) -> Opinion {
-    let target = match policy.check_url(url) {
-        Ok(target) => target,
-        Err(refusal) => return refused(url.split(['?', '#']).next().unwrap_or_default(), &refusal),
-    };
-    let shown = target.url().map_or_else(|| url.to_owned(), Url::to_string);
-    let literal = matches!(target.host(), Host::Address(_));
-    let grant = target.grant();
-    let allowed = |grant: Grant, addresses: Vec<SocketAddr>, complete: bool| Opinion {
-        url: shown.clone(),
-        verdict: "allow",
-        reason: Decision::Allow(grant).code(),
-        why: match complete {
-            true => grant.text().to_owned(),
-            false => format!(
-                "{}, as far as its name says; its addresses were not looked up",
-                grant.text()
-            ),
-        },
-        detail: String::new(),
-        remedy: None,
-        addresses,
-        complete,
-    };
-    let resolver: Arc<dyn Resolve> = match resolver {
-        Some(resolver) => resolver,
-        // An address needs no lookup.
-        None if literal => Arc::new(SystemResolver::default()),
-        None => return allowed(grant, Vec::new(), false),
-    };
-    match Guard::new(Arc::clone(policy), resolver)
-        .resolve(target)
-        .await
-    {
-        Ok(checked) => allowed(checked.grant(), checked.addresses().to_vec(), true),
-        Err(refusal) => refused(&shown, &refusal),
-    }
-}
-
-fn refused(url: &str, refusal: &Refusal) -> Opinion {
-    let reason = refusal.reason();
-    Opinion {
-        url: url.escape_debug().to_string(),
-        verdict: "block",
-        reason: reason.code(),
-        why: reason.text().to_owned(),
-        detail: refusal.detail().to_owned(),
-        remedy: Some(refusal.remedy()),
-        addresses: Vec::new(),
-        complete: true,
-    }
 }
 
 /// Why there is no verdict.
@@ -631,7 +428,7 @@ impl Dial for World {
         dialed.push(to.ip());
         let host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
         let zone = self.zones.as_ref().and_then(|zones| zones.get(&*host));
-        let end = zone.map_or(Ok(to.ip()), |zone| zone.end(to.ip()));
+        let end = zone.map_or_else(|| Ok(to.ip()), |zone| zone.end(to.ip()));
         Box::pin(async move {
             let peer = SocketAddr::new(end?, to.port());
             let stream = Box::new(tokio::io::empty());

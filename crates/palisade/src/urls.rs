@@ -42,7 +42,17 @@ pub trait UrlPolicy: Send + Sync + fmt::Debug {
     /// bounds the time for all of them.
     ///
     /// The error is the rule, in words that name no address: the caller may read it.
-    fn look_up<'a>(&'a self, urls: &'a [String]) -> BoxFuture<'a, Result<(), String>>;
+    fn look_up<'a>(&'a self, found: &'a [Found]) -> BoxFuture<'a, Result<(), String>>;
+}
+
+/// A URL in the arguments of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The URL; for a host alone, one that begins with `http://`.
+    pub url: String,
+    /// It may be a host without a scheme, and may be something else, such as the name of a file:
+    /// where no such host exists, there is nothing to be refused.
+    pub bare: bool,
 }
 
 /// What is said of a URL without a lookup.
@@ -127,13 +137,14 @@ impl Urls {
         if found.len() > MAX_URLS {
             return Err(format!("more than {MAX_URLS} URLs"));
         }
-        let mut names: BTreeMap<String, String> = BTreeMap::new();
-        for url in found {
-            match self.policy.judge(&url) {
+        let mut names: BTreeMap<String, Found> = BTreeMap::new();
+        for found in found {
+            match self.policy.judge(&found.url) {
                 Judgement::Allowed => {}
                 Judgement::Refused(rule) => return Err(rule),
                 Judgement::Name(name) => {
-                    names.entry(name).or_insert(url);
+                    let known = names.entry(name).or_insert_with(|| found.clone());
+                    known.bare &= found.bare;
                 }
             }
         }
@@ -143,8 +154,8 @@ impl Urls {
         if names.is_empty() {
             return Ok(());
         }
-        let urls: Vec<String> = names.into_values().collect();
-        self.policy.look_up(&urls).await
+        let found: Vec<Found> = names.into_values().collect();
+        self.policy.look_up(&found).await
     }
 }
 
@@ -157,7 +168,7 @@ struct Looked {
 
 /// Every URL of a value; `named`: it stands under a key that names a destination. The value's depth
 /// is bounded by its reader.
-fn collect(value: &Value, named: bool, found: &mut Vec<String>) {
+fn collect(value: &Value, named: bool, found: &mut Vec<Found>) {
     if found.len() > MAX_URLS {
         return;
     }
@@ -201,17 +212,18 @@ fn names_destination(key: &str) -> bool {
 }
 
 /// The URL that a string is, as it is judged.
-fn url(text: &str, named: bool) -> Option<String> {
+fn url(text: &str, named: bool) -> Option<Found> {
     // Every reader takes white space off the ends.
-    let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');
     if text.is_empty() {
         return None;
     }
+    let whole = |url: String| Some(Found { url, bare: false });
     // Some readers drop these wherever they are; what is judged still holds them.
     let mended: String = text
         .chars()
-        .take(64)
         .filter(|c| !matches!(c, '\t' | '\n' | '\r'))
+        .take(300)
         .collect();
     if let Some((scheme, rest)) = mended.split_once(':') {
         let mut bytes = scheme.bytes();
@@ -219,18 +231,25 @@ fn url(text: &str, named: bool) -> Option<String> {
             && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
         let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         if is_scheme && (is_web || rest.starts_with("//")) {
-            return Some(text.to_owned());
+            return whole(text.to_owned());
         }
     }
-    if mended.starts_with("//") || mended.starts_with(r"\\") {
-        return Some(format!("http:{text}"));
+    // `//host`, in the spellings that readers take for it; `// comment` is none.
+    if let Some(rest) = mended.strip_prefix(['/', '\\'])
+        && let Some(rest) = rest.strip_prefix(['/', '\\'])
+        && (named || could_be_host(rest))
+    {
+        return whole(format!("http:{text}"));
     }
-    (named && could_be_host(&mended)).then(|| format!("http://{text}"))
+    (named && could_be_host(&mended)).then(|| Found {
+        url: format!("http://{text}"),
+        bare: true,
+    })
 }
 
 /// Whether a reader that adds a scheme by itself could take the text for a host.
 fn could_be_host(text: &str) -> bool {
-    let host = text.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = text.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     let plain = !host.is_empty() && !host.contains([' ', ',', '@', '{', '}', '<', '>']);
     let number = host.len() >= 8 && host.bytes().all(|byte| byte.is_ascii_digit());
     let name = host.split(':').next().unwrap_or_default();

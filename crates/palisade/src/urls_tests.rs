@@ -22,9 +22,10 @@ impl UrlPolicy for Pretend {
         }
     }
 
-    fn look_up<'a>(&'a self, urls: &'a [String]) -> BoxFuture<'a, Result<(), String>> {
-        self.looked_up.lock().unwrap().extend(urls.iter().cloned());
-        let evil = urls.iter().any(|url| url.contains("evil"));
+    fn look_up<'a>(&'a self, found: &'a [Found]) -> BoxFuture<'a, Result<(), String>> {
+        let urls = found.iter().map(|found| found.url.clone());
+        self.looked_up.lock().unwrap().extend(urls);
+        let evil = found.iter().any(|found| found.url.contains("evil"));
         let answer = if evil {
             Err("egress.address.private".to_owned())
         } else {
@@ -37,7 +38,7 @@ impl UrlPolicy for Pretend {
 fn found(arguments: &str) -> Vec<String> {
     let mut found = Vec::new();
     collect(&serde_json::from_str(arguments).unwrap(), false, &mut found);
-    found
+    found.into_iter().map(|found| found.url).collect()
 }
 
 fn exchange(tool: &str, arguments: &str) -> Exchange {
@@ -76,6 +77,11 @@ fn urls_are_found_by_shape_at_any_depth() {
         ("file:///etc/passwd", Some("file:///etc/passwd")),
         ("//a.example/x", Some("http://a.example/x")),
         ("\\\\\\\\a.example", Some("http:\\\\a.example")),
+        ("\\ufeffhttp://127.0.0.1/", Some("http://127.0.0.1/")),
+        ("/\\\\127.0.0.1/", Some("http:/\\127.0.0.1/")),
+        ("//localhost/", Some("http://localhost/")),
+        ("// a comment. And more", None),
+        ("//comment", None),
         ("see http://a.example/", None),
         ("note: this", None),
         ("mailto:a@b.example", None),
@@ -87,6 +93,25 @@ fn urls_are_found_by_shape_at_any_depth() {
         let expected: Vec<String> = expected.map(str::to_owned).into_iter().collect();
         assert_eq!(found(&value), expected, "{text}");
     }
+}
+
+#[test]
+fn a_scheme_is_found_behind_any_number_of_line_feeds() {
+    let text = format!("h{}ttp://127.0.0.1/", "\n".repeat(5000));
+    let value = serde_json::json!({ "x": text });
+    assert_eq!(found(&value.to_string()), [text]);
+}
+
+#[test]
+fn what_may_be_no_host_is_marked() {
+    let bare = |arguments: &str| {
+        let mut found = Vec::new();
+        collect(&serde_json::from_str(arguments).unwrap(), false, &mut found);
+        found.remove(0).bare
+    };
+    assert!(bare(r#"{"href":"page.html"}"#));
+    assert!(!bare(r#"{"href":"http://page.html"}"#));
+    assert!(!bare(r#"{"href":"//page.html"}"#));
 }
 
 // REQ: E-4

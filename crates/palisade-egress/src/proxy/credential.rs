@@ -28,7 +28,7 @@ enum Proof {
     /// The SHA-256 of the one password.
     Password([u8; 32]),
     /// The key of which the passwords of the user's children are made.
-    Children(hmac::Key),
+    Children(Box<hmac::Key>),
 }
 
 /// Makes a password for each child of one server, so that the log can tell them apart and none of
@@ -108,7 +108,7 @@ impl Credential {
             user: user.clone(),
             key: key.clone(),
         };
-        let proof = Proof::Children(key);
+        let proof = Proof::Children(Box::new(key));
         Ok((Self { user, proof }, passwords))
     }
 

@@ -95,7 +95,7 @@ impl Settings {
             if urls != Mode::Off {
                 let said = server.urls.as_ref().or(self.egress.urls.as_ref());
                 let source = said.map(|said| &said.source);
-                let source = source.or(server.egress.as_ref().map(|list| &list.source));
+                let source = source.or_else(|| server.egress.as_ref().map(|list| &list.source));
                 let why = source.map_or_else(String::new, ToString::to_string);
                 add("  urls in calls", urls.name().to_owned(), why);
             }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade::urls::{BoxFuture, Judgement, UrlModes, UrlPolicy, Urls};
+use palisade::urls::{BoxFuture, Found, Judgement, UrlModes, UrlPolicy, Urls};
 use palisade_egress::{Guard, Host, OwnAddresses, Policy, PolicyError, Reason, Refusal, Resolve};
 use tokio::time::timeout;
 
@@ -67,12 +67,15 @@ impl UrlPolicy for ServerUrls {
         }
     }
 
-    fn look_up<'a>(&'a self, urls: &'a [String]) -> BoxFuture<'a, Result<(), String>> {
+    fn look_up<'a>(&'a self, found: &'a [Found]) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             let lookups = async {
-                for url in urls {
+                for Found { url, bare } in found {
                     let target = self.0.policy().check_url(url)?;
-                    self.0.resolve(target).await?;
+                    match self.0.resolve(target).await {
+                        Err(refusal) if *bare && refusal.reason() == Reason::DnsNoAddress => {}
+                        resolved => drop(resolved?),
+                    }
                 }
                 Ok(())
             };
