@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes everything the end-to-end tests drive: npm packages (with Node 22 and 24) in e2e/node_modules, the Python environments
-# in TARGET/e2e/venv, venv-fastmcp, venv-sslyze and venv-uv, the servers that uvx starts in TARGET/e2e/uv-tools, the rmcp
-# server and client in TARGET/debug.
+# in TARGET/e2e/venv, venv-fastmcp, venv-fetch, venv-sslyze and venv-uv, the servers that uvx starts in TARGET/e2e/uv-tools,
+# the rmcp server and client in TARGET/debug.
 #
 #   e2e/setup.sh            TARGET is $CARGO_TARGET_DIR, or target/ beside e2e/
 #
@@ -68,6 +68,7 @@ if ! fresh "$tools/.palisade-stamp" "$e2e/requirements-servers.txt" "$e2e/requir
     done
     fingerprint "$e2e/requirements-servers.txt" "$e2e/requirements-uv.txt" >"$tools/.palisade-stamp"
 fi
+python_environment venv-fetch requirements-fetch.txt
 
 CARGO_TARGET_DIR=$target cargo build --quiet --locked --manifest-path "$e2e/upstreams/rmcp/Cargo.toml"
 

@@ -10,6 +10,11 @@ const DECISIONS: &[&str] = &[
     "crates/palisade/src/authority.rs",
     "crates/palisade/src/cors.rs",
     "crates/palisade/src/cors/policy.rs",
+    "crates/palisade-egress/src/address.rs",
+    "crates/palisade-egress/src/entry.rs",
+    "crates/palisade-egress/src/name.rs",
+    "crates/palisade-egress/src/policy.rs",
+    "crates/palisade-egress/src/target.rs",
     "crates/palisade/src/host.rs",
     "crates/palisade/src/mcp/json.rs",
     "crates/palisade/src/mcp/message.rs",
@@ -17,6 +22,7 @@ const DECISIONS: &[&str] = &[
     "crates/palisade/src/origins.rs",
     "crates/palisade/src/origins/entry.rs",
     "crates/palisade/src/origins/set.rs",
+    "crates/palisade/src/urls.rs",
 ];
 
 /// The fuzz targets, each for ten minutes.
@@ -96,6 +102,8 @@ fn mutants() -> anyhow::Result<()> {
         "mutants",
         "--package",
         "palisade",
+        "--package",
+        "palisade-egress",
         "--output",
         "target/mutants",
     ]);

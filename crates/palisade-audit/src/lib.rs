@@ -22,6 +22,7 @@
 //! ```
 
 mod digest;
+mod egress;
 mod escape;
 mod log;
 mod memo;
@@ -32,6 +33,7 @@ mod stamp;
 mod survey;
 
 pub use digest::Fingerprint;
+pub use egress::Egress;
 pub use log::{AppendError, Change, Config, FlushError, Handle, Log, OnChange, Status};
 pub use record::{ARGS_MAX, Actor, Bytes, ERROR_MAX, Encoder, Outcome, Phase, Record};
 pub use redact::{redact_json, redact_text};

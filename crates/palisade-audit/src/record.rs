@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use crate::digest::Fingerprint;
+use crate::egress::Egress;
 use crate::escape::push_string;
 use crate::memo::Memo;
 use crate::redact::{self, Aim, MARGIN, Scratch, cut_bytes};
@@ -69,6 +70,8 @@ pub struct Record<'a> {
     pub reported: &'a [&'a str],
     /// `count`: how many like events this line stands for, where refusals are aggregated.
     pub count: Option<u64>,
+    /// `egress`: where somebody wanted to go, for decisions about the way out.
+    pub egress: Option<Egress<'a>>,
     // `seq` and `prev` of the hash chain are no fields here: the order of lines is known only to the
     // thread that writes them, which will put them before the closing brace of the finished line.
 }
@@ -228,6 +231,7 @@ impl<'a> Record<'a> {
             reason: None,
             reported: &[],
             count: None,
+            egress: None,
         }
     }
 
@@ -362,6 +366,9 @@ impl<'a> Record<'a> {
             out.extend_from_slice(b",\"count\":");
             push_number(out, count);
         }
+        if let Some(egress) = &self.egress {
+            egress.push(out);
+        }
     }
 }
 
@@ -378,7 +385,7 @@ pub(crate) fn push_foreign(out: &mut Vec<u8>, text: &str, max: usize, aim: Aim) 
 }
 
 /// A string of our own configuration or code: bounded all the same.
-fn push_own(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_own(out: &mut Vec<u8>, text: &str) {
     push_string(out, cut_bytes(text, 256));
 }
 
@@ -399,7 +406,7 @@ fn push_error(out: &mut Vec<u8>, error: &str) {
 }
 
 /// Three digits are enough for a status, and for most sizes and times.
-fn push_number(out: &mut Vec<u8>, value: u64) {
+pub(crate) fn push_number(out: &mut Vec<u8>, value: u64) {
     let digit = |of: u16| b'0' + (of % 10) as u8;
     let small = value as u16;
     match value {

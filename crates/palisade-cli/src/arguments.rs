@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Connect(Connect),
     /// The whole gateway in front of a built-in MCP server, nothing else needed
     Demo(Demo),
+    /// The guard on the way out: try its policy, or run its proxy alone
+    Egress(Egress),
     /// Stand in front of an MCP server
     Serve(Serve),
     /// Print the version
@@ -81,6 +83,7 @@ impl SettingsArguments {
             mode: self.mode.clone(),
             workers: self.workers,
             dev: self.dev,
+            without_servers: false,
         }
     }
 }
@@ -138,6 +141,53 @@ pub(crate) struct ConfigSource {
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Egress {
+    #[command(subcommand)]
+    pub(crate) command: EgressCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EgressCommand {
+    /// What the outbound policy says of a URL, and why; nothing is dialed
+    Check(EgressCheck),
+    /// The forward proxy alone
+    Serve(EgressServe),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EgressCheck {
+    /// URLs to judge
+    #[arg(required_unless_present = "batch")]
+    pub(crate) urls: Vec<String>,
+    /// Judge the cases of FILE, one JSON object a line (`-`: standard input), by the rules alone:
+    /// lookups and connections are made up from the case
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["urls", "resolve"])]
+    pub(crate) batch: Option<PathBuf>,
+    /// The configuration file whose policy is meant; without one, the public internet
+    #[arg(long, value_name = "FILE", env = "PALISADE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The server of the configuration whose allowlist is meant
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(crate) server: Option<String>,
+    /// Look names up and judge their addresses too
+    #[arg(long)]
+    pub(crate) resolve: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EgressServe {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "PALISADE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Listen on ADDR; 127.0.0.1:3128 by default
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod arguments;
 mod config;
 mod connect;
 mod demo;
+mod egress;
 mod serve;
 mod signals;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Config(config) => config::run(&config),
         Command::Connect(connect) => connect::run(&connect),
         Command::Demo(demo) => demo::run(&demo),
+        Command::Egress(egress) => egress::run(&egress),
         Command::Serve(serve) => serve::run(&serve),
         Command::Version(version) => serve::version(version.format),
     };

@@ -5,6 +5,9 @@
 //! real comparison of the other end; the lookup and the dial are made up from the case, so that
 //! nothing is sent. See [`Case`] and [`Zone`] for the fields.
 
+mod batch;
+mod opinion;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,15 +16,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
+use crate::address::canonical;
 use crate::client::FetchError;
 use crate::client::follow::{Answered, Asker, Exchange, follow};
 use crate::client::request::Request;
+use crate::decision::Decision;
 use crate::event::Unobserved;
 use crate::guard::{ConnectError, Dial, Dialed, Guard, Pinned};
 use crate::name::Name;
 use crate::own::OwnAddresses;
 use crate::policy::{CheckedTarget, Policy, PolicyBuilder, PolicyError, Ports};
 use crate::resolve::{Answers, BoxFuture, Resolve, ResolveError};
+use crate::target::Host;
+
+pub use batch::{Batch, Judged, batch, judge};
+pub use opinion::{Opinion, explain};
 
 /// One case.
 #[derive(Clone, Debug, Deserialize)]
@@ -73,16 +82,47 @@ pub struct Zone {
     pub cname: OneOrMany,
     /// The lookup fails: `NXDOMAIN`, `timeout`, or anything else for a server's failure.
     #[serde(default)]
-    pub error: Option<String>,
+    pub error: Option<serde_json::Value>,
     /// What successive lookups give, in place of the fields above; the last one stays.
     #[serde(default, deserialize_with = "null_is_default")]
     pub sequence: Vec<Turn>,
     /// What the lookups after the first give.
     #[serde(default)]
     pub then: Option<Turn>,
-    /// The address at which a connection to this name ends, whatever was dialed.
+    /// The address at which a connection to this name ends. Where it is one of the name's answers,
+    /// the others do not answer; where it is none of them, the connection ends there whatever was
+    /// dialed.
     #[serde(default)]
     pub connect: OneOrMany,
+}
+
+impl Zone {
+    /// Where a connection to `dialed` ends.
+    fn end(&self, dialed: IpAddr) -> io::Result<IpAddr> {
+        let read = |texts: &OneOrMany| -> Vec<IpAddr> {
+            let addresses = texts.iter().filter_map(|text| text.parse().ok());
+            addresses
+                .map(|address: IpAddr| canonical(address))
+                .collect()
+        };
+        let ends = read(&self.connect);
+        let known = [read(&self.a), read(&self.aaaa)].concat();
+        match ends.first() {
+            None => Ok(dialed),
+            Some(_) if ends.contains(&dialed) => Ok(dialed),
+            Some(end) if known.contains(end) => Err(io::ErrorKind::ConnectionRefused.into()),
+            Some(end) => Ok(*end),
+        }
+    }
+
+    /// The failure in lower case, where the lookup fails.
+    fn failure(&self) -> Option<String> {
+        match self.error.as_ref()? {
+            serde_json::Value::Null | serde_json::Value::Bool(false) => None,
+            serde_json::Value::String(error) => Some(error.to_ascii_lowercase()),
+            error => Some(error.to_string()),
+        }
+    }
 }
 
 /// What one of several lookups gives: addresses of either family, or all that DNS can say.
@@ -147,8 +187,8 @@ pub struct Redirect {
 pub struct Options {
     /// Ports that may be reached. Default: all.
     pub allowed_ports: Option<Vec<u16>>,
-    /// Redirects that are followed. Default: 20.
-    pub max_redirects: Option<u8>,
+    /// Redirects that are followed. Default: 20, which is also the most.
+    pub max_redirects: Option<u64>,
     /// Whether the way from https to http is refused. Default: no.
     #[serde(deserialize_with = "null_is_default")]
     pub deny_downgrade: bool,
@@ -218,7 +258,11 @@ impl Case {
             None => Arc::new(options.builder().build()?),
         };
         let world = Arc::new(World {
-            zones: self.dns.clone().filter(|zones| !zones.is_empty()),
+            zones: self
+                .dns
+                .as_ref()
+                .filter(|zones| !zones.is_empty())
+                .map(zones),
             lookups: Mutex::default(),
             host: Mutex::default(),
             dialed: Mutex::default(),
@@ -236,6 +280,7 @@ impl Case {
             world: &world,
         };
         let most = options.max_redirects.unwrap_or(20);
+        let most = u8::try_from(most).unwrap_or(u8::MAX);
         let outcome = follow(&asker, &exchange, Request::get(self.url()), most).await;
         let connected = world
             .dialed
@@ -289,6 +334,18 @@ impl Options {
     }
 }
 
+/// The answers under names in the form that is looked up.
+fn zones(said: &HashMap<String, Zone>) -> HashMap<String, Zone> {
+    let zones = said.iter().map(|(name, zone)| {
+        let name = match Host::parse(name) {
+            Ok(Host::Name(name)) => name.to_string(),
+            _ => name.to_ascii_lowercase(),
+        };
+        (name, zone.clone())
+    });
+    zones.collect()
+}
+
 /// The made-up network of one case.
 #[derive(Debug)]
 struct World {
@@ -337,14 +394,9 @@ impl World {
                 return Err(ResolveError::Other("too many aliases".to_owned()));
             }
             let zone = self.zone(&name).unwrap_or_default();
-            match zone
-                .error
-                .as_deref()
-                .map(str::to_ascii_lowercase)
-                .as_deref()
-            {
+            match zone.failure().as_deref() {
                 None => {}
-                Some("nxdomain" | "nodata") => return Err(ResolveError::NoAddress),
+                Some("nxdomain" | "nodata" | "noerror") => return Err(ResolveError::NoAddress),
                 Some("timeout") => return Err(ResolveError::Timeout),
                 Some(error) => return Err(ResolveError::Other(error.to_owned())),
             }
@@ -371,16 +423,14 @@ impl Resolve for World {
 
 impl Dial for World {
     fn dial<'a>(&'a self, to: &'a Pinned) -> BoxFuture<'a, io::Result<Dialed>> {
+        let to = to.address();
         let mut dialed = self.dialed.lock().unwrap_or_else(PoisonError::into_inner);
-        dialed.push(to.address().ip());
+        dialed.push(to.ip());
         let host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
         let zone = self.zones.as_ref().and_then(|zones| zones.get(&*host));
-        let elsewhere = zone.and_then(|zone| zone.connect.iter().next()?.parse().ok());
-        let peer = SocketAddr::new(
-            elsewhere.unwrap_or_else(|| to.address().ip()),
-            to.address().port(),
-        );
+        let end = zone.map_or_else(|| Ok(to.ip()), |zone| zone.end(to.ip()));
         Box::pin(async move {
+            let peer = SocketAddr::new(end?, to.port());
             let stream = Box::new(tokio::io::empty());
             Ok(Dialed { stream, peer })
         })
@@ -409,7 +459,7 @@ impl Exchange for Pretend<'_> {
             .host
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = host;
-        let code = crate::decision::Decision::Allow(target.grant()).code();
+        let code = Decision::Allow(target.grant()).code();
         self.guard
             .connect(target)
             .await

@@ -54,6 +54,17 @@ impl Grant {
             Self::Special => "egress.allow.special",
         }
     }
+
+    /// The cause in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Listed => "the allowlist names the host",
+            Self::Public => "it is on the public internet, and there is no allowlist",
+            Self::Reported => "the allowlist does not name the host; report mode lets it pass",
+            Self::Special => "`allow_special` names the address",
+        }
+    }
 }
 
 macro_rules! reasons {
@@ -178,6 +189,8 @@ reasons! {
     ProxyHost, "egress.proxy.host", "the request's `Host` is not its target", "send the target's own host";
     /// Not a request for a proxy.
     ProxyRequest, "egress.proxy.request", "this is no request for a proxy", "send CONNECT, or a whole URL";
+    /// The decision cannot be recorded.
+    ProxyUnrecorded, "egress.proxy.unrecorded", "the audit log cannot be written", "free the disk, or restore what reads the log; `audit.fail = \"open\"` lets it pass";
     /// The host did not answer.
     ProxyUnreachable, "egress.proxy.unreachable", "the host cannot be reached", "check the host";
     /// From https to http.

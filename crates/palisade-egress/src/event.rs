@@ -46,6 +46,8 @@ pub struct Event<'a> {
     pub form: Form,
     /// Who asked: the server's name, or the name the client was given; empty where nobody is known.
     pub identity: &'a str,
+    /// Which of the identity's children, where they are told apart.
+    pub child: Option<u64>,
     /// What was decided.
     pub decision: Decision,
     /// What was found where it was refused, for the operator; at most 300 bytes.
@@ -72,6 +74,7 @@ impl<'a> Event<'a> {
             Ok(checked) => Self {
                 form,
                 identity,
+                child: None,
                 decision: Decision::Allow(checked.grant()),
                 detail: "",
                 host: checked.target().host().to_string().into(),
@@ -88,6 +91,7 @@ impl<'a> Event<'a> {
         Self {
             form,
             identity,
+            child: None,
             decision: Decision::Refuse(refusal.reason()),
             detail: refusal.detail(),
             host: refusal.host().into(),
@@ -107,6 +111,8 @@ pub struct Traffic<'a> {
     pub form: Form,
     /// Who asked.
     pub identity: &'a str,
+    /// Which of the identity's children, where they are told apart.
+    pub child: Option<u64>,
     /// The host, in canonical form.
     pub host: &'a str,
     /// The port.
@@ -127,6 +133,11 @@ pub struct Traffic<'a> {
 pub trait Observe: Send + Sync + fmt::Debug {
     /// A decision was made.
     fn decided(&self, event: &Event<'_>);
+
+    /// Whether a decision could be told. Where not, the proxy opens nothing.
+    fn ready(&self) -> bool {
+        true
+    }
 
     /// A tunnel or a proxied request ended.
     fn ended(&self, traffic: &Traffic<'_>) {

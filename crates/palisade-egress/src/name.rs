@@ -82,7 +82,14 @@ const METADATA: &[&str] = &[
 
 /// Names that lead into the local network: RFC 6761, RFC 6762, RFC 8375, and `internal`, which
 /// ICANN has set aside for private use.
-const LOCAL: &[&str] = &["localhost", "localdomain", "local", "internal", "home.arpa"];
+const LOCAL: &[&str] = &[
+    "localhost",
+    "localdomain",
+    "localdomain6",
+    "local",
+    "internal",
+    "home.arpa",
+];
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 pub mod certs;
 pub mod config;
 pub mod connect;
+pub mod egress;
 pub mod listen;
 pub mod path;
 pub mod plan;

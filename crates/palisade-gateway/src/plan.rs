@@ -37,6 +37,7 @@ use crate::config::{
     HttpUrl, Identity, Kind, Mode, Policy, RateHeaders, RateLimit, Scope, Server, Settings, Sink,
     Tls, TlsProfile, UpstreamHost as HostSetting, Window,
 };
+use crate::egress::{EgressError, Outbound, ServerUrls};
 use crate::listen::h2::Http2Limits;
 use crate::listen::limits::{ConnectionCaps, ConnectionLimits};
 use crate::listen::redirect::Redirect;
@@ -47,7 +48,7 @@ use crate::redirect::RedirectService;
 use crate::upstream::backend::Backend;
 use crate::upstream::head::{Target, UpstreamHost};
 use crate::upstream::http::{Config as UpstreamConfig, Upstream};
-use crate::upstream::stdio::{self, Bridge, Host, Stdio};
+use crate::upstream::stdio::{self, Bridge, Host, Stdio, WayOut};
 
 /// Everything that is compiled from settings.
 pub struct Plan {
@@ -69,6 +70,8 @@ pub struct Plan {
     refusals: Arc<Aggregate>,
     /// Where commands run; `None`: no server is one.
     children: Option<Arc<Host>>,
+    /// Their way out.
+    _outbound: Option<Outbound>,
 }
 
 /// What differs from listener to listener: which hosts and which pages of our own it knows.
@@ -116,6 +119,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The way out cannot be guarded.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
     /// A certificate or key file is not usable.
     #[error(transparent)]
     Certificate(#[from] files::FileError),
@@ -160,8 +166,10 @@ impl Plan {
             .as_ref()
             .map(|tls| acceptor(settings, tls, addresses, data_directory));
         let inflight = Inflight::new(settings.limits.inflight_bytes.value);
-        let client_tls = client_tls()?;
+        let client_tls = client_tls(settings)?;
         let children = children(settings)?;
+        let logs = open_logs(settings)?;
+        let outbound = Outbound::start(settings, &logs)?;
         let public = settings.public_url.as_ref().map(|url| url.value.origin());
         let servers = settings
             .servers
@@ -172,6 +180,7 @@ impl Plan {
                     client_tls: &client_tls,
                     public: public.as_deref(),
                     children: children.as_ref(),
+                    outbound: outbound.as_ref(),
                 };
                 server_plan(server, settings, &parts)
             })
@@ -202,12 +211,13 @@ impl Plan {
             redirect: Arc::new(redirect(settings, addresses)),
             refusals: Arc::default(),
             children,
+            _outbound: outbound,
             server_version: settings
                 .server_version
                 .as_ref()
                 .map(|version| version.value.clone()),
         };
-        Ok((plan, open_logs(settings)?))
+        Ok((plan, logs))
     }
 
     /// The recorder of one worker.
@@ -382,15 +392,26 @@ fn http_limits(limits: &crate::config::Limits) -> HttpLimits {
     }
 }
 
-fn client_tls() -> Result<Arc<rustls::ClientConfig>, StartError> {
+/// Whom to trust as an upstream: the system's roots, and `egress.ca`. There is no switch that turns
+/// validation off.
+fn client_tls(settings: &Settings) -> Result<Arc<rustls::ClientConfig>, StartError> {
     use rustls_platform_verifier::ConfigVerifierExt as _;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     // A second gateway in the same process finds it installed.
     let _ = provider.install_default();
+    if let Some(ca) = &settings.egress.ca {
+        let config = palisade_egress::client::trusting(std::slice::from_ref(&ca.value));
+        let config = config.map_err(|error| setting("egress.ca", error))?;
+        return Ok(Arc::new(config));
+    }
     Ok(Arc::new(rustls::ClientConfig::with_platform_verifier()?))
 }
 
-fn open_logs(settings: &Settings) -> Result<Vec<Log>, StartError> {
+/// Opens the audit logs of the settings.
+///
+/// # Errors
+/// A sink that cannot be had.
+pub fn open_logs(settings: &Settings) -> Result<Vec<Log>, StartError> {
     let sinks = settings.defaults.audit.sinks.value.iter();
     sinks
         .map(|sink| {
@@ -537,6 +558,7 @@ struct Parts<'a> {
     client_tls: &'a Arc<rustls::ClientConfig>,
     public: Option<&'a str>,
     children: Option<&'a Arc<Host>>,
+    outbound: Option<&'a Outbound>,
 }
 
 fn server_plan(
@@ -558,7 +580,8 @@ fn server_plan(
         BackendSetting::Url(url) => Backend::Http(upstream_plan(server, url, settings, parts)?),
         BackendSetting::Command(command) => {
             let host = parts.children.ok_or_else(no_host)?;
-            let config = bridge(server, command, &shown);
+            let way = parts.outbound.and_then(|out| out.way(&server.name.value));
+            let config = bridge(server, command, &shown, way);
             let bridge = Bridge::new(config, Arc::clone(host))
                 .map_err(|_| setting(&key("command"), "the system gives no random numbers"))?;
             Backend::Stdio(bridge)
@@ -600,7 +623,7 @@ fn server_plan(
             .with_mode(rates),
         ),
         body: Arc::new(DeclaredBody::new(body).with_mode(mode(policy.body.mode.value))),
-        inspect: Arc::new(inspection(server, settings, parts.inflight, &shown)),
+        inspect: Arc::new(inspection(server, settings, parts, &shown)?),
         limits: Arc::new(call_limits(server, &peer)?),
         upstream,
     })
@@ -645,7 +668,12 @@ fn no_host() -> StartError {
     StartError::Io(io::ErrorKind::Unsupported.into())
 }
 
-fn bridge(server: &Server, command: &Command, shown: &Shown) -> stdio::Config {
+fn bridge(
+    server: &Server,
+    command: &Command,
+    shown: &Shown,
+    way_out: Option<WayOut>,
+) -> stdio::Config {
     let mut words = command.command.iter().map(|word| word.value.clone().into());
     let mut environment: Vec<(OsString, OsString)> = Vec::new();
     let own = |name: &str| std::env::var_os(name);
@@ -667,6 +695,7 @@ fn bridge(server: &Server, command: &Command, shown: &Shown) -> stdio::Config {
             arguments: words.collect(),
             environment,
             directory: command.directory.as_ref().map(|path| path.value.clone()),
+            way_out,
         },
         scope: match command.scope.value {
             Scope::Caller => stdio::Scope::Caller,
@@ -684,11 +713,15 @@ fn bridge(server: &Server, command: &Command, shown: &Shown) -> stdio::Config {
 fn inspection(
     server: &Server,
     settings: &Settings,
-    inflight: &Inflight,
+    parts: &Parts<'_>,
     shown: &Shown,
-) -> Inspection<TokioTimer> {
+) -> Result<Inspection<TokioTimer>, StartError> {
     let body = &server.policy.body;
-    Inspection {
+    let urls = match parts.outbound {
+        Some(out) => ServerUrls::of(server, &settings.egress, out.resolver()),
+        None => Ok(None),
+    };
+    Ok(Inspection {
         mcp: server.kind.value == Kind::Mcp,
         // Where the limit is not enforced, what may be in flight in all still bounds a body.
         limit: match body.mode.value {
@@ -697,15 +730,16 @@ fn inspection(
         },
         report_above: (body.mode.value == Mode::Report).then_some(body.limit.value),
         deadline: settings.limits.timeouts.body.value,
-        inflight: inflight.clone(),
+        inflight: parts.inflight.clone(),
         message: palisade::mcp::Limits {
             depth: body.json_depth.value as usize,
             ..Default::default()
         },
         params: Default::default(),
         shown: shown.clone(),
+        urls: urls.map_err(EgressError::from)?,
         timer: TokioTimer,
-    }
+    })
 }
 
 /// The runtime's clock for the layers.

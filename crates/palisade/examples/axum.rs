@@ -123,6 +123,7 @@ fn guard(
             message: Default::default(),
             params: Default::default(),
             shown,
+            urls: None,
             timer: TokioTimer,
         }),
     };

@@ -29,6 +29,7 @@ use crate::mcp::{Fault, Limits};
 use crate::media;
 use crate::rejection::{Reason, Rejection};
 use crate::timer::Timer;
+use crate::urls::Urls;
 
 /// How the messages of one server are read.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct Inspection<T> {
     pub params: ParamLimits,
     /// What the server has shown of itself.
     pub shown: Shown,
+    /// What happens to URLs in the arguments of calls; `None`: nobody looks.
+    pub urls: Option<Urls>,
     /// For the deadline.
     pub timer: T,
 }
@@ -129,6 +132,8 @@ where
         let mut cx = Context::from_waker(Waker::noop());
         let judged = match inspection.admit(&head) {
             Err(rejection) => Err(rejection),
+            // Names are looked up for it.
+            Ok(()) if inspection.urls.is_some() => return self.wait(head, body, partial),
             Ok(()) if body.is_end_stream() => inspection.finish(&mut head, Bytes::new()),
             Ok(()) => match partial.step(Pin::new(&mut body), &mut cx, inspection.limit) {
                 Step::Done(Ok(body)) => inspection.finish(&mut head, body.into_bytes()),
@@ -164,6 +169,10 @@ impl<S, T> InspectService<S, T> {
             let deadline = inspection.timer.sleep(inspection.deadline);
             let collected = partial.wait(body, inspection.limit, deadline).await;
             let judged = collected.and_then(|body| inspection.finish(&mut head, body.into_bytes()));
+            let judged = match (judged, &inspection.urls) {
+                (Ok(body), Some(urls)) => urls.check(&Exchange::of(&mut head)).await.map(|()| body),
+                (judged, _) => judged,
+            };
             match judged {
                 Ok(body) => {
                     let answered = inner.call(Request::from_parts(head, body));

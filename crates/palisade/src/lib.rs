@@ -26,6 +26,7 @@ pub mod route;
 pub mod sanity;
 pub mod stack;
 pub mod timer;
+pub mod urls;
 
 mod answer;
 mod exchange;

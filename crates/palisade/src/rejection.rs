@@ -356,6 +356,8 @@ reasons! {
     UpstreamUntrusted = "upstream.untrusted", BAD_GATEWAY, Upstream, -32603, "the upstream's certificate could not be validated";
     /// No connection to the upstream, or it closed before it answered.
     UpstreamUnreachable = "upstream.unreachable", BAD_GATEWAY, Upstream, 502, "the upstream cannot be reached";
+    /// A URL in the arguments of a call may not be reached.
+    UrlRefused = "url.refused", FORBIDDEN, Client, 403, "a URL in the arguments is refused";
 }
 
 impl Reason {

@@ -186,7 +186,7 @@ impl Gateways {
             ))
         };
         Self {
-            main: start("limits.body = 4096\nlimits.timeouts = { body = \"1s\", headers = \"1s\" }"),
+            main: start("egress.urls = \"enforce\"\nlimits.body = 4096\nlimits.timeouts = { body = \"1s\", headers = \"1s\" }"),
             crowded: start(""),
             rated: start("rate.peer = \"1/h\""),
             small: start("limits.body = 4096\nlimits.inflight_bytes = 6000"),
@@ -250,7 +250,15 @@ impl Gateways {
 
 /// The words of a text that look like a key in a section.
 fn keys(schema: &Json, text: &str) -> Vec<String> {
+    // What the outbound policy says has codes of its own, which begin like a section.
+    let is_code = |word: &str| {
+        let mut codes = palisade_egress::Reason::ALL.iter();
+        codes.any(|reason| reason.code() == word)
+    };
     let is_key = |word: &&str| {
+        if is_code(word) {
+            return false;
+        }
         let section = word.split_once('.').map(|(section, _)| section);
         section.is_some_and(|section| schema["properties"][section]["properties"].is_object())
     };
@@ -417,6 +425,12 @@ async fn provoke(
             ("reset", upstream("reset")),
         ],
         Reason::UpstreamUntrusted => vec![("untrusted", call().target("/untrusted"))],
+        Reason::UrlRefused => vec![(
+            "loopback",
+            post(
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"fetch","arguments":{"url":"http://127.0.0.1/"}}}"#,
+            ),
+        )],
         reason => {
             panic!("{reason} is new: provoke it here, or explain in UNPROVOKED why nobody can")
         }

@@ -12,6 +12,7 @@ mod connect;
 mod cors;
 mod demo;
 mod docs;
+mod egress;
 mod every_answer;
 mod forwarding;
 mod framing;

@@ -17,6 +17,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use crate::arguments::Demo;
 use crate::serve::{data_directory, exit_code, say_where};
 use crate::{USAGE, signals};
+use fetch::Fetcher;
 use server::DemoServer;
 
 /// What two gateways of one process share: the demo is served over TLS and in the clear.
@@ -88,8 +89,12 @@ fn upstream() -> anyhow::Result<SocketAddr> {
         .name("demo-server".to_owned())
         .spawn(move || {
             runtime.block_on(async move {
+                let fetcher = Fetcher::new();
+                let fetcher = fetcher
+                    .inspect_err(|error| tracing::warn!(%error, "fetch_url has no way out"))
+                    .ok();
                 let service = StreamableHttpService::new(
-                    || Ok(DemoServer::new()),
+                    move || Ok(DemoServer::new(fetcher.clone())),
                     Arc::new(LocalSessionManager::default()),
                     StreamableHttpServerConfig::default(),
                 );

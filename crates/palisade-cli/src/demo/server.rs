@@ -8,13 +8,14 @@ use rmcp::model::{Implementation, ProgressNotificationParam, ServerCapabilities,
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler, schemars, tool, tool_handler, tool_router};
 
-use super::fetch;
+use super::fetch::Fetcher;
 
 /// Five tools, one of each kind that a gateway meets.
 #[derive(Clone)]
 pub(super) struct DemoServer {
     #[expect(dead_code, reason = "read by the code of `tool_handler`")]
     tool_router: ToolRouter<Self>,
+    fetcher: Option<Fetcher>,
 }
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -49,9 +50,12 @@ struct DeleteNote {
 
 #[tool_router]
 impl DemoServer {
-    pub(super) fn new() -> Self {
+    /// `None`: this machine names no DNS servers or no trusted certificates, so nothing can be
+    /// fetched.
+    pub(super) fn new(fetcher: Option<Fetcher>) -> Self {
         Self {
             tool_router: Self::tool_router(),
+            fetcher,
         }
     }
 
@@ -105,7 +109,10 @@ impl DemoServer {
         &self,
         Parameters(FetchUrl { url }): Parameters<FetchUrl>,
     ) -> Result<String, String> {
-        fetch::text(&url).await.map_err(|error| error.to_string())
+        match &self.fetcher {
+            Some(fetcher) => fetcher.text(&url).await,
+            None => Err("this machine names no DNS servers or no trusted certificates".to_owned()),
+        }
     }
 
     #[tool(

@@ -44,7 +44,7 @@ use url::Url;
 
 pub use error::FetchError;
 pub use request::Request;
-pub use tls::TrustError;
+pub use tls::{TrustError, trusting};
 
 use crate::event::{Observe, Unobserved};
 use crate::guard::Guard;

@@ -18,27 +18,36 @@ use crate::target::Host;
 #[derive(Clone)]
 pub(super) struct Tls(TlsConnector);
 
+/// A configuration that trusts the system's roots and the certificates in the PEM files `ca`.
+///
+/// # Errors
+/// A file that cannot be used, or a system without trusted certificates.
+pub fn trusting(ca: &[PathBuf]) -> Result<ClientConfig, TrustError> {
+    let mut roots = RootCertStore::empty();
+    // What the system holds and rustls cannot read is left out, as everywhere.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for path in ca {
+        for certificate in certificates(path)? {
+            let added = roots.add(certificate);
+            added.map_err(|error| unusable(path, error))?;
+        }
+    }
+    if roots.is_empty() {
+        return Err(TrustError::Nobody);
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TrustError::Library(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
+
 impl Tls {
     /// Trusts the system's roots and the certificates in `ca`.
     pub(super) fn new(ca: &[PathBuf]) -> Result<Self, TrustError> {
-        let mut roots = RootCertStore::empty();
-        // What the system holds and rustls cannot read is left out, as everywhere.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for path in ca {
-            for certificate in certificates(path)? {
-                let added = roots.add(certificate);
-                added.map_err(|error| unusable(path, error))?;
-            }
-        }
-        if roots.is_empty() {
-            return Err(TrustError::Nobody);
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TrustError::Library(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let mut config = trusting(ca)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }

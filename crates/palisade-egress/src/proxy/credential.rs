@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::HeaderMap;
@@ -15,11 +16,60 @@ const MIN_PASSWORD: usize = 20;
 /// Random bytes of a generated password.
 const RANDOM: usize = 24;
 
-/// What the proxy keeps of a user: the name, and the SHA-256 of the password.
+/// What the proxy keeps of a user: the name, and what proves the password.
 #[derive(Clone)]
 pub struct Credential {
     user: String,
-    digest: [u8; 32],
+    proof: Proof,
+}
+
+#[derive(Clone)]
+enum Proof {
+    /// The SHA-256 of the one password.
+    Password([u8; 32]),
+    /// The key of which the passwords of the user's children are made.
+    Children(Box<hmac::Key>),
+}
+
+/// Makes a password for each child of one server, so that the log can tell them apart and none of
+/// them can pass for another.
+#[derive(Clone)]
+pub struct ChildPasswords {
+    user: String,
+    key: hmac::Key,
+}
+
+impl ChildPasswords {
+    /// User and password of the child with this number. Both hold only characters that need no
+    /// escape in a URL.
+    #[must_use]
+    pub fn of(&self, child: u64) -> (String, String) {
+        let password = hmac::sign(&self.key, child.to_string().as_bytes());
+        let password = URL_SAFE_NO_PAD.encode(password);
+        (format!("{}.{child}", self.user), password)
+    }
+}
+
+impl fmt::Debug for ChildPasswords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildPasswords")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// User and number of `user.number`, as [`ChildPasswords::of`] writes it.
+pub(super) fn child_of(text: &str) -> Option<(&str, u64)> {
+    let (user, number) = text.rsplit_once('.')?;
+    let child: u64 = number.parse().ok()?;
+    (child.to_string() == number).then_some((user, child))
+}
+
+/// Whether the text can be a user: letters, digits, `-`, `_` and `.`.
+#[must_use]
+pub fn is_user(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !text.is_empty() && text.len() <= 255 && text.bytes().all(plain)
 }
 
 impl Credential {
@@ -30,8 +80,7 @@ impl Credential {
     /// A user that is empty or holds `:` or more than letters, digits, `-`, `_` and `.`, or a
     /// password below 20 bytes or above 255.
     pub fn new(user: &str, password: &str) -> Result<Self, CredentialError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if user.is_empty() || user.len() > 255 || !user.bytes().all(plain) {
+        if !is_user(user) {
             return Err(CredentialError::User);
         }
         if !(MIN_PASSWORD..=255).contains(&password.len()) {
@@ -39,8 +88,28 @@ impl Credential {
         }
         Ok(Self {
             user: user.to_owned(),
-            digest: sha256(password.as_bytes()),
+            proof: Proof::Password(sha256(password.as_bytes())),
         })
+    }
+
+    /// A user whose children each have a password of their own, made of a new random key.
+    ///
+    /// # Errors
+    /// A user that cannot be one, or no random numbers from the operating system.
+    pub fn for_children(user: &str) -> Result<(Self, ChildPasswords), CredentialError> {
+        if !is_user(user) {
+            return Err(CredentialError::User);
+        }
+        let mut random = [0; 32];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| CredentialError::Random)?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &random);
+        let user = user.to_owned();
+        let passwords = ChildPasswords {
+            user: user.clone(),
+            key: key.clone(),
+        };
+        let proof = Proof::Children(Box::new(key));
+        Ok((Self { user, proof }, passwords))
     }
 
     /// A user with a new random password of 192 bits, which is given back beside it.
@@ -60,9 +129,20 @@ impl Credential {
         &self.user
     }
 
-    /// Whether the password is this user's; takes the same time for every password.
-    pub(super) fn proves(&self, password: &[u8]) -> bool {
-        verify_slices_are_equal(&self.digest, &sha256(password)).is_ok()
+    /// Whether the password is this user's, or this child's; takes the same time for every
+    /// password.
+    pub(super) fn proves(&self, child: Option<u64>, password: &[u8]) -> bool {
+        match (&self.proof, child) {
+            (Proof::Password(digest), None) => {
+                verify_slices_are_equal(digest, &sha256(password)).is_ok()
+            }
+            (Proof::Children(key), Some(child)) => {
+                let expected = hmac::sign(key, child.to_string().as_bytes());
+                let expected = URL_SAFE_NO_PAD.encode(expected);
+                verify_slices_are_equal(expected.as_bytes(), password).is_ok()
+            }
+            _ => false,
+        }
     }
 }
 
@@ -123,12 +203,44 @@ mod tests {
         let (_, other) = Credential::generate("files").expect("random numbers");
         assert_ne!(password, other);
         assert_eq!(password.len(), 32);
-        assert!(credential.proves(password.as_bytes()));
-        assert!(!credential.proves(other.as_bytes()) && !credential.proves(b""));
+        let proves = |password: &str| credential.proves(None, password.as_bytes());
+        assert!(proves(&password) && !proves(&other) && !proves(""));
+        assert!(!credential.proves(Some(1), password.as_bytes()));
         assert_eq!(
             format!("{credential:?}"),
             "Credential { user: \"files\", .. }"
         );
+    }
+
+    #[test]
+    fn no_child_passes_for_another() {
+        let (credential, passwords) = Credential::for_children("files").expect("random numbers");
+        let (_, others) = Credential::for_children("files").expect("random numbers");
+        let (user, password) = passwords.of(17);
+        assert_eq!(user, "files.17");
+        assert_eq!(child_of(&user), Some(("files", 17)));
+        let proves = |child, password: &str| credential.proves(child, password.as_bytes());
+        assert!(proves(Some(17), &password));
+        for (child, password) in [
+            (Some(17), passwords.of(18).1),
+            (Some(18), password.clone()),
+            (Some(17), others.of(17).1),
+            (Some(17), String::new()),
+            (None, password),
+        ] {
+            assert!(!proves(child, &password), "{child:?}");
+        }
+        for text in [
+            "files",
+            "files.",
+            "files.x",
+            "files.017",
+            "files.+1",
+            "files.1 ",
+        ] {
+            assert_eq!(child_of(text), None, "{text}");
+        }
+        assert!(!format!("{passwords:?}{credential:?}").contains("key"));
     }
 
     #[test]

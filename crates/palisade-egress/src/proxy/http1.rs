@@ -86,7 +86,7 @@ fn builder(begin: std::time::Duration) -> server::Builder {
     builder
 }
 
-async fn answer(session: Session, request: Request<Incoming>) -> Response<Body> {
+async fn answer(mut session: Session, request: Request<Incoming>) -> Response<Body> {
     let plan = session.shared.registry.plan();
     let connect = request.method() == Method::CONNECT;
     let form = if connect {
@@ -98,7 +98,8 @@ async fn answer(session: Session, request: Request<Incoming>) -> Response<Body> 
         Some((user, password)) => plan.prove(&user, &password),
         None => None,
     };
-    let Some(identity) = proven.or_else(|| session.by_listener(&plan)) else {
+    let by_listener = || Some((session.by_listener(&plan)?, session.child));
+    let Some((identity, child)) = proven.or_else(by_listener) else {
         session.unknown(form);
         let mut answer = refused(
             StatusCode::PROXY_AUTHENTICATION_REQUIRED,
@@ -109,6 +110,7 @@ async fn answer(session: Session, request: Request<Incoming>) -> Response<Body> 
         answer.headers_mut().insert(PROXY_AUTHENTICATE, challenge);
         return answer;
     };
+    session.child = child;
     if connect {
         open_tunnel(session, &plan, identity, request).await
     } else {
@@ -331,7 +333,9 @@ fn denied(denial: &Denial, host: &str) -> Response<Body> {
             reason @ (Reason::ProxyHost | Reason::ProxyRequest) => {
                 refused(StatusCode::BAD_REQUEST, reason, host)
             }
-            reason @ Reason::ProxyBusy => refused(StatusCode::SERVICE_UNAVAILABLE, reason, host),
+            reason @ (Reason::ProxyBusy | Reason::ProxyUnrecorded) => {
+                refused(StatusCode::SERVICE_UNAVAILABLE, reason, host)
+            }
             reason => refused(StatusCode::FORBIDDEN, reason, host),
         },
         Denial::Unreachable => refused(StatusCode::BAD_GATEWAY, Reason::ProxyUnreachable, host),

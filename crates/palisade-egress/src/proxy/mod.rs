@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-pub use credential::{Credential, CredentialError};
+pub use credential::{ChildPasswords, Credential, CredentialError, is_user};
 pub use plan::{Identity, Plan};
 
 use crate::decision::{Reason, Refusal};
@@ -102,12 +102,14 @@ impl Proxy {
     }
 
     /// Serves a listener that belongs to the identity of this name; nobody has to show anything.
+    /// `name/number` belongs to one of the identity's children.
     pub async fn serve_as(&self, listener: TcpListener, identity: &str) {
-        self.accept(listener, Some(identity.into())).await;
+        self.accept(listener, Some(identity)).await;
     }
 
     /// Passes on a connection that was intercepted on its way from the identity of this name to a
-    /// host. What is refused is closed, as there is nobody to tell why; the observer is told.
+    /// host; `name/number` is one of the identity's children. What is refused is closed, as there
+    /// is nobody to tell why; the observer is told.
     pub async fn intercepted(
         &self,
         stream: impl Stream + 'static,
@@ -120,7 +122,8 @@ impl Proxy {
         };
         let session = Session {
             shared: Arc::clone(&self.0),
-            identity: Some(identity.into()),
+            owner: Some(owner(identity)),
+            child: owner(identity).1,
             _permit: Arc::new(permit),
         };
         let plan = session.shared.registry.plan();
@@ -135,7 +138,8 @@ impl Proxy {
         }
     }
 
-    async fn accept(&self, listener: TcpListener, identity: Option<Arc<str>>) {
+    async fn accept(&self, listener: TcpListener, identity: Option<&str>) {
+        let owner = identity.map(owner);
         loop {
             let Ok(permit) = Arc::clone(&self.0.slots).acquire_owned().await else {
                 return;
@@ -147,7 +151,8 @@ impl Proxy {
             };
             let session = Session {
                 shared: Arc::clone(&self.0),
-                identity: identity.clone(),
+                child: owner.as_ref().and_then(|owner| owner.1),
+                owner: owner.clone(),
                 _permit: Arc::new(permit),
             };
             tokio::spawn(async move {
@@ -163,8 +168,18 @@ impl Proxy {
 struct Session {
     shared: Arc<Shared>,
     /// Whom the listener belongs to.
-    identity: Option<Arc<str>>,
+    owner: Option<(Arc<str>, Option<u64>)>,
+    /// Which of the identity's children this is.
+    child: Option<u64>,
     _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Name and child of `name` or `name/number`.
+fn owner(identity: &str) -> (Arc<str>, Option<u64>) {
+    match identity.split_once('/') {
+        Some((name, number)) => (name.into(), number.parse().ok()),
+        None => (identity.into(), None),
+    }
 }
 
 /// The first byte of SOCKS5 (RFC 1928); no method of HTTP begins with it.
@@ -188,7 +203,7 @@ impl Session {
 
     /// Who this is by its listener.
     fn by_listener(&self, plan: &Plan) -> Option<Arc<Identity>> {
-        plan.named(self.identity.as_deref()?)
+        plan.named(&self.owner.as_ref()?.0)
     }
 
     /// Tells that somebody came without a valid credential.
@@ -205,6 +220,7 @@ impl Session {
     fn refuse(&self, form: Form, identity: &str, refusal: &Refusal, started: Instant) {
         let event = Event::refused(form, identity, refusal);
         self.shared.registry.observer().decided(&Event {
+            child: self.child,
             duration: started.elapsed(),
             ..event
         });
@@ -220,12 +236,18 @@ impl Session {
         judged: Result<Target, Refusal>,
     ) -> Result<Opened, Denial> {
         let started = Instant::now();
+        let ready = self.shared.registry.observer().ready();
         let checked = match judged {
+            Ok(target) if !ready => {
+                let refusal = Refusal::from(Reason::ProxyUnrecorded);
+                Err(refusal.at(target.host(), target.port()))
+            }
             Ok(target) => identity.guard.resolve(target).await,
             Err(refusal) => Err(refusal),
         };
         let event = Event::of(form, &identity.name, &checked);
         self.shared.registry.observer().decided(&Event {
+            child: self.child,
             duration: started.elapsed(),
             ..event
         });
@@ -242,6 +264,7 @@ impl Session {
         let route = Route {
             form,
             identity: Arc::clone(&identity.name),
+            child: self.child,
             host,
             port,
             address: connection.address,

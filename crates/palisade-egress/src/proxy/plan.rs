@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::credential::Credential;
+use super::credential::{Credential, child_of};
 use super::registry::Route;
 use crate::guard::Guard;
 
@@ -72,10 +72,22 @@ impl Plan {
         identity
     }
 
-    /// Who shows this user and password.
-    pub(super) fn prove(&self, user: &str, password: &[u8]) -> Option<Arc<Identity>> {
-        let (credential, identity) = self.users.get(user)?;
-        credential.proves(password).then(|| Arc::clone(identity))
+    /// Who shows this user and password, and which of its children that is.
+    pub(super) fn prove(
+        &self,
+        user: &str,
+        password: &[u8],
+    ) -> Option<(Arc<Identity>, Option<u64>)> {
+        let (credential, identity, child) = match self.users.get(user) {
+            Some((credential, identity)) => (credential, identity, None),
+            None => {
+                let (user, child) = child_of(user)?;
+                let (credential, identity) = self.users.get(user)?;
+                (credential, identity, Some(child))
+            }
+        };
+        let proven = credential.proves(child, password);
+        proven.then(|| (Arc::clone(identity), child))
     }
 
     /// Who comes to the listener of this name.

@@ -39,6 +39,7 @@ struct Entry {
 pub(super) struct Route {
     pub(super) form: Form,
     pub(super) identity: Arc<str>,
+    pub(super) child: Option<u64>,
     pub(super) host: Host,
     pub(super) port: u16,
     pub(super) address: SocketAddr,
@@ -194,6 +195,7 @@ impl Drop for Registration {
         let Route {
             form,
             identity,
+            child,
             host,
             port,
             address,
@@ -201,6 +203,7 @@ impl Drop for Registration {
         self.registry.observer.ended(&Traffic {
             form: *form,
             identity,
+            child: *child,
             host: &host.to_string(),
             port: *port,
             address: Some(*address),

@@ -29,12 +29,14 @@ const COMMAND_UNKNOWN: u8 = 7;
 const ADDRESS_TYPE_UNKNOWN: u8 = 8;
 
 /// Serves a client whose first byte was read.
-pub(super) async fn serve(session: Session, mut stream: TcpStream) -> io::Result<()> {
+pub(super) async fn serve(mut session: Session, mut stream: TcpStream) -> io::Result<()> {
     let plan = session.shared.registry.plan();
     let begin = session.shared.limits.begin;
-    let Some(identity) = timeout(begin, greet(&session, &plan, &mut stream)).await?? else {
+    let greeted = timeout(begin, greet(&session, &plan, &mut stream)).await??;
+    let Some((identity, child)) = greeted else {
         return Ok(());
     };
+    session.child = child;
     let request = match timeout(begin, request(&mut stream)).await?? {
         Ok(request) => request,
         Err(code) => return reply(&mut stream, code).await,
@@ -59,10 +61,11 @@ async fn greet(
     session: &Session,
     plan: &Plan,
     stream: &mut TcpStream,
-) -> io::Result<Option<Arc<Identity>>> {
+) -> io::Result<Option<(Arc<Identity>, Option<u64>)>> {
     let mut methods = vec![0; stream.read_u8().await?.into()];
     stream.read_exact(&mut methods).await?;
     let by_listener = session.by_listener(plan);
+    let by_listener = by_listener.map(|identity| (identity, session.child));
     if by_listener.is_some() && methods.contains(&NO_AUTHENTICATION) {
         stream.write_all(&[VERSION, NO_AUTHENTICATION]).await?;
         return Ok(by_listener);

@@ -1,17 +1,21 @@
 //! The defaults: what holds when nobody says anything.
 
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, header};
 
 use super::settings::{
-    Answers, Audit, Body, Cors, FixedHeader, Headers, Hsts, Limits, List, MCP_EXPOSED_HEADERS,
-    MCP_REQUEST_HEADERS, Rate, RateHeaders, Sink, Timeouts, Value,
+    Answers, Audit, Body, Cors, Egress, FixedHeader, Headers, Hsts, Limits, List,
+    MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Rate, RateHeaders, Sink, Timeouts, Value,
 };
 use super::units::RateLimit;
 
 /// `listen`.
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
+/// `[egress] listen`.
+pub(super) const EGRESS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3128);
 /// `[drain] deadline`.
 pub(super) const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 /// `[cors] max_age` with `--dev`.
@@ -34,6 +38,23 @@ const FIXED: [(&str, HeaderName, Answers, &str); 13] = [
     ("csp", header::CONTENT_SECURITY_POLICY, Answers::Html, "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; font-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; upgrade-insecure-requests"),
     ("csp_other", header::CONTENT_SECURITY_POLICY, Answers::Other, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
 ];
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self {
+            min_level: None,
+            allow_special: List::default(),
+            deny: List::default(),
+            nat64: List::default(),
+            ports: list([80, 443]),
+            dns: List::default(),
+            ca: None,
+            urls: None,
+            listen: Value::from(EGRESS_LISTEN),
+            users: BTreeMap::new(),
+        }
+    }
+}
 
 impl Default for Cors {
     fn default() -> Self {

@@ -27,6 +27,8 @@ pub struct Flags {
     pub workers: Option<i64>,
     /// `--dev`.
     pub dev: bool,
+    /// What asks for the settings needs no server: `palisade egress`.
+    pub without_servers: bool,
 }
 
 /// The name of the one server of `serve URL`.

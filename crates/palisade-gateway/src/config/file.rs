@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::document::Said;
 use super::forms::OneOrMany;
 pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
-use super::settings::{Fail, Kind, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
+use super::settings::{Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
 
 type Text = Said<String>;
 type Texts = Said<Vec<Text>>;
@@ -55,6 +55,8 @@ pub(super) struct File {
     pub(super) limits: Limits,
     /// Where the audit records go.
     pub(super) audit: Audit,
+    /// What Palisade's commands may reach, and what URLs in calls may name.
+    pub(super) egress: Egress,
     /// What happens on SIGTERM.
     pub(super) drain: Drain,
     /// The MCP servers behind Palisade.
@@ -295,6 +297,57 @@ pub(super) struct Audit {
     pub(super) fail: Option<Said<Fail>>,
 }
 
+/// What Palisade's commands may reach, and what URLs in calls may name.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Egress {
+    /// Of the servers' allowlists: `report` lets unlisted hosts pass and records them, `off` does
+    /// not look. Special addresses are refused in every mode.
+    pub(super) mode: Option<Said<Mode>>,
+    /// Start no command whose policy holds less firmly than this. Default: supervised for a
+    /// command with an allowlist, else advisory.
+    pub(super) min_level: Option<Said<Level>>,
+    /// Addresses that would be refused: "address:port", a CIDR, or a CIDR with a port. A cloud's
+    /// platform address is opened by "address:port" alone.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) allow_special: Option<Texts>,
+    /// Ranges that are refused before anything else is asked, as CIDR.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) deny: Option<Texts>,
+    /// NAT64 prefixes of this network: the IPv4 address inside is judged.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) nat64: Option<Texts>,
+    /// Ports where an allowlist's entry names none, or there is no allowlist.
+    #[schemars(with = "Option<Vec<u16>>", extend("default" = [80, 443]))]
+    pub(super) ports: Option<Said<Vec<Said<u16>>>>,
+    /// DNS servers, such as "127.0.0.1:53". Default: those of /etc/resolv.conf.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) dns: Option<Texts>,
+    /// A PEM file with certificates to trust beside the system's roots, relative to this file's
+    /// directory.
+    pub(super) ca: Option<Text>,
+    /// URLs in the arguments of tool calls: `enforce` refuses a call with one that may not be
+    /// reached. Default: off, and for an upstream with an allowlist the mode of that.
+    pub(super) urls: Option<Said<Mode>>,
+    /// Where `palisade egress serve` listens.
+    #[schemars(extend("default" = "127.0.0.1:3128"))]
+    pub(super) listen: Option<Text>,
+    /// Who may use `palisade egress serve`, by name. Without any, everybody on this machine.
+    pub(super) user: BTreeMap<String, EgressUser>,
+}
+
+/// A user of `palisade egress serve`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct EgressUser {
+    /// A file with the password alone, of 20 bytes or more, relative to this file's directory.
+    pub(super) password_file: Option<Text>,
+    /// The hosts that it may reach. Absent: the public internet minus everything special; an empty
+    /// list: nothing.
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub(super) egress: Option<Texts>,
+}
+
 /// What happens on SIGTERM.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -354,6 +407,12 @@ pub(super) struct Server {
     /// Calls at once. Default: as many as the connections allow.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) concurrency: Option<Said<u32>>,
+    /// The hosts that it may reach, such as "api.github.com:443" or "*.example.com". Absent: the
+    /// public internet minus everything special; an empty list: nothing.
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub(super) egress: Option<Texts>,
+    /// URLs in the arguments of its calls, as under `[egress]`.
+    pub(super) urls: Option<Said<Mode>>,
     /// By tool name.
     pub(super) tool: BTreeMap<String, Tool>,
     /// Of this server's layers.
@@ -396,4 +455,6 @@ pub(super) struct Tool {
     pub(super) concurrency: Option<Said<u32>>,
     /// Calls per caller, such as "10/min".
     pub(super) rate: Option<Text>,
+    /// URLs in the arguments of its calls.
+    pub(super) urls: Option<Said<Mode>>,
 }

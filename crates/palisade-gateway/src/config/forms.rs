@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::document::Said;
-use super::settings::{Fail, Kind, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
+use super::settings::{Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
 
 /// A value, or `false` for none.
 #[derive(Debug)]
@@ -224,6 +224,7 @@ macro_rules! words {
 words!(
     Fail,
     Kind,
+    Level,
     Mode,
     RateHeaders,
     Scope,

@@ -96,7 +96,7 @@ pub fn resolve(
     let version = environment::lay_environment(&mut document, &SHAPE, environment, &mut found);
     environment::lay_flags(&mut document, flags);
     let seen = resolve::Seen {
-        server: document.root.get("server").is_some(),
+        server: flags.without_servers || document.root.get("server").is_some(),
         tls: document.root.get("tls").is_some(),
     };
     SHAPE.check(&mut document.root, &document.places, &mut found);

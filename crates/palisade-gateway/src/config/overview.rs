@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use palisade_egress::Level;
+
 use super::settings::{
-    Backend, Identity, List, Mode, Policy, Settings, Sink, Source, TlsProfile, Value,
+    Backend, Identity, List, Mode, Policy, Server, Settings, Sink, Source, TlsProfile, Value,
 };
 
 /// One line of the table.
@@ -86,6 +88,16 @@ impl Settings {
                     ),
                     command.scope.source.to_string(),
                 );
+                let (egress, why) = self.egress_line(server);
+                add("  egress", egress, why);
+            }
+            let urls = server.urls_mode(&self.egress);
+            if urls != Mode::Off {
+                let said = server.urls.as_ref().or(self.egress.urls.as_ref());
+                let source = said.map(|said| &said.source);
+                let source = source.or_else(|| server.egress.as_ref().map(|list| &list.source));
+                let why = source.map_or_else(String::new, ToString::to_string);
+                add("  urls in calls", urls.name().to_owned(), why);
             }
             for (what, mode) in modes(&server.policy) {
                 add(
@@ -128,6 +140,37 @@ impl Settings {
             add("  audit", value, came_from(&audit.sinks));
         }
         lines
+    }
+
+    /// How firmly a command's outbound policy holds, and what it allows.
+    fn egress_line(&self, server: &Server) -> (String, String) {
+        let level = crate::egress::in_force();
+        let how = match level {
+            Level::Advisory => "told by proxy variables, which the command may ignore",
+            Level::Supervised => "every connection passes the supervisor",
+            Level::Isolated => "a network of its own, whose only way out is the proxy",
+        };
+        let mode = server.policy.egress_mode.value;
+        let (hosts, why) = match &server.egress {
+            Some(list) if mode != Mode::Off => {
+                let hosts = match list.len() {
+                    0 => "no host".to_owned(),
+                    1 => "1 host".to_owned(),
+                    count => format!("{count} hosts"),
+                };
+                let report = if mode == Mode::Report {
+                    ", others reported"
+                } else {
+                    ""
+                };
+                (format!("{hosts}{report}"), came_from(list))
+            }
+            _ => (
+                "the public internet".to_owned(),
+                Source::Default.to_string(),
+            ),
+        };
+        (format!("{level}: {how}; {hosts}"), why)
     }
 
     fn tls_line(&self) -> (String, String) {

@@ -81,6 +81,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// `[limits]` as far as it belongs to connections, not to one server.
     pub limits: Limits,
+    /// `[egress]`.
+    pub egress: Egress,
     /// `[drain] deadline`: how long requests in flight may take after SIGTERM.
     pub drain_deadline: Value<Duration>,
     /// The environment's `SERVER_VERSION`, for the audit record's `serverVersion`.
@@ -164,6 +166,43 @@ pub struct Policy {
     pub body: Body,
     /// `[audit]`.
     pub audit: Audit,
+    /// `[egress] mode`: of the allowlists.
+    pub egress_mode: Value<Mode>,
+}
+
+/// `[egress]`, as far as no server repeats it. Entries of lists have been checked for shape.
+#[derive(Clone, Debug)]
+pub struct Egress {
+    /// `min_level`; `None`: supervised for a command with an allowlist, else advisory.
+    pub min_level: Option<Value<Level>>,
+    /// `allow_special`: addresses and ranges that the tables would refuse.
+    pub allow_special: List<String>,
+    /// `deny`: ranges that are always refused.
+    pub deny: List<String>,
+    /// `nat64`: prefixes of this network's NAT64.
+    pub nat64: List<String>,
+    /// `ports`. Default 80 and 443.
+    pub ports: List<u16>,
+    /// `dns`: servers to ask; empty: those of `/etc/resolv.conf`.
+    pub dns: List<SocketAddr>,
+    /// `ca`: certificates to trust beside the system's.
+    pub ca: Option<Value<PathBuf>>,
+    /// `urls`: of URLs in arguments, where a server says nothing; `None`: off, unless the server
+    /// is an upstream with an allowlist.
+    pub urls: Option<Value<Mode>>,
+    /// `listen`: of `palisade egress serve`. Default 127.0.0.1:3128.
+    pub listen: Value<SocketAddr>,
+    /// `[egress.user.NAME]`.
+    pub users: BTreeMap<String, EgressUser>,
+}
+
+/// `[egress.user.NAME]`.
+#[derive(Clone, Debug)]
+pub struct EgressUser {
+    /// `password_file`.
+    pub password_file: Value<PathBuf>,
+    /// `egress`; `None`: the public internet minus everything special.
+    pub egress: Option<List<String>>,
 }
 
 /// `[cors]`, and the origins that the Origin guard lets in.
@@ -399,6 +438,11 @@ pub struct Server {
     pub timeout: Value<Option<Duration>>,
     /// `concurrency`: calls at once; `None`: as many as the connections allow.
     pub concurrency: Value<Option<NonZeroU32>>,
+    /// `egress`: the hosts that it may reach; `None`: the public internet minus everything
+    /// special.
+    pub egress: Option<List<String>>,
+    /// `urls`; `None`: as [`Egress::urls`] says.
+    pub urls: Option<Value<Mode>>,
     /// `[server.tool."name"]`: by tool name.
     pub tools: BTreeMap<String, Tool>,
     /// The sections, this server's own over the defaults.
@@ -521,10 +565,46 @@ pub struct Tool {
     pub concurrency: Option<Value<NonZeroU32>>,
     /// `rate`: calls per caller.
     pub rate: Option<Value<RateLimit>>,
+    /// `urls`: of URLs in its arguments.
+    pub urls: Option<Value<Mode>>,
 }
 
 /// What a listener on loopback also accepts as `Host` (row H-1).
 pub const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// How firmly an outbound policy holds for a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// By proxy variables, which the command may ignore.
+    Advisory,
+    /// By supervised system calls.
+    Supervised,
+    /// By a network of the command's own.
+    Isolated,
+}
+
+impl From<Level> for palisade_egress::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Advisory => Self::Advisory,
+            Level::Supervised => Self::Supervised,
+            Level::Isolated => Self::Isolated,
+        }
+    }
+}
+
+impl Server {
+    /// What happens to URLs in the arguments of calls, where the tool says nothing.
+    #[must_use]
+    pub fn urls_mode(&self, egress: &Egress) -> Mode {
+        let said = self.urls.as_ref().or(egress.urls.as_ref());
+        match (said, &self.backend) {
+            (Some(said), _) => said.value,
+            (None, Backend::Url(_)) if self.egress.is_some() => self.policy.egress_mode.value,
+            (None, _) => Mode::Off,
+        }
+    }
+}
 
 impl<T> Value<T> {
     /// A value with its place.
@@ -580,6 +660,7 @@ macro_rules! names {
 
 names! {
     Fail { Closed = "closed", Open = "open" }
+    Level { Advisory = "advisory", Supervised = "supervised", Isolated = "isolated" }
     Kind { Mcp = "mcp", Http = "http" }
     Mode { Enforce = "enforce", Report = "report", Off = "off" }
     Scope { Session = "session", Caller = "caller", Shared = "shared" }

@@ -48,6 +48,7 @@ impl Settings {
         rows.add("host.mode", &self.host_mode, |mode| json!(mode.name()));
         self.tls_rows(&mut rows);
         self.limit_rows(&mut rows);
+        self.egress_rows(&mut rows);
         rows.add("drain.deadline", &self.drain_deadline, |d| {
             json!(show_duration(*d))
         });
@@ -115,6 +116,39 @@ impl Settings {
         rows.list("tls.redirect", &tls.redirect, |address| {
             json!(address.to_string())
         });
+    }
+
+    fn egress_rows(&self, rows: &mut Rows) {
+        let egress = &self.egress;
+        if let Some(level) = &egress.min_level {
+            rows.add("egress.min_level", level, |level| json!(level.name()));
+        }
+        let text = |text: &String| json!(text);
+        rows.list("egress.allow_special", &egress.allow_special, text);
+        rows.list("egress.deny", &egress.deny, text);
+        rows.list("egress.nat64", &egress.nat64, text);
+        rows.list("egress.ports", &egress.ports, |port| json!(port));
+        rows.list("egress.dns", &egress.dns, |server| {
+            json!(server.to_string())
+        });
+        if let Some(ca) = &egress.ca {
+            rows.add("egress.ca", ca, |path| json!(path));
+        }
+        if let Some(urls) = &egress.urls {
+            rows.add("egress.urls", urls, |mode| json!(mode.name()));
+        }
+        rows.add("egress.listen", &egress.listen, |address| {
+            json!(address.to_string())
+        });
+        for (name, user) in &egress.users {
+            let key = |key: &str| format!("egress.user.{name}.{key}");
+            rows.add(&key("password_file"), &user.password_file, |path| {
+                json!(path)
+            });
+            if let Some(list) = &user.egress {
+                rows.list(&key("egress"), list, text);
+            }
+        }
     }
 
     fn limit_rows(&self, rows: &mut Rows) {
@@ -254,6 +288,9 @@ impl Rows {
             Sink::Stdout => json!("stdout"),
         });
         rows.add("audit.fail", &policy.audit.fail, |fail| json!(fail.name()));
+        rows.add("egress.mode", &policy.egress_mode, |mode| {
+            json!(mode.name())
+        });
         rows.list
     }
 
@@ -312,8 +349,19 @@ impl Rows {
         self.add(&key("concurrency"), &server.concurrency, |count| {
             count.map_or_else(|| json!("as many as connect"), |n| json!(n))
         });
+        if let Some(list) = &server.egress {
+            self.list(&key("egress"), list, |host| json!(host));
+        }
+        if let Some(urls) = &server.urls {
+            self.add(&key("urls"), urls, |mode| json!(mode.name()));
+        }
         for (name, tool) in &server.tools {
             let quoted = json!(name);
+            if let Some(urls) = &tool.urls {
+                self.add(&key(&format!("tool.{quoted}.urls")), urls, |mode| {
+                    json!(mode.name())
+                });
+            }
             if let Some(timeout) = &tool.timeout {
                 self.add(&key(&format!("tool.{quoted}.timeout")), timeout, |d| {
                     json!(show_duration(*d))

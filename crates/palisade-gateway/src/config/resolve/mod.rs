@@ -3,6 +3,7 @@
 //! Nothing stops at a mistake: it is reported, the value underneath stays, and reading goes on.
 
 mod command;
+mod egress;
 mod policy;
 mod rules;
 mod server;
@@ -110,6 +111,7 @@ impl Resolver<'_> {
         );
         let tls = file.tls.as_ref().and_then(|tls| self.tls(tls));
         let limits = self.limits(&file.limits);
+        let egress = self.egress(&file.egress);
         let servers = self.servers(&file.server, &defaults, file);
         let also = servers.iter().filter_map(|server| server.host.clone());
         let from_url = public_url
@@ -135,6 +137,7 @@ impl Resolver<'_> {
             accept,
             tls,
             limits,
+            egress,
             drain_deadline,
             server_version: version.map(|(version, source)| Value::new(version, source)),
             defaults,
@@ -277,6 +280,11 @@ impl Resolver<'_> {
         if let Some(said) = said {
             *slot = Value::new(said.value.clone(), self.places.source(said.at));
         }
+    }
+
+    /// What was said, as it is.
+    fn said<T: Clone>(&self, said: Option<&Said<T>>) -> Option<Value<T>> {
+        said.map(|said| Value::new(said.value.clone(), self.places.source(said.at)))
     }
 
     /// Takes what was said if it can be read.

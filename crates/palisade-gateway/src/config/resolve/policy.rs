@@ -28,6 +28,7 @@ pub(super) struct Said<'a> {
     body: Option<&'a document::Said<NumberOrText>>,
     json_depth: Option<&'a document::Said<u32>>,
     audit: &'a file::Audit,
+    egress_mode: Option<&'a document::Said<Mode>>,
 }
 
 impl<'a> Said<'a> {
@@ -43,6 +44,7 @@ impl<'a> Said<'a> {
             body: file.limits.body.as_ref(),
             json_depth: file.limits.json_depth.as_ref(),
             audit: &file.audit,
+            egress_mode: file.egress.mode.as_ref(),
         }
     }
 
@@ -58,6 +60,7 @@ impl<'a> Said<'a> {
             body: server.limits.body.as_ref(),
             json_depth: server.limits.json_depth.as_ref(),
             audit: &server.audit,
+            egress_mode: None,
         }
     }
 }
@@ -80,11 +83,13 @@ impl Resolver<'_> {
                 &mut policy.headers.mode,
                 &mut policy.rate.mode,
                 &mut policy.body.mode,
+                &mut policy.egress_mode,
             ] {
                 mode.clone_from(&policy.mode);
             }
         }
         self.copy(&mut policy.origin_mode, said.origin.mode.as_ref());
+        self.copy(&mut policy.egress_mode, said.egress_mode);
         self.section = format!("{}cors", said.prefix);
         self.cors(&mut policy.cors, said.cors, above);
         self.section = format!("{}headers", said.prefix);

@@ -114,6 +114,8 @@ impl Resolver<'_> {
             "concurrency",
             |count| Ok(NonZeroU32::new(*count)),
         );
+        let egress = self.allowlist(said.egress.as_ref());
+        let urls = self.said(said.urls.as_ref());
         let tools = self.tools(&said.tool, shown);
         self.section.clear();
         Some(Server {
@@ -129,6 +131,8 @@ impl Resolver<'_> {
             upstream_host,
             timeout,
             concurrency,
+            egress,
+            urls,
             tools,
             policy,
         })
@@ -161,6 +165,7 @@ impl Resolver<'_> {
             self.option(&mut tool.rate, said.rate.as_ref(), "rate", |text| {
                 rate(text)
             });
+            tool.urls = self.said(said.urls.as_ref());
             tools.insert(name.clone(), tool);
         }
         tools

@@ -30,9 +30,11 @@ mod session;
 mod shim;
 mod starts;
 mod stderr;
+mod underway;
 
 pub use body::{Events, Lost, StdioBody};
 pub use bridge::{Bridge, Config, Scope, Stdio};
 pub use host::Host;
 pub use keeper::run_if_asked;
 pub use process::Spec;
+pub use underway::{CallNote, CallsUnderWay, UnderWay, WayOut};

@@ -21,6 +21,7 @@ use super::keeper::{KEEP, SELF};
 use super::line::{Lines, TooLong};
 use super::link::Link;
 use super::stderr::{self, LastWords};
+use super::underway::{ChildOut, WayOut};
 
 /// What is run, and how.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Spec {
     pub environment: Vec<(OsString, OsString)>,
     /// Where it runs; `None`: where the gateway does.
     pub directory: Option<PathBuf>,
+    /// Its way out.
+    pub way_out: Option<WayOut>,
 }
 
 /// The longest line that a child may write, in bytes.
@@ -91,6 +94,9 @@ pub(super) fn start(
     permit: OwnedSemaphorePermit,
 ) -> Result<Process, CannotStart> {
     check(spec)?;
+    let out = spec.way_out.as_ref().map(WayOut::child);
+    let environment = spec.environment.iter();
+    let environment = environment.filter(|(name, _)| out.is_none() || !ChildOut::replaces(name));
     let mut command = Command::new(SELF);
     command
         .arg0("palisade")
@@ -99,7 +105,8 @@ pub(super) fn start(
         .arg(&spec.program)
         .args(&spec.arguments)
         .env_clear()
-        .envs(spec.environment.iter().map(|(name, value)| (name, value)))
+        .envs(environment.map(|(name, value)| (name, value)))
+        .envs(out.iter().flat_map(ChildOut::variables))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -114,6 +121,9 @@ pub(super) fn start(
     })?;
     let (sender, output) = input();
     let link = Link::new(sender, mixed);
+    if let Some(out) = &out {
+        out.answers(&link);
+    }
     let last_words = LastWords::default();
     let (end, asked) = watch::channel(());
     if let Some(pipe) = child.stderr.take() {
@@ -128,7 +138,7 @@ pub(super) fn start(
         output,
         asked,
         place,
-        permit,
+        (permit, out),
     ));
     Ok(Process {
         link,
@@ -216,7 +226,7 @@ async fn tend(
     mut output: Output,
     mut asked: watch::Receiver<()>,
     mut place: Place,
-    permit: OwnedSemaphorePermit,
+    kept: (OwnedSemaphorePermit, Option<ChildOut>),
 ) {
     let pid = child.id();
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
@@ -248,7 +258,7 @@ async fn tend(
     drop(stdin);
     let how = end(&mut child, pid).await;
     tracing::info!(server = %spec.name, pid, reason = %why, how, "child ended");
-    drop((permit, place));
+    drop((kept, place));
 }
 
 /// Ends a child: standard input has been closed, now TERM, now KILL.

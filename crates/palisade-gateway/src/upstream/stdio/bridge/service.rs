@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tower_service::Service;
 
 use super::super::body::StdioBody;
+use super::super::underway;
 use super::Bridge;
 
 /// The tower service of a [`Bridge`]; one per worker.
@@ -54,7 +55,8 @@ where
                 // It has been collected before; there is nothing left that could fail.
                 Err(_) => Bytes::new(),
             };
-            let answer = bridge.answer(&head, &text, &exchange, &draining).await;
+            let answer = bridge.answer(&head, &text, &exchange, &draining);
+            let answer = underway::answering(exchange.clone(), answer).await;
             Ok(answer.unwrap_or_else(|rejection| {
                 let id = exchange
                     .facts()

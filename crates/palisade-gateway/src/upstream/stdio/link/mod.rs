@@ -20,6 +20,7 @@ use super::input::{Input, NotTaken};
 use super::mailbox::{End, Mailbox};
 use super::rounds::Rounds;
 use super::shim::Filter;
+use super::underway::{CallNote, CallsUnderWay};
 
 use news::{ALL, Severity, severity_of};
 use questions::Parked;
@@ -93,6 +94,8 @@ struct Pending {
     quiet: Severity,
     /// It is a subscription, whose end names it once more.
     listens: bool,
+    /// For the audit log.
+    note: Option<CallNote>,
 }
 
 /// Makes a result of an older child one that a newer client takes.
@@ -120,6 +123,14 @@ impl From<NotTaken> for Refused {
             NotTaken::Closed => Self::Ended("it no longer reads".into()),
             NotTaken::Full => Self::Busy,
         }
+    }
+}
+
+impl CallsUnderWay for Link {
+    fn calls(&self) -> Vec<CallNote> {
+        let state = self.lock();
+        let pending = state.pending.values().filter(|pending| !pending.listens);
+        pending.filter_map(|pending| pending.note.clone()).collect()
     }
 }
 
@@ -232,6 +243,7 @@ impl Link {
                 shim,
                 parked: None,
                 listens: message.is("subscriptions/listen"),
+                note: CallNote::of(id.get()),
             },
         );
         Ok(number)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::super::underway::CallNote;
 use super::super::envelope::{Envelope, edited, raw_bytes};
 use super::super::lone::readdressed;
 use super::super::mailbox::{End, Mailbox};
@@ -59,6 +60,7 @@ impl Link {
         pending.id = raw_bytes(id);
         pending.token = message.meta().progress_token.map(raw_bytes);
         pending.shim = Some(shim);
+        pending.note = CallNote::of(id.get());
         if let Some(early) = parked.early {
             // The child did not wait: here is what it said.
             if let Some(pending) = state.pending.remove(&number) {

@@ -1,0 +1,47 @@
+//! From settings to policies.
+
+use palisade_egress::{OwnAddresses, Policy, PolicyError, Ports};
+
+use crate::config::{Egress, List, Mode, Server};
+
+/// The policy of what a server's command may reach, and of URLs in its calls.
+///
+/// # Errors
+/// An entry that cannot be used; the configuration has been checked for those.
+pub fn of_server(
+    server: &Server,
+    egress: &Egress,
+    own: OwnAddresses,
+) -> Result<Policy, PolicyError> {
+    let mode = server.policy.egress_mode.value;
+    guard_policy(egress, server.egress.as_ref(), mode, own)
+}
+
+/// The policy with this allowlist; without one, the public internet. In mode `off` the list is not
+/// looked at. Special addresses are refused in every mode.
+///
+/// # Errors
+/// As [`of_server`].
+pub fn guard_policy(
+    egress: &Egress,
+    allowlist: Option<&List<String>>,
+    mode: Mode,
+    own: OwnAddresses,
+) -> Result<Policy, PolicyError> {
+    let texts = |list: &List<String>| -> Vec<String> {
+        list.iter().map(|entry| entry.value.clone()).collect()
+    };
+    let ports = egress.ports.iter().map(|port| port.value).collect();
+    let builder = Policy::builder()
+        .own_addresses(own)
+        .ports(Ports::Only(ports))
+        .allow_special(texts(&egress.allow_special))
+        .deny(texts(&egress.deny))
+        .nat64(texts(&egress.nat64));
+    let builder = match (allowlist, mode) {
+        (None, _) | (Some(_), Mode::Off) => builder,
+        (Some(list), Mode::Enforce) => builder.allowlist(texts(list)),
+        (Some(list), Mode::Report) => builder.allowlist(texts(list)).report(true),
+    };
+    builder.build()
+}
