@@ -21,6 +21,13 @@ mod decision;
 mod entry;
 mod event;
 mod guard;
+#[cfg(all(
+    feature = "jail",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod jail;
+mod level;
 mod name;
 mod own;
 mod policy;
@@ -33,6 +40,7 @@ pub use decision::{Decision, Grant, Reason, Refusal};
 pub use entry::EntryError;
 pub use event::{Event, Form, Observe, Traffic, Unobserved};
 pub use guard::{ConnectError, Connection, Dial, Dialed, Guard, Pinned, Stream, TcpDialer, Times};
+pub use level::{Level, UnknownLevel};
 pub use name::Name;
 pub use own::OwnAddresses;
 pub use policy::{CheckedTarget, Policy, PolicyBuilder, PolicyError, Ports, Target};
