@@ -1,0 +1,2 @@
+use crate::rig::Test;
+pub(crate) const TESTS: &[Test] = &[];
