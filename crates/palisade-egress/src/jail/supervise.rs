@@ -394,6 +394,9 @@ fn low(argument: u64) -> u32 {
 
 /// The child's own descriptor, taken out of it.
 fn taken(thread: u32, descriptor: i32) -> Result<OwnedFd, Errno> {
+    if descriptor < 0 {
+        return Err(Errno::EBADF);
+    }
     let status = std::fs::read_to_string(format!("/proc/{thread}/status"));
     let status = status.map_err(|_| Errno::ESRCH)?;
     let process = status

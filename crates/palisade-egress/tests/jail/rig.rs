@@ -47,6 +47,7 @@ pub(crate) fn run_if_asked(arguments: &[OsString]) -> Option<ExitCode> {
             eprintln!("palisade: {error}");
             ExitCode::from(126)
         })),
+        crate::supervisor::HOLD => Some(crate::supervisor::hold(&arguments[1..])),
         RESTRICT => {
             restricted::apply();
             let error = Command::new(&arguments[1]).args(&arguments[2..]).exec();
