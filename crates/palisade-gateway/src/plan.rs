@@ -667,6 +667,7 @@ fn bridge(server: &Server, command: &Command, shown: &Shown) -> stdio::Config {
             arguments: words.collect(),
             environment,
             directory: command.directory.as_ref().map(|path| path.value.clone()),
+            jail: None,
         },
         scope: match command.scope.value {
             Scope::Caller => stdio::Scope::Caller,

@@ -22,18 +22,18 @@ use super::{namespace, sys, take};
 pub(super) const NOT_FOUND: u8 = 127;
 pub(super) const CANNOT_RUN: u8 = 126;
 
-/// Runs `command` in the jail that `control` ([`Prepared::argument`](super::Prepared::argument))
-/// leads to. At level *supervised* this process becomes the command; at *isolated* it waits for it
+/// Runs `command` in the jail that `control` (from
+/// [`Prepared::start`](super::Prepared::start)) leads to. At level *supervised* this process becomes the command; at *isolated* it waits for it
 /// and gives its code. Must be called before there is another thread.
 ///
 /// # Errors
 /// The wall cannot be built: nothing was run.
 pub fn launch(control: &str, command: &[OsString]) -> io::Result<ExitCode> {
-    let control = take(&control.into())?;
+    let control = take(control.as_ref())?;
     let built = match control::receive::<Setup>(&control)? {
         None => return Err(io::Error::other("the gateway has gone")),
         Some((setup, _)) if setup.isolated => namespace::build(&setup, &control, command),
-        Some(_) => confine(Wall::Alone, &control).map(|()| exec(command)),
+        Some(_) => confine(Wall::Alone, &control).map(|()| exec(command, Wall::Alone)),
     };
     built.map_err(|error| {
         let told = Built::Failed(error.to_string());
@@ -52,7 +52,7 @@ pub(super) fn inside(arguments: &[OsString]) -> io::Result<ExitCode> {
     // The launcher blocked some, for itself.
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     confine(Wall::WithinNamespace, &control)?;
-    Ok(exec(command))
+    Ok(exec(command, Wall::WithinNamespace))
 }
 
 /// From here on this process and all that it starts are within the wall.
@@ -119,11 +119,16 @@ fn drop_capabilities(wall: Wall) -> io::Result<()> {
 }
 
 /// Becomes the command; returns only where that fails.
-fn exec(command: &[OsString]) -> ExitCode {
+fn exec(command: &[OsString], wall: Wall) -> ExitCode {
     let Some((program, arguments)) = command.split_first() else {
         return ExitCode::from(CANNOT_RUN);
     };
-    let error = Command::new(program).args(arguments).exec();
+    let mut command = Command::new(program);
+    command.args(arguments);
+    if wall == Wall::Alone {
+        command.env(OPTIONS, by_tcp(std::env::var_os(OPTIONS)));
+    }
+    let error = command.exec();
     say(&format!(
         "palisade: cannot run {}: {error}",
         program.display()
@@ -132,6 +137,20 @@ fn exec(command: &[OsString]) -> ExitCode {
         io::ErrorKind::NotFound => NOT_FOUND,
         _ => CANNOT_RUN,
     })
+}
+
+/// What glibc and c-ares read beside `/etc/resolv.conf` (resolv.conf(5)).
+const OPTIONS: &str = "RES_OPTIONS";
+
+/// Names are to be asked for by TCP: the stand-in for UDP cannot show the server's address, which
+/// some resolvers compare.
+fn by_tcp(options: Option<OsString>) -> OsString {
+    let mut options = options.unwrap_or_default();
+    if !options.is_empty() {
+        options.push(" ");
+    }
+    options.push("use-vc");
+    options
 }
 
 /// Standard error is the command's, which the gateway logs.

@@ -15,8 +15,8 @@
 //! it out itself, on what it has read. When this process ends, the calls fail.
 //!
 //! To run a command in a jail, a launcher starts as this same binary, builds the wall round itself
-//! and becomes the command: [`Jail::prepare`], the argument of [`Prepared::argument`] for
-//! [`launch`], then [`Prepared::guard`]. [`prove`] does so with a canary that tries every way out,
+//! and becomes the command: [`Jail::prepare`], [`Prepared::start`] with [`launch`] in the child,
+//! then [`Prepared::guard`]. [`prove`] does so with a canary that tries every way out,
 //! and says which level holds. See `docs/jail.md`.
 
 mod address;
@@ -34,12 +34,12 @@ mod sockets;
 mod supervise;
 mod sys;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::runtime::Handle;
@@ -141,13 +141,18 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// What [`launch`] is to be called with in the child. From here on every process that this one
-    /// starts inherits the descriptor: start the one, and call [`Prepared::guard`].
+    /// Starts the process that is to call [`launch`], by `start`, which is given the argument for
+    /// it. The child inherits a descriptor; so that no other does, only one is started at a time.
     ///
     /// # Errors
-    /// None is known.
-    pub fn argument(&self) -> io::Result<String> {
-        control::let_through(self.theirs.as_fd()).map(|number| number.to_string())
+    /// As `start`.
+    pub fn start<T>(&self, start: impl FnOnce(&str) -> io::Result<T>) -> io::Result<T> {
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = control::let_through(self.theirs.as_fd())?;
+        let started = start(&number.to_string());
+        fcntl_setfd(&self.theirs, FdFlags::CLOEXEC)?;
+        started
     }
 
     /// Guards the child from now until the last of its processes has ended, on a thread of its own;
@@ -160,6 +165,30 @@ impl Prepared {
         drop(theirs);
         let gate = Gate::new(jail.proxy, &jail.identity, jail.ports, runtime.clone());
         supervise::start(ours, gate, jail.sockets)
+    }
+}
+
+/// A jail on its way through a process that starts the launcher, such as one that ends what the
+/// command leaves behind.
+#[derive(Debug)]
+pub struct Passing(OwnedFd);
+
+impl Passing {
+    /// Takes the argument that [`Prepared::start`] gave. Call it first, as it must be the
+    /// descriptor that was inherited.
+    ///
+    /// # Errors
+    /// There is no such descriptor.
+    pub fn take(argument: &OsStr) -> io::Result<Self> {
+        take(argument).map(Self)
+    }
+
+    /// The argument for the launcher, which must be the next process that is started.
+    ///
+    /// # Errors
+    /// As fcntl(2).
+    pub fn argument(&self) -> io::Result<String> {
+        pass_on(&self.0)
     }
 }
 
@@ -193,7 +222,7 @@ fn pass_on(fd: &OwnedFd) -> io::Result<String> {
 }
 
 /// Takes the descriptor of an argument; it goes no further by itself.
-fn take(number: &OsString) -> io::Result<OwnedFd> {
+fn take(number: &OsStr) -> io::Result<OwnedFd> {
     let number = number.to_str().and_then(|number| number.parse().ok());
     let fd = sys::inherited(number.ok_or(io::ErrorKind::InvalidInput)?)?;
     fcntl_setfd(&fd, FdFlags::CLOEXEC)?;

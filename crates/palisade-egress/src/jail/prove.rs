@@ -102,8 +102,10 @@ fn try_level(
     let targets = serde_json::to_string(&listeners.targets)?;
     let command = [super::SELF, CANARY, &targets].map(OsString::from);
     let prepared = Jail::new(level, nowhere()?, "canary").prepare()?;
-    let argument = prepared.as_ref().map(super::Prepared::argument);
-    let mut child = start(&command, argument.transpose()?.as_deref())?;
+    let mut child = match &prepared {
+        Some(prepared) => prepared.start(|argument| start(&command, Some(argument)))?,
+        None => start(&command, None)?,
+    };
     if let Some(prepared) = prepared {
         prepared.guard(runtime)?;
     }

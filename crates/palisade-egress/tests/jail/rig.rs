@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,9 +28,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 const LAUNCH: &str = "__launch";
 pub(crate) const RESTRICT: &str = "__restrict";
-
-/// A descriptor that is to pass on is open to every process that is started meanwhile.
-static STARTING: Mutex<()> = Mutex::new(());
 
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
@@ -65,7 +62,6 @@ pub(crate) struct Rig {
     pub(crate) allowed: Server,
     pub(crate) log: Arc<Log>,
     pub(crate) dialer: Arc<LoopbackDialer>,
-    pub(crate) proxy: Proxy,
     jail: Jail,
 }
 
@@ -97,14 +93,13 @@ impl Rig {
         let observer = Arc::clone(&log);
         let plan = Plan::new().with_listener(Identity::new("test", guard));
         let proxy = Proxy::new(plan, ProxyLimits::default(), observer);
-        let jail = Jail::new(level, proxy.clone(), "test").ports([port]);
+        let jail = Jail::new(level, proxy, "test").ports([port]);
         Self {
             level,
             restricted: false,
             allowed,
             log,
             dialer,
-            proxy,
             jail: change(jail),
         }
     }
@@ -116,12 +111,12 @@ impl Rig {
     /// Starts a command in the jail, by the launcher; it is killed with the value.
     pub(crate) fn start(&self, command: &[&str]) -> Started {
         let prepared = self.jail.prepare().unwrap();
-        let _one = STARTING.lock().unwrap();
-        let argument = prepared.as_ref().map(|p| p.argument().unwrap());
         let command: Vec<_> = command.iter().map(OsString::from).collect();
-        let child = launcher(&command, argument.as_deref(), self.restricted)
-            .spawn()
-            .unwrap();
+        let spawn = |argument: Option<&str>| launcher(&command, argument, self.restricted).spawn();
+        let child = match &prepared {
+            Some(prepared) => prepared.start(|argument| spawn(Some(argument))).unwrap(),
+            None => spawn(None).unwrap(),
+        };
         if let Some(prepared) = prepared {
             prepared.guard(RUNTIME.handle()).unwrap();
         }
@@ -149,8 +144,6 @@ pub(crate) fn launcher(command: &[OsString], argument: Option<&str>, restricted:
     let mut launcher = Command::new(&words[0]);
     launcher
         .args(&words[1..])
-        // As glibc and c-ares read it: names by TCP, which is answered as well as UDP is.
-        .env("RES_OPTIONS", "use-vc")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
