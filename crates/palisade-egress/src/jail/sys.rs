@@ -212,7 +212,7 @@ pub(super) enum Probe {
     IoUring,
     /// To seize a process; does not stop it.
     Ptrace(i32),
-    /// To read its memory: nothing of it, which needs the same right.
+    /// To read a byte of its memory, at an address that is ours.
     ReadMemory(i32),
     /// A network namespace of its own.
     Unshare,
@@ -228,15 +228,22 @@ pub(super) enum Probe {
 /// The kernel's refusal, which is what is hoped for.
 pub(super) fn attempt(probe: Probe) -> io::Result<()> {
     let null = std::ptr::null::<u8>();
-    // SAFETY: each call has null pointers where it takes any, with lengths of zero, which the
-    // kernel refuses with EFAULT or EINVAL once it has judged the right to call; a descriptor that
-    // comes of it is left to the end of this short-lived process.
+    let mut byte = 0_u8;
+    let one = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    // SAFETY: `one` and the byte it describes live through the call that writes there; the other
+    // calls have null pointers where they take any, which the kernel refuses with EFAULT or EINVAL
+    // once it has judged the right to call. A descriptor that comes of it is left to the end of
+    // this short-lived process.
     let returned = unsafe {
         match probe {
             Probe::IoUring => libc::syscall(libc::SYS_io_uring_setup, 1, null),
             Probe::Ptrace(pid) => libc::syscall(libc::SYS_ptrace, SEIZE, pid, 0, 0),
             Probe::ReadMemory(pid) => {
-                libc::syscall(libc::SYS_process_vm_readv, pid, null, 0, null, 0, 0)
+                let one = &raw const one;
+                libc::syscall(libc::SYS_process_vm_readv, pid, one, 1, one, 1, 0)
             }
             Probe::Unshare => libc::syscall(
                 libc::SYS_unshare,
@@ -246,8 +253,11 @@ pub(super) fn attempt(probe: Probe) -> io::Result<()> {
             Probe::Userfaultfd => libc::syscall(libc::SYS_userfaultfd, 0),
         }
     };
-    Errno::result(returned)?;
-    Ok(())
+    match (probe, Errno::result(returned)) {
+        // The right was there; it has nothing at that address.
+        (Probe::ReadMemory(_), Err(Errno::EFAULT)) => Ok(()),
+        (_, result) => result.map(drop).map_err(io::Error::from),
+    }
 }
 
 /// `PTRACE_SEIZE`.

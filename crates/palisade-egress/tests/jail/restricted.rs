@@ -3,7 +3,7 @@
 
 use palisade_egress::{Level, jail};
 
-use crate::rig::{RUNTIME, Rig, Test, python, start_canary};
+use crate::rig::{RESTRICT, RUNTIME, Rig, Test, python, start_canary};
 use crate::ways::c_gets_nothing_out;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -12,6 +12,7 @@ pub(crate) const TESTS: &[Test] = &[
         c_gets_nothing_out(&restricted());
     }),
     ("restricted::python", fetches),
+    ("restricted::supervisor", supervisor),
 ];
 
 fn restricted() -> Rig {
@@ -27,6 +28,21 @@ fn canary() {
     assert_eq!(proven.not_available.len(), 1);
     let text = proven.to_string();
     assert!(text.contains("not isolated: ") && text.contains("namespaces"), "{text}");
+}
+
+/// The supervisor under the filter as well, as in a container.
+// REQ: E-3
+fn supervisor() {
+    let own = std::env::current_exe().unwrap();
+    let words = ["restricted::c", "restricted::python", "supervisor::killed_supervised"];
+    for test in words {
+        let ran = std::process::Command::new(&own)
+            .args([RESTRICT.as_ref(), own.as_os_str(), "--exact".as_ref(), test.as_ref()])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && text.contains("1 passed"), "{test}: {text}");
+    }
 }
 
 fn fetches() {

@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 
 use palisade_egress::Level;
 
-use crate::rig::{BOTH, PATIENCE, Rig, Test, file, python};
+use crate::rig::{PATIENCE, Rig, Test, file, python};
 use crate::ways::Bait;
 
-pub(crate) const TESTS: &[Test] = &[("supervisor::killed", killed)];
+pub(crate) const TESTS: &[Test] = &[
+    ("supervisor::killed_isolated", || killed(Level::Isolated)),
+    ("supervisor::killed_supervised", || killed(Level::Supervised)),
+];
 
 pub(crate) const HOLD: &str = "__hold";
 
@@ -29,8 +32,7 @@ pub(crate) fn hold(arguments: &[OsString]) -> ExitCode {
 }
 
 // REQ: E-3
-fn killed() {
-    for level in BOTH {
+fn killed(level: Level) {
         let bait = Bait::new();
         let script = r#"
 import os, socket as s, sys, time
@@ -64,7 +66,6 @@ say('after', f'{connect()} {name()}')
         assert_eq!(holder.wait().unwrap().signal(), Some(9));
         file(bait.directory.path(), "go", "");
         assert_eq!(read(&bait.path("after")), "refused unknown", "{level}");
-    }
 }
 
 fn read(path: &str) -> String {

@@ -288,7 +288,11 @@ static int d_memory(void) {
     snprintf(name, sizeof name, "/proc/%d/mem", process);
     return open(name, O_RDWR) < 0;
 }
-static int d_readv(void) { return process_vm_readv(process, 0, 0, 0, 0, 0) < 0; }
+static int d_readv(void) {
+    char byte;
+    struct iovec one = {&byte, 1};
+    return process_vm_readv(process, &one, 1, &one, 1, 0) < 0 && errno != EFAULT;
+}
 static int d_getfd(void) {
     int p = syscall(SYS_pidfd_open, process, 0);
     return p < 0 || syscall(SYS_pidfd_getfd, p, 0, 0) < 0;
