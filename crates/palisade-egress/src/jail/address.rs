@@ -16,6 +16,8 @@ pub(super) enum Address {
     Path(Vec<u8>),
     /// A name in the abstract space, without the zero it begins with, or none at all.
     Abstract(Vec<u8>),
+    /// The kernel's own tables, and no groups of news from it.
+    Netlink,
     /// `AF_UNSPEC`, which takes a connection away.
     Nothing,
     /// Another family, or too few bytes for its own.
@@ -23,7 +25,7 @@ pub(super) enum Address {
 }
 
 impl Address {
-    /// Reads `sockaddr_in`, `sockaddr_in6` and `sockaddr_un`.
+    /// Reads `sockaddr_in`, `sockaddr_in6`, `sockaddr_un` and `sockaddr_nl`.
     pub(super) fn read(bytes: &[u8]) -> Self {
         let Some((family, rest)) = bytes.split_first_chunk() else {
             return Self::Other;
@@ -39,6 +41,7 @@ impl Address {
                     Self::Path(path.to_vec())
                 }
             },
+            libc::AF_NETLINK if groups(rest) == Some(0) => Self::Netlink,
             libc::AF_UNSPEC => Self::Nothing,
             _ => Self::Other,
         }
@@ -49,6 +52,12 @@ fn internet_4(bytes: &[u8]) -> Option<SocketAddr> {
     let (port, rest) = bytes.split_first_chunk()?;
     let address: &[u8; 4] = rest.first_chunk()?;
     Some((Ipv4Addr::from(*address), u16::from_be_bytes(*port)).into())
+}
+
+/// After two bytes of padding and the port.
+fn groups(bytes: &[u8]) -> Option<u32> {
+    let groups = bytes.get(6..10)?.try_into().ok()?;
+    Some(u32::from_ne_bytes(groups))
 }
 
 fn internet_6(bytes: &[u8]) -> Option<SocketAddr> {
@@ -96,6 +105,9 @@ mod tests {
             (libc::AF_UNIX, b"\0name", Address::Abstract(b"name".to_vec())),
             (libc::AF_UNIX, b"", Address::Abstract(Vec::new())),
             (libc::AF_UNSPEC, b"\0\0", Address::Nothing),
+            (libc::AF_NETLINK, b"\0\0\x01\0\0\0\0\0\0\0", Address::Netlink),
+            (libc::AF_NETLINK, b"\0\0\x01\0\0\0\0\0\0\x01", Address::Other),
+            (libc::AF_NETLINK, b"\0\0\x01\0\0\0\0\0\0", Address::Other),
             (libc::AF_VSOCK, b"\0\0", Address::Other),
             (libc::AF_INET, b"\0\x35\x7f\0\0", Address::Other),
             (libc::AF_INET6, &six[..20], Address::Other),

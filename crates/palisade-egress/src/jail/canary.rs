@@ -29,6 +29,8 @@ pub(super) struct Targets {
     pub(super) path: PathBuf,
     pub(super) name: String,
     pub(super) process: u32,
+    /// A listener by TCP over IPv4 that may be reached.
+    pub(super) allowed: u16,
 }
 
 /// A way out: what it is called, and how it is tried. Whatever reaches a listener carries the name.
@@ -63,6 +65,9 @@ pub(super) const SENT: &[Try] = &[
         UnixStream::connect_addr(&at)?.write_all(name.as_bytes())
     }),
 ];
+
+/// What arrives where the canary may go.
+pub(super) const ALLOWED: &str = "allowed";
 
 /// Those where to succeed is to be out.
 const DONE: &[Try] = &[
@@ -110,6 +115,8 @@ pub(super) fn run(arguments: &[OsString]) -> io::Result<ExitCode> {
         // Whether it arrives is seen at the other end.
         let _ = attempt(&targets, name);
     }
+    // What is allowed must arrive: a wall without a gate is of no use.
+    let _ = tcp(v4(targets.allowed), ALLOWED);
     let done: Vec<_> = DONE
         .iter()
         .filter(|(name, attempt)| attempt(&targets, name).is_ok())

@@ -173,23 +173,18 @@ fn socket(wall: Wall) -> Rule {
         TYPE,
         [
             (libc::SOCK_STREAM, local.clone()),
-            (libc::SOCK_SEQPACKET, local),
+            (libc::SOCK_SEQPACKET, local.clone()),
         ],
         unsupported(),
     );
     // Which addresses this machine has; changing them takes a capability that the child has not.
+    let routes = || protocol(&[libc::NETLINK_ROUTE], local.clone());
     let netlink = Rule::by(
         1,
         TYPE,
         [
-            (
-                libc::SOCK_RAW,
-                protocol(&[libc::NETLINK_ROUTE], Rule::Allow),
-            ),
-            (
-                libc::SOCK_DGRAM,
-                protocol(&[libc::NETLINK_ROUTE], Rule::Allow),
-            ),
+            (libc::SOCK_RAW, routes()),
+            (libc::SOCK_DGRAM, routes()),
         ],
         unsupported(),
     );

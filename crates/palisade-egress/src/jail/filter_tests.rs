@@ -73,8 +73,8 @@ fn sockets_by_family_type_and_protocol() {
         (AF_UNIX, SOCK_DGRAM, 0, protocol, protocol),
         // The kernel reads it as SOCK_DGRAM.
         (AF_UNIX, SOCK_RAW, 0, protocol, protocol),
-        (AF_NETLINK, SOCK_RAW | flags, libc::NETLINK_ROUTE, ALLOW, ALLOW),
-        (AF_NETLINK, SOCK_DGRAM, libc::NETLINK_ROUTE, ALLOW, ALLOW),
+        (AF_NETLINK, SOCK_RAW | flags, libc::NETLINK_ROUTE, ASK, ALLOW),
+        (AF_NETLINK, SOCK_DGRAM, libc::NETLINK_ROUTE, ASK, ALLOW),
         (AF_NETLINK, SOCK_RAW, libc::NETLINK_USERSOCK, protocol, protocol),
         (AF_NETLINK, SOCK_DGRAM, libc::NETLINK_NETFILTER, protocol, protocol),
         (AF_VSOCK, SOCK_STREAM, 0, family, family),

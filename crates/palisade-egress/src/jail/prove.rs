@@ -18,7 +18,7 @@ use rustix::io::{ioctl_fionbio, read};
 use rustix::net::accept_with;
 use tokio::runtime::Handle;
 
-use super::canary::{SENT, Targets};
+use super::canary::{ALLOWED, SENT, Targets};
 use super::{CANARY, Jail};
 use crate::event::Unobserved;
 use crate::guard::Guard;
@@ -101,7 +101,9 @@ fn try_level(
     let listeners = Listeners::new()?;
     let targets = serde_json::to_string(&listeners.targets)?;
     let command = [super::SELF, CANARY, &targets].map(OsString::from);
-    let prepared = Jail::new(level, nowhere()?, "canary").prepare()?;
+    let allowed = listeners.targets.allowed;
+    let jail = Jail::new(level, proxy(allowed)?, "canary").ports([allowed]);
+    let prepared = jail.prepare()?;
     let mut child = match &prepared {
         Some(prepared) => prepared.start(|argument| start(&command, Some(argument)))?,
         None => start(&command, None)?,
@@ -128,7 +130,13 @@ fn try_level(
             return Err(io::Error::other("the canary did not come to an end"));
         }
     };
-    // What was on its way.
+    // What was on its way; what is allowed takes the longer one.
+    let has_arrived = |arrived: &[Vec<u8>], name: &str| {
+        arrived.iter().any(|bytes| bytes.as_slice() == name.as_bytes())
+    };
+    while !has_arrived(&arrived, ALLOWED) && Instant::now() < until && status.success() {
+        listeners.take(&mut arrived, Duration::from_millis(20));
+    }
     listeners.take(&mut arrived, Duration::from_millis(20));
     let said = reader
         .join()
@@ -138,9 +146,10 @@ fn try_level(
     }
     let done: Vec<String> = serde_json::from_str(&said)
         .map_err(|_| io::Error::other("the canary said nothing that can be read"))?;
-    let sent = SENT.iter().filter(|(name, _)| {
-        arrived.iter().any(|bytes| bytes.as_slice() == name.as_bytes())
-    });
+    if !has_arrived(&arrived, ALLOWED) {
+        return Err(io::Error::other("what is allowed does not arrive"));
+    }
+    let sent = SENT.iter().filter(|(name, _)| has_arrived(&arrived, name));
     Ok(sent.map(|(name, _)| (*name).to_owned()).chain(done).collect())
 }
 
@@ -157,15 +166,18 @@ fn why(child: &mut Child, status: &std::process::ExitStatus) -> String {
     }
 }
 
-/// A proxy that reaches nothing.
-fn nowhere() -> io::Result<Proxy> {
+/// A proxy that reaches one port of loopback.
+fn proxy(allowed: u16) -> io::Result<Proxy> {
+    let allowed_address = [format!("127.0.0.1:{allowed}")];
     let policy = Policy::builder()
-        .allowlist([""; 0])
+        .allowlist(allowed_address.clone())
+        .allow_special(allowed_address)
         .own_addresses(OwnAddresses::fixed([]))
         .build()
         .map_err(io::Error::other)?;
     let guard = Guard::new(Arc::new(policy), Arc::new(NoNames));
-    let plan = Plan::new().with_listener(Identity::new("canary", guard));
+    let identity = Identity::new("canary", guard).raw_ports([allowed]);
+    let plan = Plan::new().with_listener(identity);
     let limits = ProxyLimits::default();
     Ok(Proxy::new(plan, limits, Arc::new(Unobserved)))
 }
@@ -213,6 +225,7 @@ impl Listeners {
         let directory = Directory(directory);
         let path = directory.0.join("socket");
         let tcp4 = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let allowed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let udp4 = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let tcp6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).ok();
         let udp6 = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).ok();
@@ -228,8 +241,14 @@ impl Listeners {
             path,
             name: token,
             process: std::process::id(),
+            allowed: port(allowed.local_addr())?,
         };
-        let mut streams: Vec<OwnedFd> = vec![tcp4.into(), by_path.into(), by_name.into()];
+        let mut streams: Vec<OwnedFd> = vec![
+            tcp4.into(),
+            allowed.into(),
+            by_path.into(),
+            by_name.into(),
+        ];
         streams.extend(tcp6.map(OwnedFd::from));
         let mut datagrams: Vec<OwnedFd> = vec![udp4.into()];
         datagrams.extend(udp6.map(OwnedFd::from));

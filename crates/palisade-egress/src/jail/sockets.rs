@@ -19,7 +19,7 @@ const MOST: usize = 128;
 /// A socket of the child.
 #[derive(Debug)]
 pub(super) enum Held {
-    /// Of TCP, or of the unix family; the same as the child's.
+    /// Of TCP, of the unix family or of netlink; the same as the child's.
     Socket(Arc<OwnedFd>),
     /// Stands in for UDP: whatever is sent is a question of names.
     StandIn,
@@ -46,6 +46,8 @@ impl Sockets {
             }
             Family::Tcp(family) => socket_with(family, SocketType::STREAM, flags, None),
             Family::Unix(kind) => socket_with(AddressFamily::UNIX, kind, flags, None),
+            // Without a protocol it is that of addresses and routes.
+            Family::Netlink(kind) => socket_with(AddressFamily::NETLINK, kind, flags, None),
         };
         let made = made.map_err(errno)?;
         let same = made.try_clone().map_err(|error| of_io(&error))?;
@@ -91,6 +93,7 @@ pub(super) enum Family {
     Tcp(AddressFamily),
     Datagram,
     Unix(SocketType),
+    Netlink(SocketType),
 }
 
 /// `socket:[4711]`, where a descriptor is a socket.

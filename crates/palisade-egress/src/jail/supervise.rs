@@ -14,6 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
     AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, bind, connect, connect_unspec,
     getsockname, listen, sockopt,
@@ -174,6 +175,8 @@ impl Supervisor {
             (libc::AF_INET | libc::AF_INET6, libc::SOCK_DGRAM) => Family::Datagram,
             (libc::AF_UNIX, libc::SOCK_STREAM) => Family::Unix(SocketType::STREAM),
             (libc::AF_UNIX, libc::SOCK_SEQPACKET) => Family::Unix(SocketType::SEQPACKET),
+            (libc::AF_NETLINK, libc::SOCK_RAW) => Family::Netlink(SocketType::RAW),
+            (libc::AF_NETLINK, libc::SOCK_DGRAM) => Family::Netlink(SocketType::DGRAM),
             _ => return Err(Errno::EAFNOSUPPORT),
         };
         let has = |flag: i32| flags & flag.cast_unsigned() != 0;
@@ -233,7 +236,7 @@ impl Supervisor {
                 connect(socket, &address).map_err(errno)
             }
             Address::Abstract(_) => Err(Errno::EACCES),
-            Address::Internet(to) if domain != AddressFamily::UNIX => {
+            Address::Internet(to) if is_internet(domain) => {
                 if self.within {
                     connect(socket, &in_family(to, domain)).map_err(errno)
                 } else {
@@ -257,17 +260,17 @@ impl Supervisor {
 
     fn bind(&mut self, call: &Call) -> Result<Answer, Errno> {
         let to = self.address(call)?;
-        let socket = match self.find(call)? {
+        let (socket, number) = match self.find(call)? {
             None => return Err(Errno::EINVAL),
             Some(Found::StandIn) => return Ok(Answer::Value(0)),
-            Some(Found::Socket(socket, _)) => socket,
+            Some(Found::Socket(socket, number)) => (socket, number),
         };
         let domain = sockopt::socket_domain(&*socket).map_err(errno)?;
         match to {
             Address::Path(path) if domain == AddressFamily::UNIX => {
                 self.bind_path(call, &socket, &path)?;
             }
-            Address::Internet(to) if domain != AddressFamily::UNIX => {
+            Address::Internet(to) if is_internet(domain) => {
                 if !self.within {
                     match (to.ip().is_loopback(), to.ip().is_unspecified(), to.port()) {
                         (true, _, 0 | 1024..) => {}
@@ -283,6 +286,12 @@ impl Supervisor {
                 bind(&*socket, &address).map_err(errno)?;
             }
             Address::Abstract(_) => return Err(Errno::EACCES),
+            Address::Netlink if domain == AddressFamily::NETLINK => {
+                bind(&*socket, &SocketAddrNetlink::new(0, 0)).map_err(errno)?;
+                if let Some(number) = number {
+                    self.sockets.release(number);
+                }
+            }
             _ => return Err(Errno::EAFNOSUPPORT),
         }
         Ok(Answer::Value(0))
@@ -311,7 +320,7 @@ impl Supervisor {
             return Err(Errno::EOPNOTSUPP);
         };
         let domain = sockopt::socket_domain(&*socket).map_err(errno)?;
-        if domain != AddressFamily::UNIX {
+        if is_internet(domain) {
             // One that was not bound would listen at every address of this machine.
             let at = local(&socket)?;
             if !at.ip().is_loopback() {
@@ -379,6 +388,10 @@ impl Supervisor {
         self.still(call)?;
         Ok(found)
     }
+}
+
+const fn is_internet(family: AddressFamily) -> bool {
+    matches!(family, AddressFamily::INET | AddressFamily::INET6)
 }
 
 enum Found {

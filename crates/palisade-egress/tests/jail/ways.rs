@@ -260,7 +260,8 @@ const datagram = (kind, port, at) => new Promise(done => {{
             let ran = rig.run(&[&node, &script]);
             assert!(
                 ran.stdout.contains("all tried"),
-                "{level} {node} {} {}",
+                "{level} {node} {:?} {} {}",
+                ran.code,
                 ran.stdout,
                 ran.stderr
             );
