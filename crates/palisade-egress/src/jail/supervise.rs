@@ -20,7 +20,9 @@ use rustix::net::{
     getsockname, listen, sockopt,
 };
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open, umask};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::address::{Address, LONGEST};
 use super::control::{self, Built};
@@ -38,7 +40,7 @@ pub(super) fn start(control: OwnedFd, gate: Arc<Gate>, allowed: Vec<PathBuf>) ->
     thread::Builder::new()
         .name("jail".to_owned())
         .spawn(move || {
-            let mut tasks = Tasks(Vec::new());
+            let mut tasks = Tasks(Vec::new(), gate.runtime().clone());
             // What goes wrong here leaves the child without network.
             if let Ok(Some((listener, within))) = receive(&control, &gate, &mut tasks) {
                 drop(control);
@@ -58,13 +60,23 @@ pub(super) fn start(control: OwnedFd, gate: Arc<Gate>, allowed: Vec<PathBuf>) ->
     Ok(())
 }
 
-/// What accepts in the child's namespace, for as long as it lives.
-struct Tasks(Vec<JoinHandle<()>>);
+/// What accepts in the child's namespace, for as long as it lives and a little longer: a connection
+/// that it made last may not have been accepted yet.
+struct Tasks(Vec<JoinHandle<()>>, Handle);
+
+/// That little.
+const LAST: Duration = Duration::from_secs(2);
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        for task in &self.0 {
-            task.abort();
+        let tasks = std::mem::take(&mut self.0);
+        if !tasks.is_empty() {
+            self.1.spawn(async move {
+                sleep(LAST).await;
+                for task in tasks {
+                    task.abort();
+                }
+            });
         }
     }
 }

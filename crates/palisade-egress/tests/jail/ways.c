@@ -1,6 +1,7 @@
 /* Tries every way out of a jail, each in a process of its own. What is sent carries the way's name;
  * where to succeed is to be out, the name is printed.
- * Arguments: tcp4 tcp6 udp4 udp6 stream-path datagram-path abstract-name process allowed-tcp4 */
+ * Arguments: tcp4 tcp6 udp4 udp6 stream-path datagram-path abstract-name process allowed-tcp4
+ * milliseconds-for-a-race */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +31,7 @@
 #define TCP_FASTOPEN_CONNECT 30
 #endif
 
-static int tcp4, tcp6, udp4, udp6, allowed;
+static int tcp4, tcp6, udp4, udp6, allowed, race;
 static const char *stream_path, *datagram_path, *abstract_name;
 static pid_t process;
 
@@ -197,7 +198,7 @@ static int goes_on(void) {
     while (!running) usleep(1000);
     if (!began.tv_sec) clock_gettime(CLOCK_MONOTONIC, &began);
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (now.tv_sec - began.tv_sec) * 1000 + (now.tv_nsec - began.tv_nsec) / 1000000 < 1500;
+    return (now.tv_sec - began.tv_sec) * 1000 + (now.tv_nsec - began.tv_nsec) / 1000000 < race;
 }
 static void *flipper(void *unused) {
     running = 1;
@@ -247,7 +248,10 @@ static void w_swap(const char *n) {
     swapped = dup(good);
     pthread_create(&t, 0, swapper, 0);
     while (goes_on())
-        if (!connect(swapped, (void *)&a, l)) send(bad, n, strlen(n), MSG_NOSIGNAL);
+        if (!connect(swapped, (void *)&a, l)) {
+            send(bad, n, strlen(n), MSG_NOSIGNAL);
+            break;
+        }
     flip = 0;
     pthread_join(t, 0);
 }
@@ -323,7 +327,7 @@ struct sent { const char *name; void (*way)(const char *); };
 struct done { const char *name; int (*refused)(void); };
 
 int main(int argc, char **argv) {
-    if (argc != 10) return 2;
+    if (argc != 11) return 2;
     tcp4 = atoi(argv[1]);
     tcp6 = atoi(argv[2]);
     udp4 = atoi(argv[3]);
@@ -333,6 +337,7 @@ int main(int argc, char **argv) {
     abstract_name = argv[7];
     process = atoi(argv[8]);
     allowed = atoi(argv[9]);
+    race = atoi(argv[10]);
     struct sent sent[] = {
 #define S(x) {#x, w_##x}
         S(tcp4), S(tcp6), S(mapped), S(mptcp4), S(mptcp6), S(smc), S(any), S(other_loopback), S(reconnect),
