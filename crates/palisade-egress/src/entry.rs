@@ -126,6 +126,14 @@ impl HostPattern {
         }
     }
 
+    /// The port that it names, where it names one.
+    pub(crate) const fn port(&self) -> Option<u16> {
+        match self.port {
+            PatternPort::One(port) => Some(port),
+            PatternPort::Any | PatternPort::Default => None,
+        }
+    }
+
     /// Whether it names one host and no others.
     pub(crate) const fn is_exact(&self) -> bool {
         !matches!(self.host, PatternHost::Under(_))

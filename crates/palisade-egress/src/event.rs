@@ -16,6 +16,8 @@ pub enum Form {
     Absolute,
     /// CONNECT, to the forward proxy.
     Connect,
+    /// A question of a name, by a child in a jail.
+    Dns,
     /// A request of Palisade's own client.
     Fetch,
     /// SOCKS5, to the forward proxy.
@@ -31,6 +33,7 @@ impl Form {
         match self {
             Self::Absolute => "absolute",
             Self::Connect => "connect",
+            Self::Dns => "dns",
             Self::Fetch => "fetch",
             Self::Socks => "socks",
             Self::Transparent => "transparent",

@@ -21,6 +21,12 @@ mod decision;
 mod entry;
 mod event;
 mod guard;
+#[cfg(all(
+    feature = "jail",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod jail;
 mod level;
 mod name;
 mod own;

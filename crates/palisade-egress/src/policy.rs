@@ -205,6 +205,28 @@ impl Policy {
         }
     }
 
+    /// The ports that it names, in the allowlist, beside special addresses or for all hosts. Where it
+    /// opens any port, that says nothing of the others.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        let listed = match &self.access {
+            Access::Open => &[][..],
+            Access::Allowlist(patterns) | Access::Report(patterns) => patterns,
+        };
+        let mut ports: Vec<u16> = match &self.ports {
+            Ports::Any => Vec::new(),
+            Ports::Only(ports) => ports.clone(),
+        };
+        ports.extend(listed.iter().filter_map(HostPattern::port));
+        ports.extend(self.special.iter().filter_map(|special| match special {
+            Special::Exact(exact) => Some(exact.port()),
+            Special::Range(_, port) => *port,
+        }));
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
     /// This machine's addresses, as the policy knows them.
     #[must_use]
     pub const fn own_addresses(&self) -> &OwnAddresses {

@@ -538,3 +538,19 @@ fn without_own_addresses_those_of_the_interfaces() {
     let policy = Policy::builder().build().expect("interfaces can be listed");
     assert!(policy.own_addresses().contains(ip("127.0.0.1")));
 }
+
+// REQ: E-5
+#[test]
+fn ports_that_are_named() {
+    let policy = Policy::builder()
+        .allowlist(["a.example", "b.example:8443", "*.c.example:*"])
+        .allow_special(["10.0.0.1:5432", "10.1.0.0/16", "10.2.0.0/16:6379"])
+        .build()
+        .expect("a policy");
+    assert_eq!(policy.ports(), [80, 443, 5432, 6379, 8443]);
+    let policy = Policy::builder()
+        .ports(Ports::Any)
+        .build()
+        .expect("a policy");
+    assert_eq!(policy.ports(), [0; 0]);
+}

@@ -696,6 +696,7 @@ fn bridge(
             environment,
             directory: command.directory.as_ref().map(|path| path.value.clone()),
             way_out,
+            jail: None,
         },
         scope: match command.scope.value {
             Scope::Caller => stdio::Scope::Caller,

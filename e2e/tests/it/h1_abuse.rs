@@ -4,9 +4,9 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use e2e::palisade::leeway;
 use e2e::upstream::Step;
 use e2e::wire::{Ask, Client, Http1, Stream};
-use e2e::palisade::leeway;
 use e2e::{Palisade, Reply, Upstream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;

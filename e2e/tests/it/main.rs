@@ -23,6 +23,7 @@ mod handshake;
 mod harness;
 mod headers;
 mod host;
+mod jail;
 mod judge;
 mod legacy_sse;
 mod lifecycle;

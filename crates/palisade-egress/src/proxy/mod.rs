@@ -138,6 +138,22 @@ impl Proxy {
         }
     }
 
+    /// What the plan in force says of a destination of this identity, before any lookup. Nobody is
+    /// told.
+    #[cfg(feature = "jail")]
+    pub(crate) fn judge(&self, identity: &str, host: Host, port: u16) -> Result<(), Refusal> {
+        let identity = self.0.registry.plan().named(identity);
+        let identity = identity.ok_or(Reason::ProxyCredential)?;
+        identity.guard.policy().check_host(host, port).map(drop)
+    }
+
+    /// Tells of a refusal that was made elsewhere.
+    #[cfg(feature = "jail")]
+    pub(crate) fn tell(&self, form: Form, identity: &str, refusal: &Refusal) {
+        let event = Event::refused(form, identity, refusal);
+        self.0.registry.observer().decided(&event);
+    }
+
     async fn accept(&self, listener: TcpListener, identity: Option<&str>) {
         let owner = identity.map(owner);
         loop {

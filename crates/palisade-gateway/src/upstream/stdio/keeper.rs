@@ -4,6 +4,9 @@
 //! gateway ──► keeper ──► launcher, which becomes the command ──► whatever that starts
 //! ```
 //!
+//! Where the server has a jail, the launcher builds it round itself; at level *isolated* it stays
+//! as the command's parent, with one more process between them.
+//!
 //! All of them but the gateway are one process group. The keeper is a *subreaper*
 //! (`PR_SET_CHILD_SUBREAPER`): what the command starts and abandons becomes the keeper's own, also
 //! what has left the group. When the command ends, the rest is killed. When the gateway ends,
@@ -19,15 +22,18 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use palisade_egress::Level;
+use palisade_egress::jail::{self, Passing, Proven};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, getppid, kill_process, kill_process_group,
     pidfd_open, set_child_subreaper, set_parent_process_death_signal, wait,
 };
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
@@ -37,6 +43,9 @@ pub(super) const KEEP: &str = "__keep";
 
 /// The first argument of a launcher.
 const LAUNCH: &str = "__launch";
+
+/// In place of a jail's argument: there is none.
+pub(super) const NO_JAIL: &str = "-";
 
 /// This binary.
 pub(super) const SELF: &str = "/proc/self/exe";
@@ -53,7 +62,11 @@ const CANNOT_RUN: u8 = 126;
 
 /// Runs as keeper or launcher where the arguments say so; `None`: they are a user's.
 pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
-    let mut arguments = arguments.into_iter().skip(1);
+    let arguments: Vec<OsString> = arguments.into_iter().skip(1).collect();
+    if let Some(code) = jail::run_if_asked(&arguments) {
+        return Some(code);
+    }
+    let mut arguments = arguments.into_iter();
     let role = arguments.next()?;
     let keeps = role == KEEP;
     if !keeps && role != LAUNCH {
@@ -62,16 +75,38 @@ pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<Exi
     let parent = arguments
         .next()
         .and_then(|pid| Pid::from_raw(pid.to_str()?.parse().ok()?))?;
+    let wall = arguments.next()?;
     let command: Vec<OsString> = arguments.collect();
     let result = if keeps {
-        keep(parent, &command)
+        keep(parent, &wall, &command)
     } else {
-        launch(parent, &command)
+        launch(parent, &wall, &command)
     };
     Some(result.unwrap_or_else(|error| {
         say(&format!("palisade: {error}"));
         ExitCode::from(CANNOT_RUN)
     }))
+}
+
+/// Which jail holds on this machine, from `highest` down, as a canary finds that is started as a
+/// server's command would be. Blocks for some tenths of a second; `runtime` must be running.
+///
+/// # Errors
+/// Not even an unjailed canary runs.
+pub fn prove(highest: Level, runtime: &Handle) -> io::Result<Proven> {
+    jail::prove(highest, runtime, &mut |command, wall| {
+        Command::new(SELF)
+            .arg0("palisade")
+            .arg(KEEP)
+            .arg(getpid().as_raw_nonzero().to_string())
+            .arg(wall.unwrap_or(NO_JAIL))
+            .args(command)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+    })
 }
 
 /// The keeper has the command's standard error, which the gateway logs.
@@ -81,12 +116,15 @@ fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Becomes the command, which dies with the keeper.
-fn launch(keeper: Pid, command: &[OsString]) -> io::Result<ExitCode> {
+/// Becomes the command, which dies with the keeper, in its jail where it has one.
+fn launch(keeper: Pid, wall: &OsStr, command: &[OsString]) -> io::Result<ExitCode> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // It may have died before the line above.
     if getppid() != Some(keeper) {
         return Ok(ExitCode::from(CANNOT_RUN));
+    }
+    if wall != NO_JAIL {
+        return jail::launch(wall.to_str().unwrap_or_default(), command);
     }
     let Some((program, arguments)) = command.split_first() else {
         return Ok(ExitCode::from(CANNOT_RUN));
@@ -102,7 +140,8 @@ fn launch(keeper: Pid, command: &[OsString]) -> io::Result<ExitCode> {
     }))
 }
 
-fn keep(gateway: Pid, command: &[OsString]) -> io::Result<ExitCode> {
+fn keep(gateway: Pid, wall: &OsStr, command: &[OsString]) -> io::Result<ExitCode> {
+    let passing = (wall != NO_JAIL).then(|| Passing::take(wall)).transpose()?;
     let lifeline = pidfd_open(gateway, PidfdFlags::empty())?;
     // It may have died before the line above, and its number may be another's now.
     if getppid() != Some(gateway) {
@@ -120,12 +159,16 @@ fn keep(gateway: Pid, command: &[OsString]) -> io::Result<ExitCode> {
             signal(SignalKind::hangup())?,
         ];
         let mut changes = signal(SignalKind::child())?;
+        let wall = passing.as_ref().map(Passing::argument).transpose()?;
         let child = Command::new(SELF)
             .arg0("palisade")
             .arg(LAUNCH)
             .arg(getpid().as_raw_nonzero().to_string())
+            .arg(wall.as_deref().unwrap_or(NO_JAIL))
             .args(command)
             .spawn()?;
+        // The supervisor sees by it when the launcher is gone.
+        drop(passing);
         let child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let child = child.ok_or(io::ErrorKind::InvalidData)?;
         let_go_of_the_pipes()?;
@@ -274,7 +317,8 @@ mod tests {
             &["palisade", "serve"],
             &["palisade", "__keep"],
             &["palisade", "__keep", "x"],
-            &["palisade", "__keep", "0"],
+            &["palisade", "__keep", "0", "-"],
+            &["palisade", "__keep", "1"],
             &["palisade", "serve", "__keep", "1"],
         ] {
             let arguments = arguments.iter().map(OsString::from);

@@ -35,6 +35,6 @@ mod underway;
 pub use body::{Events, Lost, StdioBody};
 pub use bridge::{Bridge, Config, Scope, Stdio};
 pub use host::Host;
-pub use keeper::run_if_asked;
+pub use keeper::{prove, run_if_asked};
 pub use process::Spec;
 pub use underway::{CallNote, CallsUnderWay, UnderWay, WayOut};

@@ -9,15 +9,17 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use palisade_egress::jail::Jail;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
 use super::host::Place;
 use super::input::{Output, input};
-use super::keeper::{KEEP, SELF};
+use super::keeper::{KEEP, NO_JAIL, SELF};
 use super::line::{Lines, TooLong};
 use super::link::Link;
 use super::stderr::{self, LastWords};
@@ -38,6 +40,8 @@ pub struct Spec {
     pub directory: Option<PathBuf>,
     /// Its way out.
     pub way_out: Option<WayOut>,
+    /// How its traffic is kept to the guard; `None`: not at all.
+    pub jail: Option<Jail>,
 }
 
 /// The longest line that a child may write, in bytes.
@@ -95,30 +99,20 @@ pub(super) fn start(
 ) -> Result<Process, CannotStart> {
     check(spec)?;
     let out = spec.way_out.as_ref().map(WayOut::child);
-    let environment = spec.environment.iter();
-    let environment = environment.filter(|(name, _)| out.is_none() || !ChildOut::replaces(name));
-    let mut command = Command::new(SELF);
-    command
-        .arg0("palisade")
-        .arg(KEEP)
-        .arg(std::process::id().to_string())
-        .arg(&spec.program)
-        .args(&spec.arguments)
-        .env_clear()
-        .envs(environment.map(|(name, value)| (name, value)))
-        .envs(out.iter().flat_map(ChildOut::variables))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    if let Some(directory) = &spec.directory {
-        command.current_dir(directory);
-    }
-    let mut child = command.spawn().map_err(|error| CannotStart {
+    let refused = |error| CannotStart {
         cause: format!("the system refused: {error}"),
         remedy: "look at the limits of processes and open files",
-    })?;
+    };
+    let wall = spec.jail.as_ref().map(Jail::prepare).transpose();
+    let wall = wall.map_err(refused)?.flatten();
+    let mut child = match &wall {
+        Some(wall) => wall.start(|argument| keeper(spec, out.as_ref(), argument).spawn()),
+        None => keeper(spec, out.as_ref(), NO_JAIL).spawn(),
+    }
+    .map_err(refused)?;
+    if let Some(wall) = wall {
+        wall.guard(&Handle::current()).map_err(refused)?;
+    }
     let (sender, output) = input();
     let link = Link::new(sender, mixed);
     if let Some(out) = &out {
@@ -145,6 +139,32 @@ pub(super) fn start(
         last_words,
         _end: end,
     })
+}
+
+/// The command that starts the keeper.
+fn keeper(spec: &Spec, out: Option<&ChildOut>, wall: &str) -> Command {
+    let environment = spec.environment.iter();
+    let environment = environment.filter(|(name, _)| out.is_none() || !ChildOut::replaces(name));
+    let mut command = Command::new(SELF);
+    command
+        .arg0("palisade")
+        .arg(KEEP)
+        .arg(std::process::id().to_string())
+        .arg(wall)
+        .arg(&spec.program)
+        .args(&spec.arguments)
+        .env_clear()
+        .envs(environment.map(|(name, value)| (name, value)))
+        .envs(out.iter().flat_map(|out| out.variables()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    if let Some(directory) = &spec.directory {
+        command.current_dir(directory);
+    }
+    command
 }
 
 /// What would fail behind two more processes is found out here, where it can be said well.

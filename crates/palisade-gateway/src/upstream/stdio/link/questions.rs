@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::super::underway::CallNote;
 use super::super::envelope::{Envelope, edited, raw_bytes};
 use super::super::lone::readdressed;
 use super::super::mailbox::{End, Mailbox};
 use super::super::rounds::{self, Question};
+use super::super::underway::CallNote;
 use super::{GONE, Link, MOST_ASKED, Pending, Refused, Shim, State, cancelled, error_text};
 
 /// A call whose client has been asked something.

@@ -1,0 +1,353 @@
+//! Children in four languages try every way out; what arrives is counted at the other end.
+
+use std::io::Read;
+use std::net::{TcpListener, UdpSocket};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{self as unix, UnixDatagram, UnixListener};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use palisade_egress::Level;
+use tempfile::TempDir;
+
+use crate::rig::{BOTH, Rig, Test, file, has, nodes, port, python, root};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("ways::c", || {
+        for level in BOTH {
+            c_gets_nothing_out(&Rig::new(level));
+        }
+    }),
+    ("ways::c_unjailed", c_unjailed_gets_out),
+    ("ways::python", python_gets_nothing_out),
+    ("ways::node", node_gets_nothing_out),
+    ("ways::curl", curl_gets_nothing_out),
+];
+
+/// What must not be reached.
+pub(crate) struct Bait {
+    pub(crate) directory: TempDir,
+    tcp4: String,
+    tcp6: String,
+    udp4: String,
+    udp6: String,
+    name: String,
+    arrived: Arc<Mutex<Vec<String>>>,
+}
+
+impl Bait {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let arrived = Arc::new(Mutex::new(Vec::new()));
+        let tcp4 = TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp6 = TcpListener::bind("[::1]:0").unwrap();
+        let udp4 = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let udp6 = UdpSocket::bind("[::1]:0").unwrap();
+        let stream = UnixListener::bind(directory.path().join("stream")).unwrap();
+        let datagram = UnixDatagram::bind(directory.path().join("datagram")).unwrap();
+        let name = format!("palisade-bait-{}", directory.path().display());
+        let at = unix::SocketAddr::from_abstract_name(&name).unwrap();
+        let by_name = UnixListener::bind_addr(&at).unwrap();
+        let bait = Self {
+            tcp4: port(tcp4.local_addr().unwrap()),
+            tcp6: port(tcp6.local_addr().unwrap()),
+            udp4: port(udp4.local_addr().unwrap()),
+            udp6: port(udp6.local_addr().unwrap()),
+            directory,
+            name,
+            arrived,
+        };
+        for listener in [tcp4, tcp6] {
+            bait.streams(move || listener.accept().map(|(stream, _)| stream));
+        }
+        for listener in [stream, by_name] {
+            bait.streams(move || listener.accept().map(|(stream, _)| stream));
+        }
+        for socket in [udp4, udp6] {
+            bait.datagrams(move |bytes| socket.recv(bytes));
+        }
+        bait.datagrams(move |bytes| datagram.recv(bytes));
+        bait
+    }
+
+    /// A connection alone is one way out too many.
+    fn streams<T: Read>(&self, accept: impl Fn() -> std::io::Result<T> + Send + 'static) {
+        let arrived = Arc::clone(&self.arrived);
+        thread::spawn(move || {
+            while let Ok(mut stream) = accept() {
+                let mut text = String::new();
+                let _ = stream.read_to_string(&mut text);
+                arrived.lock().unwrap().push(format!("{text} connected"));
+            }
+        });
+    }
+
+    fn datagrams(&self, receive: impl Fn(&mut [u8]) -> std::io::Result<usize> + Send + 'static) {
+        let arrived = Arc::clone(&self.arrived);
+        thread::spawn(move || {
+            let mut bytes = [0; 256];
+            while let Ok(length) = receive(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                arrived.lock().unwrap().push(text);
+            }
+        });
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+
+    /// All that came.
+    pub(crate) fn arrived(&self) -> Vec<String> {
+        // Loopback delivers at once; the threads only have to be run.
+        thread::sleep(Duration::from_millis(200));
+        self.arrived.lock().unwrap().clone()
+    }
+
+    /// The arguments of `ways.c`.
+    fn arguments(&self, allowed: u16) -> [String; 9] {
+        [
+            self.tcp4.clone(),
+            self.tcp6.clone(),
+            self.udp4.clone(),
+            self.udp6.clone(),
+            self.path("stream"),
+            self.path("datagram"),
+            self.name.clone(),
+            std::process::id().to_string(),
+            allowed.to_string(),
+        ]
+    }
+}
+
+/// The program, linked statically.
+fn compiled(bait: &Bait) -> String {
+    let source = root().join("crates/palisade-egress/tests/jail/ways.c");
+    let program = bait.path("ways");
+    let status = Command::new("cc")
+        .args(["-O1", "-static", "-pthread", "-w", "-o", &program])
+        .arg(source)
+        .status()
+        .expect("a C compiler: on Debian, apt install gcc libc6-dev");
+    assert!(status.success());
+    program
+}
+
+fn run_c(rig: &Rig, bait: &Bait) -> (Vec<String>, Vec<String>) {
+    let program = compiled(bait);
+    let arguments = bait.arguments(rig.allowed.address.port());
+    // Unjailed, a race is won at some time, and then it is over.
+    let race = match rig.level {
+        Level::Advisory => "50000",
+        _ => "1500",
+    };
+    let mut command = vec![program.as_str()];
+    command.extend(arguments.iter().map(String::as_str));
+    command.push(race);
+    let ran = rig.run(&command);
+    assert!(
+        ran.stdout.contains("all tried"),
+        "{} {}",
+        ran.stdout,
+        ran.stderr
+    );
+    let done = ran.stdout.lines().filter(|line| *line != "all tried");
+    (done.map(str::to_owned).collect(), bait.arrived())
+}
+
+// REQ: E-3
+pub(crate) fn c_gets_nothing_out(rig: &Rig) {
+    let bait = Bait::new();
+    let (done, arrived) = run_c(rig, &bait);
+    assert_eq!(arrived, [""; 0], "{}", rig.level);
+    // In a network of its own it may listen, and say how its packets go.
+    let own: &[&str] = match rig.level {
+        Level::Isolated => &["listen", "bind", "route", "device"],
+        _ => &[],
+    };
+    let out: Vec<_> = done
+        .iter()
+        .filter(|done| !own.contains(&done.as_str()))
+        .collect();
+    assert!(out.is_empty(), "{}: {out:?}", rig.level);
+    let dialed = rig.dialer.dialed();
+    assert!(
+        dialed.iter().all(|at| *at == rig.allowed.address),
+        "{dialed:?}"
+    );
+}
+
+/// The program can get out: otherwise the other tests would show nothing.
+fn c_unjailed_gets_out() {
+    let bait = Bait::new();
+    let (done, arrived) = run_c(&Rig::new(Level::Advisory), &bait);
+    for way in [
+        "tcp4",
+        "tcp6",
+        "mapped",
+        "any",
+        "reconnect",
+        "fast_sendto",
+        "fast_sendmsg",
+        "fast_sendmmsg",
+        "fast_connect",
+        "udp4",
+        "udp6",
+        "udp_connected",
+        "udp_sendmsg",
+        "udp_sendmmsg",
+        "unix_stream",
+        "unix_link",
+        "unix_datagram",
+        "unix_raw",
+        "unix_pair",
+        "abstract_stream",
+        "flip",
+        "swap",
+    ] {
+        assert!(
+            arrived.iter().any(|text| text.starts_with(way)),
+            "{way}: {arrived:?}"
+        );
+    }
+    for way in ["listen", "bind", "kill", "readv", "memory"] {
+        assert!(done.iter().any(|done| done == way), "{way}: {done:?}");
+    }
+}
+
+// REQ: E-3
+fn python_gets_nothing_out() {
+    for level in BOTH {
+        let (rig, bait) = (Rig::new(level), Bait::new());
+        let [tcp4, tcp6, udp4, udp6, stream, datagram, name, ..] = bait.arguments(0);
+        let script = format!(
+            r#"
+import asyncio, socket as s, urllib.request as u
+def attempt(way):
+    try: way()
+    except OSError: pass
+def stream(family, at):
+    c = s.socket(family, s.SOCK_STREAM); c.connect(at); c.sendall(b'python')
+def datagram(family, at):
+    s.socket(family, s.SOCK_DGRAM).sendto(b'python', at)
+async def later():
+    r, w = await asyncio.open_connection('127.0.0.1', {tcp4}); w.write(b'python'); await w.drain()
+for way in [
+    lambda: stream(s.AF_INET, ('127.0.0.1', {tcp4})),
+    lambda: stream(s.AF_INET6, ('::1', {tcp6})),
+    lambda: stream(s.AF_UNIX, {stream:?}),
+    lambda: stream(s.AF_UNIX, '\0' + {name:?}),
+    lambda: datagram(s.AF_INET, ('127.0.0.1', {udp4})),
+    lambda: datagram(s.AF_INET6, ('::1', {udp6})),
+    lambda: datagram(s.AF_UNIX, {datagram:?}),
+    lambda: s.create_connection(('localhost', {tcp4})).sendall(b'python'),
+    lambda: u.urlopen('http://127.0.0.1:{tcp4}/', timeout=5),
+    lambda: u.urlopen('http://refused.example:{tcp4}/', timeout=5),
+    lambda: u.urlopen('http://169.254.169.254/latest/meta-data/', timeout=5),
+    lambda: asyncio.run(later()),
+]: attempt(way)
+print('all tried')
+"#
+        );
+        let script = file(bait.directory.path(), "ways.py", &script);
+        let ran = rig.run(&[&python(), &script]);
+        assert!(
+            ran.stdout.contains("all tried"),
+            "{level} {} {}",
+            ran.stdout,
+            ran.stderr
+        );
+        assert_eq!(bait.arrived(), [""; 0], "{level}");
+        assert!(rig.dialer.dialed().is_empty());
+        let decisions = rig.log.decisions();
+        let metadata = "transparent test 169.254.169.254:80 egress.address.platform 0";
+        assert!(
+            decisions.iter().any(|line| line == metadata),
+            "{decisions:?}"
+        );
+        let name = |line: &String| line.starts_with("dns test refused.example:");
+        assert!(decisions.iter().any(name), "{decisions:?}");
+    }
+}
+
+// REQ: E-3
+fn node_gets_nothing_out() {
+    for level in BOTH {
+        for node in nodes() {
+            let (rig, bait) = (Rig::new(level), Bait::new());
+            let [tcp4, tcp6, udp4, udp6, stream, ..] = bait.arguments(0);
+            let script = format!(
+                r#"
+const net = require('net'), dgram = require('dgram'), http = require('http');
+const stream = to => new Promise(done => {{
+  const c = net.connect(to, () => c.end('node', done)); c.on('error', done);
+}});
+const datagram = (kind, port, at) => new Promise(done => {{
+  const c = dgram.createSocket(kind); c.on('error', done);
+  c.send('node', port, at, () => {{ c.close(); done(); }});
+}});
+(async () => {{
+  await stream({{ host: '127.0.0.1', port: {tcp4} }});
+  await stream({{ host: '::1', port: {tcp6} }});
+  await stream({{ host: 'localhost', port: {tcp4} }});
+  await stream({{ path: {stream:?} }});
+  await datagram('udp4', {udp4}, '127.0.0.1');
+  await datagram('udp6', {udp6}, '::1');
+  await fetch('http://127.0.0.1:{tcp4}/').catch(() => 0);
+  await fetch('http://169.254.169.254/').catch(() => 0);
+  await new Promise(done => http.get('http://[::1]:{tcp6}/', done).on('error', done));
+  console.log('all tried');
+  process.exit(0);
+}})();
+"#
+            );
+            let script = file(bait.directory.path(), "ways.js", &script);
+            let ran = rig.run(&[&node, &script]);
+            assert!(
+                ran.stdout.contains("all tried"),
+                "{level} {node} {:?} {} {}",
+                ran.code,
+                ran.stdout,
+                ran.stderr
+            );
+            assert_eq!(bait.arrived(), [""; 0], "{level} {node}");
+            assert!(rig.dialer.dialed().is_empty());
+        }
+    }
+}
+
+// REQ: E-3
+fn curl_gets_nothing_out() {
+    if !has("curl") {
+        return;
+    }
+    for level in BOTH {
+        let (rig, bait) = (Rig::new(level), Bait::new());
+        let [tcp4, tcp6, _, _, stream, ..] = bait.arguments(0);
+        let (one, two) = (
+            format!("http://127.0.0.1:{tcp4}/"),
+            format!("http://[::1]:{tcp6}/"),
+        );
+        for words in [
+            &[one.as_str()][..],
+            &[two.as_str()],
+            &["--unix-socket", stream.as_str(), "http://localhost/"],
+            &[
+                "--resolve",
+                &format!("allowed.example:{tcp4}:127.0.0.1"),
+                &format!("http://allowed.example:{tcp4}/"),
+            ],
+            &["--tcp-fastopen", one.as_str()],
+            &[&format!("telnet://127.0.0.1:{tcp4}")],
+        ] {
+            let mut command = vec!["curl", "-sS", "-m", "10"];
+            command.extend(words);
+            let ran = rig.run(&command);
+            assert_ne!(ran.code, Some(0), "{level} {words:?}");
+        }
+        assert_eq!(bait.arrived(), [""; 0], "{level}");
+        assert!(rig.dialer.dialed().is_empty());
+    }
+}
