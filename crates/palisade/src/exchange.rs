@@ -234,7 +234,10 @@ impl Text {
     /// The text as bytes, for comparisons.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Held::Known(known) => known.as_bytes(),
+            Held::Slice(slice) => slice,
+        }
     }
 
     /// The text.
