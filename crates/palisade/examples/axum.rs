@@ -115,6 +115,7 @@ fn guard(
         body: Arc::new(DeclaredBody::default().with_mode(Mode::Enforce)),
         calls: Arc::new(CallLimits::default()),
         inspect: Arc::new(Inspection {
+            urls: None,
             mcp: true,
             limit: DEFAULT_LIMIT,
             report_above: None,
