@@ -548,6 +548,9 @@ fn ports_that_are_named() {
         .build()
         .expect("a policy");
     assert_eq!(policy.ports(), [80, 443, 5432, 6379, 8443]);
-    let policy = Policy::builder().ports(Ports::Any).build().expect("a policy");
+    let policy = Policy::builder()
+        .ports(Ports::Any)
+        .build()
+        .expect("a policy");
     assert_eq!(policy.ports(), [0; 0]);
 }

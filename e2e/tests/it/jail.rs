@@ -77,7 +77,8 @@ async fn the_canary_proves_both_walls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn official_servers_start_and_list_their_tools() {
     let text = |path: std::path::PathBuf| path.display().to_string();
-    let everything = text(e2e().join("node_modules/@modelcontextprotocol/server-everything/dist/index.js"));
+    let everything =
+        text(e2e().join("node_modules/@modelcontextprotocol/server-everything/dist/index.js"));
     let npx = text(e2e().join("node_modules/.bin/mcp-server-everything"));
     let servers = [
         Sdk::Python.command(),
@@ -85,7 +86,11 @@ async fn official_servers_start_and_list_their_tools() {
         Sdk::Typescript.command(),
         vec![text(node24()), everything, "stdio".to_owned()],
         // A shell that starts it, as npx does.
-        vec!["sh".to_owned(), "-c".to_owned(), format!("{npx} stdio; exit $?")],
+        vec![
+            "sh".to_owned(),
+            "-c".to_owned(),
+            format!("{npx} stdio; exit $?"),
+        ],
     ];
     for level in WALLS {
         for server in &servers {
@@ -103,10 +108,12 @@ fn tools(child: &mut Child) -> Vec<Json> {
     let mut stdin = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut ask = |message: Json| writeln!(stdin, "{message}").unwrap();
-    ask(json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+    ask(
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-06-18", "capabilities": {},
         "clientInfo": { "name": "test", "version": "1" },
-    } }));
+    } }),
+    );
     ask(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
     ask(json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" }));
     let answer = lines.by_ref().map(Result::unwrap).find_map(|line| {
@@ -119,7 +126,10 @@ fn tools(child: &mut Child) -> Vec<Json> {
         std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
         panic!("no answer; it said: {said}");
     };
-    answer["result"]["tools"].as_array().cloned().unwrap_or_default()
+    answer["result"]["tools"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn ended(child: &mut Child) {
@@ -141,7 +151,11 @@ async fn a_killed_keeper_takes_the_jail_with_it() {
             "import fcntl, sys, time\nf = open({:?}, 'w'); fcntl.flock(f, fcntl.LOCK_EX)\nprint('held', flush=True)\ntime.sleep(600)",
             file.display().to_string()
         );
-        let command = [python("venv").display().to_string(), "-c".to_owned(), script];
+        let command = [
+            python("venv").display().to_string(),
+            "-c".to_owned(),
+            script,
+        ];
         let mut child = jailed(level, &command, &Handle::current());
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "held");
@@ -163,7 +177,12 @@ async fn a_jail_that_cannot_be_built_runs_nothing() {
     let port = bait.local_addr().unwrap().port();
     // As if the gateway had gone before the launcher asked.
     let script = format!("import socket; socket.create_connection(('127.0.0.1', {port}))");
-    let command = [python("venv").display().to_string(), "-c".to_owned(), script].map(OsString::from);
+    let command = [
+        python("venv").display().to_string(),
+        "-c".to_owned(),
+        script,
+    ]
+    .map(OsString::from);
     for wall in ["0", "77", "x", ""] {
         let ran = keeper(&command, Some(wall)).output().unwrap();
         assert_eq!(ran.status.code(), Some(126), "{wall:?}");

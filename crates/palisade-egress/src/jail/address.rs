@@ -100,19 +100,39 @@ mod tests {
             internet("127.0.0.1:80")
         );
         for (family, rest, expected) in [
-            (libc::AF_UNIX, &b"/run/x\0/etc"[..], Address::Path(b"/run/x".to_vec())),
+            (
+                libc::AF_UNIX,
+                &b"/run/x\0/etc"[..],
+                Address::Path(b"/run/x".to_vec()),
+            ),
             (libc::AF_UNIX, b"rel", Address::Path(b"rel".to_vec())),
-            (libc::AF_UNIX, b"\0name", Address::Abstract(b"name".to_vec())),
+            (
+                libc::AF_UNIX,
+                b"\0name",
+                Address::Abstract(b"name".to_vec()),
+            ),
             (libc::AF_UNIX, b"", Address::Abstract(Vec::new())),
             (libc::AF_UNSPEC, b"\0\0", Address::Nothing),
-            (libc::AF_NETLINK, b"\0\0\x01\0\0\0\0\0\0\0", Address::Netlink),
-            (libc::AF_NETLINK, b"\0\0\x01\0\0\0\0\0\0\x01", Address::Other),
+            (
+                libc::AF_NETLINK,
+                b"\0\0\x01\0\0\0\0\0\0\0",
+                Address::Netlink,
+            ),
+            (
+                libc::AF_NETLINK,
+                b"\0\0\x01\0\0\0\0\0\0\x01",
+                Address::Other,
+            ),
             (libc::AF_NETLINK, b"\0\0\x01\0\0\0\0\0\0", Address::Other),
             (libc::AF_VSOCK, b"\0\0", Address::Other),
             (libc::AF_INET, b"\0\x35\x7f\0\0", Address::Other),
             (libc::AF_INET6, &six[..20], Address::Other),
         ] {
-            assert_eq!(Address::read(&with(family, rest)), expected, "{family} {rest:?}");
+            assert_eq!(
+                Address::read(&with(family, rest)),
+                expected,
+                "{family} {rest:?}"
+            );
         }
         assert_eq!(Address::read(&[2]), Address::Other);
     }

@@ -13,7 +13,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, SockaddrIn, sendto};
-use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, connect, ipproto, socket_with};
+use rustix::net::{
+    AddressFamily, Protocol, SocketFlags, SocketType, connect, ipproto, socket_with,
+};
 use serde::{Deserialize, Serialize};
 
 use super::namespace;
@@ -135,10 +137,7 @@ fn pid(targets: &Targets) -> i32 {
 }
 
 fn tcp(to: SocketAddr, name: &str) -> io::Result<()> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "it is the way out that is tried"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "it is the way out that is tried")]
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
     stream.write_all(name.as_bytes())
 }

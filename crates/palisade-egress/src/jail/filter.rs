@@ -143,8 +143,14 @@ fn socket(wall: Wall) -> Rule {
             1,
             TYPE,
             [
-                (libc::SOCK_STREAM, protocol(&[0, libc::IPPROTO_TCP], Rule::Ask)),
-                (libc::SOCK_DGRAM, protocol(&[0, libc::IPPROTO_UDP], Rule::Ask)),
+                (
+                    libc::SOCK_STREAM,
+                    protocol(&[0, libc::IPPROTO_TCP], Rule::Ask),
+                ),
+                (
+                    libc::SOCK_DGRAM,
+                    protocol(&[0, libc::IPPROTO_UDP], Rule::Ask),
+                ),
             ],
             unsupported(),
         ),
@@ -182,10 +188,7 @@ fn socket(wall: Wall) -> Rule {
     let netlink = Rule::by(
         1,
         TYPE,
-        [
-            (libc::SOCK_RAW, routes()),
-            (libc::SOCK_DGRAM, routes()),
-        ],
+        [(libc::SOCK_RAW, routes()), (libc::SOCK_DGRAM, routes())],
         unsupported(),
     );
     Rule::by(
@@ -264,10 +267,16 @@ fn options() -> Rule {
         1,
         u32::MAX,
         [
-            (libc::SOL_SOCKET, all(SOCKET_REFUSED, refused(), Rule::Allow)),
+            (
+                libc::SOL_SOCKET,
+                all(SOCKET_REFUSED, refused(), Rule::Allow),
+            ),
             (libc::IPPROTO_TCP, all(TCP_REFUSED, refused(), Rule::Allow)),
             (libc::IPPROTO_IP, all(IP_ALLOWED, Rule::Allow, refused())),
-            (libc::IPPROTO_IPV6, all(IPV6_ALLOWED, Rule::Allow, refused())),
+            (
+                libc::IPPROTO_IPV6,
+                all(IPV6_ALLOWED, Rule::Allow, refused()),
+            ),
         ],
         Rule::Allow,
     )

@@ -2,9 +2,7 @@
 //! its names stand for, and how many there are at once.
 
 use std::io;
-use std::net::{
-    IpAddr, Ipv4Addr, SocketAddr, TcpStream as StdStream, UdpSocket as StdDatagrams,
-};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream as StdStream, UdpSocket as StdDatagrams};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixDatagram as StdDatagram;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -236,7 +234,10 @@ impl Gate {
             if length == 0 {
                 return Ok(());
             }
-            if let Some(answer) = message.get(..length).and_then(|message| self.answer(message)) {
+            if let Some(answer) = message
+                .get(..length)
+                .and_then(|message| self.answer(message))
+            {
                 // Where there is no room the child does not read; it may ask again.
                 let _ = socket.try_send(&answer);
             }
@@ -250,11 +251,12 @@ impl Gate {
         let socket = UdpSocket::from_std(socket)?;
         let mut message = [0; dns::MOST];
         loop {
-            let received = socket.async_io(Interest::READABLE, || {
-                Ok(receive(&socket, &mut message)?)
-            });
+            let received =
+                socket.async_io(Interest::READABLE, || Ok(receive(&socket, &mut message)?));
             let (length, from, to) = received.await?;
-            let answer = message.get(..length).and_then(|message| self.answer(message));
+            let answer = message
+                .get(..length)
+                .and_then(|message| self.answer(message));
             if let (Some(answer), Some(from)) = (answer, from) {
                 // As by any network, an answer may be lost.
                 let _ = reply(&socket, &answer, &from, to.as_ref());
@@ -305,7 +307,13 @@ fn reply(
     let v6: Option<&SockaddrIn6> = to.as_sockaddr_in6();
     match v6 {
         Some(v6) => sendmsg(socket.as_raw_fd(), &slices, &control, flags, Some(v6))?,
-        None => sendmsg(socket.as_raw_fd(), &slices, &control, flags, to.as_sockaddr_in())?,
+        None => sendmsg(
+            socket.as_raw_fd(),
+            &slices,
+            &control,
+            flags,
+            to.as_sockaddr_in(),
+        )?,
     };
     Ok(())
 }

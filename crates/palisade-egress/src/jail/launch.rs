@@ -57,7 +57,8 @@ pub(super) fn inside(arguments: &[OsString]) -> io::Result<ExitCode> {
 
 /// From here on this process and all that it starts are within the wall.
 fn confine(wall: Wall, control: &OwnedFd) -> io::Result<()> {
-    let step = |what: &'static str| move |error: io::Error| io::Error::other(format!("{what}: {error}"));
+    let step =
+        |what: &'static str| move |error: io::Error| io::Error::other(format!("{what}: {error}"));
     drop_capabilities(wall).map_err(step("capabilities"))?;
     nix::sys::prctl::set_no_new_privs()?;
     // Other processes' memory, signals and abstract sockets, where the kernel knows how.

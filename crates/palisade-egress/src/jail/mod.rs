@@ -30,6 +30,7 @@ mod names;
 mod namespace;
 mod paths;
 mod prove;
+mod relay;
 mod sockets;
 mod supervise;
 mod sys;

@@ -45,7 +45,10 @@ impl Names {
     fn enter(&mut self, name: &Name) -> u32 {
         let number = self.next;
         self.next = (self.next + 1) % MOST;
-        match usize::try_from(number).ok().and_then(|at| self.names.get_mut(at)) {
+        match usize::try_from(number)
+            .ok()
+            .and_then(|at| self.names.get_mut(at))
+        {
             Some(old) => {
                 self.numbers.remove(old);
                 *old = name.clone();
@@ -77,7 +80,13 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(names.address(&name("A.example.")), one);
         assert_eq!(names.name(two.into()), Some(&name("b.example")));
-        for other in ["198.18.0.0", "198.18.0.3", "198.17.255.255", "::1", "255.255.255.255"] {
+        for other in [
+            "198.18.0.0",
+            "198.18.0.3",
+            "198.17.255.255",
+            "::1",
+            "255.255.255.255",
+        ] {
             assert_eq!(names.name(other.parse().expect("an address")), None);
         }
     }
@@ -89,7 +98,10 @@ mod tests {
         for number in 1..=MOST {
             names.address(&name(&format!("n{number}.example")));
         }
-        assert_eq!(names.name(first.into()), Some(&name(&format!("n{MOST}.example"))));
+        assert_eq!(
+            names.name(first.into()),
+            Some(&name(&format!("n{MOST}.example")))
+        );
         assert_ne!(names.address(&name("n0.example")), first);
         assert_eq!(names.names.len(), usize::try_from(MOST).expect("small"));
         assert_eq!(names.numbers.len(), names.names.len());

@@ -85,7 +85,9 @@ pub(super) fn init(arguments: &[OsString]) -> io::Result<ExitCode> {
     // Everything that is left in the namespace ends with this process.
     loop {
         match wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) if u32::try_from(pid.as_raw_nonzero().get()) == Ok(child.id()) => {
+            Ok(Some((pid, status)))
+                if u32::try_from(pid.as_raw_nonzero().get()) == Ok(child.id()) =>
+            {
                 return Ok(exit_code(ExitStatus::from_raw(status.as_raw())));
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -134,12 +136,21 @@ fn mounts(cover: &OsString) -> io::Result<()> {
     mount("proc", "/proc", "proc", plain, None)
         .map_err(|error| in_step("a /proc of its own", &error.into()))?;
     // Two names of one directory are one; what lies in a covered one is covered.
-    let mut cover: Vec<_> = cover.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let mut cover: Vec<_> = cover
+        .iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
     cover.sort();
     cover.dedup_by(|inner, outer| inner.starts_with(outer));
     for directory in cover {
-        mount("tmpfs", &directory, "tmpfs", plain, Some(c"mode=755,size=64m"))
-            .map_err(|error| in_step(&format!("covering {}", directory.display()), &error.into()))?;
+        mount(
+            "tmpfs",
+            &directory,
+            "tmpfs",
+            plain,
+            Some(c"mode=755,size=64m"),
+        )
+        .map_err(|error| in_step(&format!("covering {}", directory.display()), &error.into()))?;
     }
     Ok(())
 }

@@ -110,7 +110,11 @@ fn resolve(thread: u32, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC;
     let open_directory = |of: &str| {
         let directory = format!("/proc/{thread}/{of}");
-        open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        open(
+            directory,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
     };
     let resolved = if path.is_absolute() {
         let root = open_directory("root")?;
@@ -150,8 +154,12 @@ pub(super) fn address_in(directory: &OwnedFd, name: &OsStr) -> io::Result<Socket
 /// The mask that a thread makes files with.
 pub(super) fn mask_of(thread: u32) -> Option<Mode> {
     let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
-    u32::from_str_radix(line.trim(), 8).ok().map(Mode::from_raw_mode)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(line.trim(), 8)
+        .ok()
+        .map(Mode::from_raw_mode)
 }
 
 #[cfg(test)]
@@ -178,7 +186,11 @@ mod tests {
         let whole = path("own");
         let (parent, name) = place(own_thread(), whole.as_os_str().as_bytes()).expect("a place");
         paths.bound(&parent, name, began);
-        let allows = |name: &str| paths.allows(&find(name).expect("it is there")).expect("a file");
+        let allows = |name: &str| {
+            paths
+                .allows(&find(name).expect("it is there"))
+                .expect("a file")
+        };
         assert!(allows("own") && allows("listed") && !allows("foreign"));
         // Whatever they are called.
         std::os::unix::fs::symlink(path("foreign"), path("link")).expect("a link");

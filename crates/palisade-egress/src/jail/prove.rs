@@ -43,7 +43,11 @@ impl fmt::Display for Proven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.level)?;
         if !self.could_not_contain.is_empty() {
-            write!(f, "; could not contain: {}", self.could_not_contain.join(", "))?;
+            write!(
+                f,
+                "; could not contain: {}",
+                self.could_not_contain.join(", ")
+            )?;
         }
         for (level, why) in &self.not_available {
             write!(f, "; not {level}: {why}")?;
@@ -81,7 +85,9 @@ pub fn prove(
                     not_available,
                 });
             }
-            Ok(out) => not_available.push((level, format!("it does not contain {}", out.join(", ")))),
+            Ok(out) => {
+                not_available.push((level, format!("it does not contain {}", out.join(", "))))
+            }
             Err(error) => not_available.push((level, error.to_string())),
         }
     }
@@ -116,7 +122,10 @@ fn try_level(
     };
     let reader = thread::spawn(move || {
         let mut text = String::new();
-        said.by_ref().take(1 << 16).read_to_string(&mut text).map(|_| text)
+        said.by_ref()
+            .take(1 << 16)
+            .read_to_string(&mut text)
+            .map(|_| text)
     });
     let mut arrived = Vec::new();
     let status = loop {
@@ -132,7 +141,9 @@ fn try_level(
     };
     // What was on its way; what is allowed takes the longer one.
     let has_arrived = |arrived: &[Vec<u8>], name: &str| {
-        arrived.iter().any(|bytes| bytes.as_slice() == name.as_bytes())
+        arrived
+            .iter()
+            .any(|bytes| bytes.as_slice() == name.as_bytes())
     };
     while !has_arrived(&arrived, ALLOWED) && Instant::now() < until && status.success() {
         listeners.take(&mut arrived, Duration::from_millis(20));
@@ -150,7 +161,10 @@ fn try_level(
         return Err(io::Error::other("what is allowed does not arrive"));
     }
     let sent = SENT.iter().filter(|(name, _)| has_arrived(&arrived, name));
-    Ok(sent.map(|(name, _)| (*name).to_owned()).chain(done).collect())
+    Ok(sent
+        .map(|(name, _)| (*name).to_owned())
+        .chain(done)
+        .collect())
 }
 
 /// What the launcher wrote before it gave up.
@@ -243,12 +257,8 @@ impl Listeners {
             process: std::process::id(),
             allowed: port(allowed.local_addr())?,
         };
-        let mut streams: Vec<OwnedFd> = vec![
-            tcp4.into(),
-            allowed.into(),
-            by_path.into(),
-            by_name.into(),
-        ];
+        let mut streams: Vec<OwnedFd> =
+            vec![tcp4.into(), allowed.into(), by_path.into(), by_name.into()];
         streams.extend(tcp6.map(OwnedFd::from));
         let mut datagrams: Vec<OwnedFd> = vec![udp4.into()];
         datagrams.extend(udp6.map(OwnedFd::from));

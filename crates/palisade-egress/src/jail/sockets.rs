@@ -100,12 +100,13 @@ pub(super) enum Family {
 fn number_of(thread: u32, descriptor: u64) -> Result<u64, Errno> {
     // The kernel looks at the low half alone.
     let descriptor = descriptor & 0xffff_ffff;
-    let link = fs::read_link(format!("/proc/{thread}/fd/{descriptor}")).map_err(|error| {
-        match error.kind() {
-            io::ErrorKind::NotFound => Errno::EBADF,
-            _ => of_io(&error),
-        }
-    })?;
+    let link =
+        fs::read_link(format!("/proc/{thread}/fd/{descriptor}")).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::NotFound => Errno::EBADF,
+                _ => of_io(&error),
+            }
+        })?;
     link.to_str()
         .and_then(|link| link.strip_prefix("socket:["))
         .and_then(|link| link.strip_suffix(']'))

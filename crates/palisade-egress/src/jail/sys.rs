@@ -116,7 +116,11 @@ pub(super) fn waits(listener: BorrowedFd<'_>, id: u64) -> bool {
 ///
 /// # Errors
 /// `ENOENT` where the caller is gone.
-pub(super) fn answer(listener: BorrowedFd<'_>, id: u64, with: Result<i64, Errno>) -> io::Result<()> {
+pub(super) fn answer(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    with: Result<i64, Errno>,
+) -> io::Result<()> {
     let mut response = libc::seccomp_notif_resp {
         id,
         val: with.unwrap_or(0),
@@ -245,10 +249,9 @@ pub(super) fn attempt(probe: Probe) -> io::Result<()> {
                 let one = &raw const one;
                 libc::syscall(libc::SYS_process_vm_readv, pid, one, 1, one, 1, 0)
             }
-            Probe::Unshare => libc::syscall(
-                libc::SYS_unshare,
-                libc::CLONE_NEWUSER | libc::CLONE_NEWNET,
-            ),
+            Probe::Unshare => {
+                libc::syscall(libc::SYS_unshare, libc::CLONE_NEWUSER | libc::CLONE_NEWNET)
+            }
             Probe::Bpf => libc::syscall(libc::SYS_bpf, 0, null, 0),
             Probe::Userfaultfd => libc::syscall(libc::SYS_userfaultfd, 0),
         }
@@ -326,6 +329,9 @@ mod tests {
             let _ = attempt(probe);
         }
         let elsewhere = std::thread::spawn(|| attempt(Probe::Unshare).is_err());
-        assert!(elsewhere.join().expect("no panic"), "a process of many threads");
+        assert!(
+            elsewhere.join().expect("no panic"),
+            "a process of many threads"
+        );
     }
 }

@@ -9,7 +9,10 @@ use crate::rig::{RUNTIME, Rig, Test, start_canary};
 
 pub(crate) const TESTS: &[Test] = &[
     ("canary::levels", levels),
-    ("canary::advisory_contains_nothing", advisory_contains_nothing),
+    (
+        "canary::advisory_contains_nothing",
+        advisory_contains_nothing,
+    ),
     ("canary::cost", cost),
 ];
 
@@ -37,9 +40,16 @@ fn advisory_contains_nothing() {
         "unix socket by name",
         "memory of other processes",
     ] {
-        assert!(proven.could_not_contain.iter().any(|open| open == way), "{way}: {proven}");
+        assert!(
+            proven.could_not_contain.iter().any(|open| open == way),
+            "{way}: {proven}"
+        );
     }
-    assert!(proven.to_string().starts_with("advisory; could not contain: tcp over IPv4, "));
+    assert!(
+        proven
+            .to_string()
+            .starts_with("advisory; could not contain: tcp over IPv4, ")
+    );
 }
 
 /// From the start to the command's first byte. Printed, not judged: the machine may be busy.
@@ -57,6 +67,9 @@ fn cost() {
             })
             .collect();
         took.sort();
-        println!("{level}: a command's first byte after {:?} (median of 20)", took[took.len() / 2]);
+        println!(
+            "{level}: a command's first byte after {:?} (median of 20)",
+            took[took.len() / 2]
+        );
     }
 }

@@ -4,7 +4,6 @@ use std::os::unix::net::UnixListener;
 
 use palisade_egress::Level;
 
-
 use crate::rig::{BOTH, Ran, Rig, Test, file, has, nodes, python};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -40,8 +39,14 @@ fn python_fetches() {
         said(&ran, "hello from outside", "urllib");
         assert!(ran.stdout.starts_with("198.18."), "{}", ran.stdout);
         let decisions = rig.log.decisions();
-        let expected = format!("transparent test allowed.example:{}", rig.allowed.address.port());
-        assert!(decisions.iter().any(|line| line.starts_with(&expected)), "{decisions:?}");
+        let expected = format!(
+            "transparent test allowed.example:{}",
+            rig.allowed.address.port()
+        );
+        assert!(
+            decisions.iter().any(|line| line.starts_with(&expected)),
+            "{decisions:?}"
+        );
     }
 }
 
@@ -121,7 +126,11 @@ print('all done')
 "#,
             here = directory.path().display().to_string(),
             mode = "0o700",
-            alone = if level == Level::Supervised { "True" } else { "False" },
+            alone = if level == Level::Supervised {
+                "True"
+            } else {
+                "False"
+            },
         );
         let script = file(directory.path(), "own.py", &script);
         let ran = rig.run(&[&python(), &script]);
@@ -162,7 +171,10 @@ fn listed_socket() {
     for level in BOTH {
         let directory = tempfile::tempdir().unwrap();
         let [listed, other] = ["listed", "other"].map(|name| directory.path().join(name));
-        let (_one, _two) = (UnixListener::bind(&listed).unwrap(), UnixListener::bind(&other).unwrap());
+        let (_one, _two) = (
+            UnixListener::bind(&listed).unwrap(),
+            UnixListener::bind(&other).unwrap(),
+        );
         let rig = Rig::with(level, |jail| jail.sockets([listed.clone()]));
         let script = "import socket as s, sys\nfor path in sys.argv[1:]:\n\
              \x20try: s.socket(s.AF_UNIX).connect(path); print('connected')\n\

@@ -13,9 +13,9 @@ mod canary;
 mod honest;
 mod restricted;
 mod rig;
+mod supervisor;
 #[path = "../support/mod.rs"]
 mod support;
-mod supervisor;
 mod ways;
 
 use std::ffi::OsString;

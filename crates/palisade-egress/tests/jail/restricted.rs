@@ -27,21 +27,36 @@ fn canary() {
     assert_eq!(proven.level, Level::Supervised, "{proven}");
     assert_eq!(proven.not_available.len(), 1);
     let text = proven.to_string();
-    assert!(text.contains("not isolated: ") && text.contains("namespaces"), "{text}");
+    assert!(
+        text.contains("not isolated: ") && text.contains("namespaces"),
+        "{text}"
+    );
 }
 
 /// The supervisor under the filter as well, as in a container.
 // REQ: E-3
 fn supervisor() {
     let own = std::env::current_exe().unwrap();
-    let words = ["restricted::c", "restricted::python", "supervisor::killed_supervised"];
+    let words = [
+        "restricted::c",
+        "restricted::python",
+        "supervisor::killed_supervised",
+    ];
     for test in words {
         let ran = std::process::Command::new(&own)
-            .args([RESTRICT.as_ref(), own.as_os_str(), "--exact".as_ref(), test.as_ref()])
+            .args([
+                RESTRICT.as_ref(),
+                own.as_os_str(),
+                "--exact".as_ref(),
+                test.as_ref(),
+            ])
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&ran.stdout);
-        assert!(ran.status.success() && text.contains("1 passed"), "{test}: {text}");
+        assert!(
+            ran.status.success() && text.contains("1 passed"),
+            "{test}: {text}"
+        );
     }
 }
 
@@ -52,7 +67,12 @@ fn fetches() {
         rig.url()
     );
     let ran = rig.run(&[&python(), "-c", &script]);
-    assert!(ran.stdout.contains("hello from outside"), "{} {}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("hello from outside"),
+        "{} {}",
+        ran.stdout,
+        ran.stderr
+    );
 }
 
 /// Puts the filter round this process. It refuses what Docker's default profile refuses to a
@@ -83,7 +103,11 @@ pub(crate) fn apply() {
     for call in calls {
         filter.push((0x15, 0, 1, u32::try_from(call).unwrap()));
         // A library falls back where clone3 is unknown, not where it is refused.
-        let answer = if call == libc::SYS_clone3 { 0x0005_0026 } else { EPERM };
+        let answer = if call == libc::SYS_clone3 {
+            0x0005_0026
+        } else {
+            EPERM
+        };
         filter.push((0x06, 0, 0, answer));
     }
     // clone with a namespace.

