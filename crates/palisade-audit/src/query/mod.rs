@@ -16,15 +16,14 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 pub use answer::{Actor, Answers, Call, Tool};
-pub use input::{InputError, Source, sources};
+pub use input::{InputError, Reading, Source, sources};
 pub use line::Line;
-pub use time::{parse_span, parse_time};
+pub use time::{format_time, parse_span, parse_time};
 
 use answer::Part;
 
 /// What is asked. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
 pub struct Questions {
     /// Only records of this time count, for all questions but `around`.
     pub range: Option<Range<i64>>,

@@ -26,7 +26,7 @@ fn lines(count: i64) -> Vec<String> {
     let mut lines = Vec::new();
     for at in 0..count {
         let second = at * 2 + random(30) as i64;
-        let actor = ["alice", "bob", "c\"arol", "dave\u{e9}"][random(4) as usize];
+        let actor = ["alice", "bob", "c\"arol", "dave\u{e9}"][random(4).min(random(4)) as usize];
         let tool = ["read_note", "delete_note", "search", "drop_table", "slow"][random(5) as usize];
         let outcome = ["ok", "ok", "ok", "ok", "ok", "error", "timeout", "denied"][random(8) as usize];
         let mut value = serde_json::json!({"timestamp": time(second), "requestId": format!("r{at}"), "actor": {"id": actor, "ip": "127.0.0.1"},

@@ -1,6 +1,8 @@
 //! Moments as milliseconds since 1970, and spans.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::stamp::Stamp;
 
 /// Reads RFC 3339: `2026-01-31T12:00:00.123Z`, with any number of digits behind the point and any offset; also a date
 /// alone, and seconds left out.
@@ -58,6 +60,15 @@ pub fn parse_time(text: &[u8]) -> Option<i64> {
         _ => return None,
     };
     Some(date + (hour * 3600 + minute * 60 + second) * 1000 + millis - offset * 60_000)
+}
+
+/// Writes RFC 3339, in UTC, to the millisecond; times before 1970 as its first moment.
+#[must_use]
+pub fn format_time(millis: i64) -> String {
+    let since = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    let mut out = Vec::with_capacity(24);
+    Stamp::default().push(&mut out, UNIX_EPOCH + since);
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Reads `90s`, `15m`, `24h`, `7d`, `2w`.
@@ -128,6 +139,8 @@ mod tests {
         ] {
             assert_eq!(parse_time(text.as_bytes()), expected, "{text}");
         }
+        assert_eq!(format_time(1_793_404_800_042), "2026-10-31T00:00:00.042Z");
+        assert_eq!(format_time(-1), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]

@@ -204,7 +204,7 @@ fn shapes_go() {
         ),
         (
             r#"{"pin":1234}"#.to_owned(),
-            r#"{"pin":[REDACTED]}"#.to_owned(),
+            r#"{"pin":"[REDACTED]"}"#.to_owned(),
         ),
         (
             "Authorization: Basic bad".to_owned(),

@@ -22,7 +22,13 @@ impl Copier<'_> {
         let rest = &self.json[self.at + 1..];
         let plain = survey(&rest[..rest.len().min(NAME_MAX)]).plain;
         let name = &rest[..plain];
-        if rest.get(plain) != Some(&b'"') || !names_secret(name) {
+        // The types and ids of things are called all sorts of names.
+        let before = self.json[..self.at].trim_ascii_end();
+        let loose = [b"\"type\":".as_slice(), b"\"id\":"]
+            .iter()
+            .any(|key| before.ends_with(key));
+        let password = matches!(keys::classify(name), Some(Kind::Password));
+        if rest.get(plain) != Some(&b'"') || !names_secret(name) || loose && !password {
             return;
         }
         self.named |= 1;
@@ -94,11 +100,22 @@ impl Copier<'_> {
         let Some([b'"', next @ ..]) = skip_space(rest) else {
             return;
         };
-        if let Some(kind) = flag::names_value(text)
-            && next.first() != Some(&b'-')
-        {
-            self.expected = Some(kind);
+        if next.first() == Some(&b'-') {
+            return;
         }
+        self.expected = match flag::names_value(text) {
+            None if text.len() == 2 && text[0] == b'-' => {
+                let before = &self.json[self.at.saturating_sub(256)..self.at];
+                flag::short_names_value(before, text[1])
+            }
+            None if is_header(text) => {
+                // A list of headers' names has only names in it.
+                let head = &next[..survey(&next[..next.len().min(NAME_MAX)]).plain];
+                let value = head.iter().any(|byte| matches!(byte, b' ' | b'=' | b'0'..=b'9'));
+                value.then_some(Kind::Token)
+            }
+            kind => kind,
+        };
     }
 
     // --- What a policy lets stay.
@@ -192,6 +209,16 @@ fn names_secret(name: &[u8]) -> bool {
         Some(Kind::Digits(_)) => words <= 3,
         _ => false,
     }
+}
+
+/// The name of a header that carries a secret: `["Authorization","Bearer …"]`.
+fn is_header(text: &[u8]) -> bool {
+    let known = [b"authorization".as_slice(), b"cookie", b"set-cookie"]
+        .iter()
+        .any(|name| text.eq_ignore_ascii_case(name));
+    text.len() <= 48
+        && (known || text.contains(&b'-') && !text.contains(&b' '))
+        && keys::classify(text) == Some(Kind::Token)
 }
 
 fn skip_space(text: &[u8]) -> Option<&[u8]> {

@@ -128,7 +128,7 @@ fn holds_digits(text: &[u8], least: usize) -> bool {
     let letters = text.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
     // A PIN is digits; the numbers of persons may begin or end with letters, hold a few words.
     let fits = match least {
-        4 => letters == 0 || letters <= 3 && digits >= 6,
+        3 | 4 => letters == 0 || letters <= 3 && digits >= 6,
         _ => text.len() <= 64,
     };
     fits && digits >= least && !looks_like_time(text)

@@ -193,7 +193,10 @@ impl State {
                 .iter()
                 .find(|(first, second, _)| *first == previous && *second == word)
         {
-            self.find(*kind);
+            // Two words say more than one: `secret_id`.
+            if self.kind != Some(Kind::Password) {
+                self.kind = Some(*kind);
+            }
             self.qualified = false;
         }
     }
@@ -396,7 +399,7 @@ mod tests {
                 "ssn userSSN cardNumber credit_card phone phoneNumber mobile cell passport_number tax_id social_security_number",
             ),
             (Kind::Opaque, "auth x-auth pat _auth secret_id"),
-            (Kind::Name, "name key field selector Element label"),
+            (Kind::Name, "name key field selector Element label id type"),
             (Kind::Value, "value text val"),
             (Kind::Schema, "properties"),
         ] {
@@ -410,7 +413,7 @@ mod tests {
         }
         for name in "_ tokenizer tokenize author keyboard passenger compass bypass keys keywords monkey secretary emailed pinned spin \
              token_count tokenType password_policy passwordRequired token_endpoint email_verified token_expires_in secret_name \
-             nextPageToken next_token progressToken accession id session primaryKey number code card \
+             nextPageToken next_token progressToken accession session primaryKey number code card \
              a_very_long_segmentwithoutanyend_x tokenAddress token_symbol tokenId secretName secretRef secret_arn password_policy_url \
              pageToken nextpagetoken continuationToken eosToken publicKey public_key partition_key sort_key cache_key idempotency_key \
              api_key_env ssh_key_path passthrough pass_through pass_rate auth_type authUrl key_name api_key_header \

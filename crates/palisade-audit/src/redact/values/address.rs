@@ -22,8 +22,28 @@ pub(super) fn email(text: &[u8], floor: usize, at: usize, width: usize) -> Optio
     if start >= at {
         return None;
     }
-    let domain_start = at + width;
-    let mut end = over_domain(text, domain_start);
+    let (start, end) = (start, domain(text, &text[start..at], at + width)?);
+    if text[..start].ends_with(b"://") {
+        return None;
+    }
+    Some(Finding {
+        start,
+        end,
+        mask: Mask::Address,
+    })
+}
+
+/// Where the domain behind the sign ends, if it is one: of ASCII, or of the letters of the world.
+fn domain(text: &[u8], local: &[u8], start: usize) -> Option<usize> {
+    let ascii = run(text, start, DOMAIN);
+    let whole = |end| is_domain(text, local, start, end);
+    whole(ascii).or_else(|| {
+        let wide = over_domain(text, start, ascii);
+        if wide > ascii { whole(wide) } else { None }
+    })
+}
+
+fn is_domain(text: &[u8], local: &[u8], domain_start: usize, mut end: usize) -> Option<usize> {
     while end > domain_start && matches!(text[end - 1], b'.' | b'-') {
         end -= 1;
     }
@@ -36,21 +56,11 @@ pub(super) fn email(text: &[u8], floor: usize, at: usize, width: usize) -> Optio
     if !top_level || matches!(host, [] | [b'.', ..]) {
         return None;
     }
-    let local = &text[start..at];
-    // `icon@2x.png`, `package@1.2.3-beta.rc`, `git@github.com:owner/repository`, `getty@tty1.service`,
-    // `https://user@host.com/`
+    // `icon@2x.png`, `package@1.2.3-beta.rc`, `git@github.com:owner/repository`, `getty@tty1.service`
     let scaled = matches!(host, [b'1'..=b'9', b'x']);
     let remote = local == b"git" && matches!(text.get(end), Some(b':' | b'/') | None);
     let file = NO_TOP_LEVEL.iter().any(|known| last.eq_ignore_ascii_case(known));
-    let in_url = text[..start].ends_with(b"://");
-    if scaled || is_version(host) || remote || file || in_url {
-        return None;
-    }
-    Some(Finding {
-        start,
-        end,
-        mask: Mask::Address,
-    })
+    (!scaled && !is_version(host) && !remote && !file).then_some(end)
 }
 
 /// Letters of addresses, those of Latin, Greek and Cyrillic names included: two bytes each in UTF-8.
@@ -65,10 +75,11 @@ fn back_over_letters(text: &[u8], lowest: usize, at: usize) -> usize {
     start
 }
 
-fn over_domain(text: &[u8], at: usize) -> usize {
-    let mut end = run(text, at, DOMAIN);
-    while matches!(text.get(end), Some(0xc3..=0xd3)) && text.get(end + 1).is_some_and(|byte| byte & 0xc0 == 0x80) {
-        end = run(text, end + 2, DOMAIN);
+fn over_domain(text: &[u8], start: usize, mut end: usize) -> usize {
+    // No domain is longer, RFC 1035, section 2.3.4.
+    let most = text.len().min(start + 255);
+    while end < most && text[end] >= 0x80 {
+        end = run(&text[..most], end + 1, DOMAIN);
     }
     end
 }

@@ -13,6 +13,14 @@ pub(crate) fn names_value(argument: &[u8]) -> Option<Kind> {
     if known { in_text(name) } else { None }
 }
 
+/// As [`names_value`], of a flag of one letter, by the commands that are named before it.
+pub(crate) fn short_names_value(before: &[u8], letter: u8) -> Option<Kind> {
+    words(before)
+        .filter_map(|(word, after)| command_named(word, after))
+        .any(|command| command.flag == letter && command.how != How::Glued && command.and.is_empty())
+        .then_some(Kind::Password)
+}
+
 /// The one command of a line that is being read: found once for each line.
 #[derive(Default)]
 pub(super) struct Commands {
@@ -176,24 +184,37 @@ impl Commands {
             }
             self.end = end;
             let line = &text[self.start..self.end.min(text.len())];
-            self.command = COMMANDS.iter().find(|command| {
-                command.stands_in(line)
-                    && (command.and.is_empty() || memchr::memmem::find(line, command.and).is_some())
+            self.command = words(line).find_map(|(word, after)| {
+                command_named(word, after).filter(|command| {
+                    command.and.is_empty() || memchr::memmem::find(line, command.and).is_some()
+                })
             });
         }
         self.command
     }
 }
 
-impl Command {
-    fn stands_in(&self, line: &[u8]) -> bool {
-        memchr::memmem::find_iter(line, self.name).take(8).any(|at| {
-            let before = at.checked_sub(1).map(|at| line[at]);
-            let after = line.get(at + self.name.len());
-            before.is_none_or(|byte| !byte.is_ascii_alphanumeric() && byte != b'-' && byte != b'_')
-                && after.is_some_and(|byte| matches!(byte, b' ' | b'.' | b'"' | b'\''))
-        })
+/// The words of a line, each with the byte behind it.
+fn words(line: &[u8]) -> impl Iterator<Item = (&[u8], u8)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        at += line.get(at..)?.iter().position(is_word)?;
+        let rest = &line[at..];
+        let length = rest
+            .iter()
+            .position(|byte| !is_word(byte))
+            .unwrap_or(rest.len());
+        at += length;
+        Some((&rest[..length], line.get(at).copied().unwrap_or_default()))
+    })
+}
+
+fn command_named(word: &[u8], after: u8) -> Option<&'static Command> {
+    if !matches!(after, b' ' | b'.' | b'"' | b'\'') || word.len() > 16 {
+        return None;
     }
+    COMMANDS.iter().find(|command| command.name == word)
 }
 
 const fn command(name: &'static str, and: &'static str, flag: u8, how: How) -> Command {

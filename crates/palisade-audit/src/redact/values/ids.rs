@@ -13,7 +13,11 @@ pub(super) fn id(text: &[u8], at: usize) -> Option<Finding> {
     }
     let rest = &text[at..];
     let length = if rest[0].is_ascii_digit() {
-        SHAPES.iter().find_map(|shape| shape.length(rest))
+        let group = rest.iter().take(20).take_while(|byte| byte.is_ascii_digit()).count();
+        SHAPES
+            .iter()
+            .filter(|shape| shape.group == group)
+            .find_map(|shape| shape.length(rest))
     } else {
         LETTERED
             .iter()
@@ -30,11 +34,17 @@ pub(super) fn id(text: &[u8], at: usize) -> Option<Finding> {
 /// `9` is a digit, `A` a capital, `X` either, `?` a digit or `X`, `_` a space or nothing; everything else itself.
 struct Shape {
     form: &'static str,
+    /// The digits it begins with.
+    group: usize,
     check: fn(&[u8]) -> bool,
 }
 
 const fn shape(form: &'static str, check: fn(&[u8]) -> bool) -> Shape {
-    Shape { form, check }
+    let mut group = 0;
+    while group < form.len() && form.as_bytes()[group] == b'9' {
+        group += 1;
+    }
+    Shape { form, group, check }
 }
 
 impl Shape {
@@ -78,10 +88,11 @@ impl Shape {
 
 static SHAPES: &[Shape] = &[
     shape("999.999.999-99", cpf),
-    shape("756.9999.9999.99", ean13),
+    shape("999.9999.9999.99", ean13),
     shape("999999999999999", nir),
     shape("9_99_99_99_999_999_99", nir),
     shape("99999999999999999?", resident),
+    shape("999999999999999999", resident),
     shape("9999 9999 9999", aadhaar),
     shape("9999-9999-9999", aadhaar),
     shape("999-999-999", sin),
@@ -134,12 +145,13 @@ fn cpf(digits: &[u8]) -> bool {
 }
 
 /// Switzerland: as an EAN-13, the country's prefix included.
-fn ean13(rest: &[u8]) -> bool {
-    let mut sum = 7 + 5 * 3 + 6;
-    for (at, byte) in rest.iter().enumerate() {
-        sum += digit(*byte) * if at % 2 == 0 { 3 } else { 1 };
-    }
-    sum % 10 == 0
+fn ean13(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| digit(*byte) * if at % 2 == 0 { 1 } else { 3 })
+        .sum();
+    digits.starts_with(b"756") && sum.is_multiple_of(10)
 }
 
 /// France: sex, year, month, department, commune, order, and a key modulo 97.

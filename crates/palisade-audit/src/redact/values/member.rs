@@ -94,7 +94,8 @@ fn bare(text: &[u8], start: usize, name: &Name<'_>, spaced: bool, encoded: bool)
             return None;
         }
     }
-    if spaced && !name.structural && !telling(value) {
+    let password = matches!(name.kind, Kind::Password | Kind::Word);
+    if spaced && !(name.structural && password) && !telling(value) {
         return None;
     }
     judge(text, start, end, name.kind)
@@ -140,7 +141,16 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
         .iter()
         .any(|known| last.eq_ignore_ascii_case(known));
     if header {
-        let end = run(text, start, LINE);
+        let rest = &text[start..];
+        let many = [b"digest ".as_slice(), b"oauth "]
+            .iter()
+            .any(|scheme| rest.get(..scheme.len()).is_some_and(|word| word.eq_ignore_ascii_case(scheme)));
+        let end = if many {
+            // Its parts are in quotes.
+            start + memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())
+        } else {
+            run(text, start, LINE)
+        };
         return judge(text, start, end, name.kind);
     }
     if matches!(name.kind, Kind::Digits(_)) {
@@ -161,7 +171,8 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
     let telling = telling(head);
     if !telling && !field {
         // YAML has nothing behind its value; a program's field has.
-        let alone = name.structural && name.leads && ends_line(text, start + head.len());
+        let password = matches!(name.kind, Kind::Password | Kind::Word);
+        let alone = name.structural && (name.leads || password) && ends_line(text, start + head.len());
         if !alone || matches!(head.last(), Some(b'.' | b':' | b'(')) {
             return None;
         }
@@ -327,14 +338,12 @@ fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
     if mask_length(&text[start..]).is_some() || text[start..].starts_with(b"{{") {
         return None;
     }
-    let head = &text[start..text.len().min(start + 1024)];
-    // The bracket that fits, as far as signs in quotes do not disturb.
-    let mut depth = 0_u32;
-    let end = head.iter().position(|byte| {
-        depth += u32::from(*byte == text[start]);
-        depth -= u32::from(*byte == close);
-        depth == 0
-    })?;
+    let head = &text[start..text.len().min(start + 512)];
+    // Neither lists nor braced values hold others of their kind.
+    let end = 1 + memchr::memchr2(text[start], close, &head[1..])?;
+    if head[end] != close {
+        return None;
+    }
     let inside = &head[1..end];
     let list = inside.iter().any(|byte| matches!(byte, b'"' | b'\''));
     let word = !inside.is_empty() && inside.iter().all(|byte| CLASSES[usize::from(*byte)] & WORD != 0 || byte.is_ascii_punctuation());

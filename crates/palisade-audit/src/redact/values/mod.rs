@@ -29,7 +29,7 @@ use member::{assignment, element, member};
 use number::{may_be_number, number};
 use pem::private_key;
 use scheme::scheme;
-use token::{SECONDS, token};
+use token::{Runs, SECONDS, token};
 
 pub(crate) use number::is_card;
 pub(crate) use scheme::credential;
@@ -42,6 +42,8 @@ pub(crate) struct Scanner<'a> {
     floor: usize,
     /// Up to here a run of base64url letters is known to be no JWT.
     no_jwt: usize,
+    /// Before this no bot of Discord begins.
+    no_discord: usize,
     /// Behind an AWS key id its secret may stand: up to here.
     aws: usize,
     aim: Aim,
@@ -49,6 +51,7 @@ pub(crate) struct Scanner<'a> {
     nest: u8,
     given: Given,
     commands: Commands,
+    runs: Runs,
 }
 
 impl<'a> Scanner<'a> {
@@ -68,12 +71,14 @@ impl<'a> Scanner<'a> {
             at: 0,
             floor: 0,
             no_jwt: 0,
+            no_discord: 0,
             aws: 0,
             aim,
             masker,
             nest: 0,
             given: Given::default(),
             commands: Commands::default(),
+            runs: Runs::default(),
         }
     }
 
@@ -92,7 +97,17 @@ impl<'a> Scanner<'a> {
     fn look_at_word(&mut self, first: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
         if first.is_ascii_digit() {
-            if self.aim == Aim::Secrets || !text.get(at + 1).is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'.' | b' ')) {
+            // `12`, `1.234.`, `1 23 `
+            let digits = |from: usize, to: usize| {
+                text.get(from..to).is_some_and(|group| group.iter().all(u8::is_ascii_digit))
+            };
+            let grouped = match text.get(at + 1) {
+                Some(b'0'..=b'9') => true,
+                Some(b'.') => digits(at + 2, at + 5),
+                Some(b' ') => digits(at + 2, at + 4),
+                _ => false,
+            };
+            if self.aim == Aim::Secrets || !grouped {
                 return None;
             }
             return self.look_at_digits();
@@ -110,7 +125,8 @@ impl<'a> Scanner<'a> {
             return None;
         }
         if matches!(first, b'M' | b'N' | b'O')
-            && let Some(finding) = discord(text, at)
+            && at >= self.no_discord
+            && let Some(finding) = self.discord(at)
         {
             return Some(finding);
         }
@@ -138,12 +154,12 @@ impl<'a> Scanner<'a> {
                 let thin_driver = text[at..].starts_with(b"thin:");
                 if thin_driver { thin(text, at + 4) } else { prose::announced(text, at) }
             }),
-            b'b' | b'B' | b'a' => scheme(text, at),
-            b's' | b'S' | b'A' => scheme(text, at).or_else(|| prose::announced(text, at)),
-            b'p' | b'P' | b'o' | b'O' | b'r' | b'R' | b'k' | b'K' | b'i' | b'I' => prose::announced(text, at),
+            b'b' | b'B' => scheme(text, at),
+            b'a' | b'A' | b's' | b'S' => scheme(text, at).or_else(|| prose::announced(text, at)),
+            b'c' | b'C' | b'p' | b'P' | b'o' | b'O' | b'r' | b'R' | b'k' | b'K' | b'i' | b'I' => prose::announced(text, at),
             _ => None,
         }
-        .or_else(|| token(text, at))
+        .or_else(|| token(text, at, &mut self.runs))
     }
 
     /// The neighbours say first whether a mark is worth a look: hyphens in dates, colons in times are not.
@@ -205,10 +221,10 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline(never)]
-    fn github(&self) -> Option<Finding> {
+    fn github(&mut self) -> Option<Finding> {
         let at = self.at.checked_sub(3).filter(|at| *at >= self.floor)?;
         if self.text[at..].starts_with(b"gh") {
-            token(self.text, at)
+            token(self.text, at, &mut self.runs)
         } else {
             None
         }
@@ -271,6 +287,31 @@ impl<'a> Scanner<'a> {
 }
 
 impl Scanner<'_> {
+    /// A bot of Discord: its id in base64, a time, a signature.
+    fn discord(&mut self, at: usize) -> Option<Finding> {
+        let text = self.text;
+        let id = run(text, at, URL_SAFE);
+        if id - at > 30 {
+            // What begins in the same run before this is as much too long.
+            self.no_discord = id - 30;
+            return None;
+        }
+        let time = run_within(text, id + 1, URL_SAFE, 9);
+        let parts = id - at >= 23
+            && text.get(id) == Some(&b'.')
+            && (6..=8).contains(&time.saturating_sub(id + 1))
+            && text.get(time) == Some(&b'.');
+        if !parts {
+            return None;
+        }
+        let end = run(text, time + 1, URL_SAFE);
+        (end >= time + 26).then_some(Finding {
+            start: at,
+            end,
+            mask: Mask::Fingerprint,
+        })
+    }
+
     pub(crate) fn next(&mut self) -> Option<Finding> {
         if let Some(finding) = self.given.take() {
             return Some(self.found(finding));
@@ -336,21 +377,6 @@ fn telegram(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let end = run_within(text, at + 1, URL_SAFE, 64);
     (at - start >= 6 && end - at > 33).then_some(Finding {
         start,
-        end,
-        mask: Mask::Fingerprint,
-    })
-}
-
-/// A bot of Discord: its id in base64, a time, a signature.
-fn discord(text: &[u8], at: usize) -> Option<Finding> {
-    let id = run_within(text, at, URL_SAFE, 33);
-    let time = run_within(text, id + 1, URL_SAFE, 9);
-    if !(23..=30).contains(&(id - at)) || text.get(id) != Some(&b'.') || !(6..=8).contains(&time.saturating_sub(id + 1)) || text.get(time) != Some(&b'.') {
-        return None;
-    }
-    let end = run(text, time + 1, URL_SAFE);
-    (end >= time + 26).then_some(Finding {
-        start: at,
         end,
         mask: Mask::Fingerprint,
     })

@@ -80,20 +80,24 @@ pub(super) fn number(text: &[u8], at: usize) -> Option<Finding> {
     }
     let mut digits = [0; 19];
     let mut groups = [0_usize; 5];
+    let mut ends = [0_usize; 5];
     let mut count = 0;
     let mut group = 0;
     let mut end = at;
     let mut separator: Option<&[u8]> = None;
     loop {
         let start = end;
-        end = run(text, start, DIGIT);
-        let length = end - start;
+        let digits_end = run(text, start, DIGIT);
+        let length = digits_end - start;
         if count + length > digits.len() {
-            return None;
+            // What came before may be a card all the same.
+            break;
         }
+        end = digits_end;
         digits[count..count + length].copy_from_slice(&text[start..end]);
         count += length;
         groups[group] = length;
+        ends[group] = end;
         group += 1;
         let sign = separator_at(&text[end..]);
         if sign.is_empty()
@@ -107,22 +111,30 @@ pub(super) fn number(text: &[u8], at: usize) -> Option<Finding> {
         separator = Some(sign);
         end += sign.len();
     }
-    if let Some(&after) = text.get(end)
-        && (CLASSES[usize::from(after)] & WORD != 0
-            || matches!(after, b'.' | b'-') && text.get(end + 1).is_some_and(u8::is_ascii_digit))
-    {
-        return None;
-    }
-    let card = match groups[..group] {
-        [_] | [4, 4, 4, 4] | [4, 6, 4 | 5] | [4, 4, 4, 4, 1..=3] => is_card(&digits[..count]),
-        [3, 2, 4] if separator == Some(b"-") => is_ssn(&digits[..9]),
-        _ => false,
-    };
-    card.then_some(Finding {
-        start: at,
-        end,
-        mask: Mask::Plain,
+    // Another number may follow in the same manner: then the first of its groups are the card's.
+    (1..=group).rev().find_map(|group| {
+        let end = ends[group - 1];
+        let count = groups[..group].iter().sum();
+        let card = match groups[..group] {
+            [_] | [4, 4, 4, 4] | [4, 6, 4 | 5] | [4, 4, 4, 4, 1..=3] => is_card(&digits[..count]),
+            [3, 2, 4] if separator == Some(b"-") => is_ssn(&digits[..9]),
+            _ => false,
+        };
+        (card && ends_number(text, end)).then_some(Finding {
+            start: at,
+            end,
+            mask: Mask::Plain,
+        })
     })
+}
+
+/// Whether a number may end here: not in a word, nor before a decimal point or a sign of a longer id.
+fn ends_number(text: &[u8], end: usize) -> bool {
+    match text.get(end) {
+        Some(b'.' | b'-') => !text.get(end + 1).is_some_and(u8::is_ascii_digit),
+        Some(after) => CLASSES[usize::from(*after)] & WORD == 0,
+        None => true,
+    }
 }
 
 /// A space, a hyphen or a dot, also those that break no line.

@@ -26,6 +26,9 @@ pub(super) static WORDS: &[&str] = &[
     "apikey",
     "digest",
     "thin",
+    "cvv",
+    "cvc",
+    "aws",
 ];
 
 /// What the word at `at` announces.
@@ -33,6 +36,9 @@ pub(super) static WORDS: &[&str] = &[
 pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     let end = run_within(text, at, WORD, 16);
     let word = &text[at..end];
+    if word.eq_ignore_ascii_case(b"aws") {
+        return aws(text, at);
+    }
     let kind = kind(word)?;
     if text.get(end) != Some(&b' ') {
         return None;
@@ -62,7 +68,7 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         Kind::Password if quoted => text[start] == b'\'' && !secret.contains(&b' '),
         Kind::Password if said => telling(secret) && secret.len() >= 4,
         Kind::Password => strong(secret),
-        Kind::Digits(_) => said && secret.iter().all(u8::is_ascii_digit),
+        Kind::Digits(_) => secret.iter().all(u8::is_ascii_digit) && secret.len() <= 8,
         _ => said && secret.len() >= 8 && telling(secret) && !secret.contains(&b'/') && !quoted
             || said && quoted && secret.len() >= 8 && !secret.contains(&b' ') && telling(secret),
     };
@@ -77,12 +83,27 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     })
 }
 
+/// `aws configure set aws_secret_access_key …`
+fn aws(text: &[u8], at: usize) -> Option<Finding> {
+    let rest = &text[at..];
+    let names: [&[u8]; 2] = [b"aws_secret_access_key ", b"aws_session_token "];
+    let start = at + names.iter().find(|name| rest.starts_with(name))?.len();
+    let end = run_within(text, start, VISIBLE, 2048);
+    (end >= start + 16).then_some(Finding {
+        start,
+        end,
+        mask: Mask::Fingerprint,
+    })
+}
+
 fn kind(word: &[u8]) -> Option<Kind> {
     let is = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
     if is(&[b"password", b"passwd", b"passphrase", b"passcode", b"pwd", b"requirepass", b"identified"]) {
         Some(Kind::Password)
     } else if is(&[b"pin", b"otp"]) {
         Some(Kind::Digits(4))
+    } else if is(&[b"cvv", b"cvc"]) {
+        Some(Kind::Digits(3))
     } else if is(&[b"token", b"secret", b"key"]) {
         Some(Kind::Token)
     } else {

@@ -6,7 +6,7 @@ use crate::redact::{Finding, Mask};
 
 /// A token by the prefix that its issuer gives it.
 #[inline(never)]
-pub(super) fn token(text: &[u8], at: usize) -> Option<Finding> {
+pub(super) fn token(text: &[u8], at: usize, runs: &mut Runs) -> Option<Finding> {
     let rest = &text[at..];
     let (from, to) = BY_LETTER[usize::from(rest[0])];
     for shape in &SHAPES[usize::from(from)..usize::from(to)] {
@@ -14,11 +14,10 @@ pub(super) fn token(text: &[u8], at: usize) -> Option<Finding> {
         if rest.get(1) != Some(&shape.second) || !rest.starts_with(shape.prefix) {
             continue;
         }
-        let start = shape.prefix.len();
-        if let Some(length) = shape.length(&rest[start..]) {
+        if let Some(end) = shape.end(text, at + shape.prefix.len(), runs) {
             return Some(Finding {
                 start: at,
-                end: at + start + length,
+                end,
                 mask: Mask::Fingerprint,
             });
         }
@@ -52,54 +51,95 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// How long the token goes on behind its prefix.
-    fn length(&self, rest: &[u8]) -> Option<usize> {
-        if self.look == Look::Two {
-            let first = run(&rest[..rest.len().min(16)], 0, WORD);
-            let second = run(rest, first + 1, WORD);
-            let parts = first >= 6 && rest.get(first) == Some(&b'_') && second > first + self.min;
-            return (parts && is_mixed(&rest[..second])).then_some(second);
+    /// Where the token whose letters begin at `start` ends.
+    fn end(&self, text: &[u8], start: usize, runs: &mut Runs) -> Option<usize> {
+        let rest = text.get(start..)?;
+        match self.look {
+            Look::Two => {
+                let first = run(&rest[..rest.len().min(16)], 0, WORD);
+                let second = run(rest, first + 1, WORD);
+                let parts = first >= 6 && rest.get(first) == Some(&b'_') && second > first + self.min;
+                return (parts && is_mixed(&rest[..second])).then_some(start + second);
+            }
+            Look::Uuid => return is_uuid(rest).then_some(start + 36),
+            Look::Any | Look::Exact | Look::Mixed | Look::Opaque => {}
         }
-        // Judged by its head, so that a long run that is none costs little each time.
-        let head = &rest[..rest.len().min(self.min + 48)];
-        let length = run(head, 0, self.letters);
-        if length < self.min || is_example(&head[..length]) {
+        let end = runs.end(text, start, self.letters, self.min + 48);
+        let letters = &text[start..end];
+        if letters.len() < self.min || is_example(letters) {
             return None;
         }
-        match self.look {
-            Look::Any => {}
+        let fits = match self.look {
             Look::Exact => {
-                let ends = rest
-                    .get(length)
-                    .is_none_or(|byte| CLASSES[usize::from(*byte)] & (WORD | self.letters) == 0);
-                return (length == self.min && ends).then_some(length);
+                letters.len() == self.min
+                    && text
+                        .get(end)
+                        .is_none_or(|byte| CLASSES[usize::from(*byte)] & (WORD | self.letters) == 0)
             }
-            Look::Mixed if is_mixed(&head[..length]) => {}
-            Look::Opaque if is_opaque(&head[..length]) => {}
-            Look::Uuid => return is_uuid(rest).then_some(36),
-            Look::Mixed | Look::Opaque | Look::Two => return None,
-        }
-        Some(run(rest, length, self.letters))
+            Look::Mixed => is_mixed(letters),
+            // Random letters rather than words with hyphens between.
+            Look::Opaque => {
+                runs.random(text, start) < end || memchr::memchr(b'-', letters).is_none()
+            }
+            Look::Any | Look::Two | Look::Uuid => true,
+        };
+        // What was looked at may be only the head.
+        fits.then(|| run(text, end, self.letters))
     }
 }
 
-/// Random letters rather than words with hyphens between.
-fn is_opaque(letters: &[u8]) -> bool {
-    letters
-        .iter()
-        .any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
-        || !letters.contains(&b'-')
+/// Where runs of letters end: remembered, since a run of many beginnings would else be read for each of them.
+#[derive(Default)]
+pub(super) struct Runs {
+    url_safe: (usize, usize),
+    dotted: (usize, usize),
+    random: (usize, usize),
 }
 
+impl Runs {
+    /// Where the run of the class at `start` ends; for some classes only as far as `most` letters.
+    fn end(&mut self, text: &[u8], start: usize, class: u16, most: usize) -> usize {
+        let known = match class {
+            URL_SAFE => &mut self.url_safe,
+            DOTTED => &mut self.dotted,
+            _ => return run(&text[..text.len().min(start + most)], start, class),
+        };
+        if !(known.0..known.1).contains(&start) {
+            *known = (start, run(text, start, class));
+        }
+        known.1
+    }
+
+    /// Where the next digit or capital is.
+    fn random(&mut self, text: &[u8], start: usize) -> usize {
+        if !(self.random.0..=self.random.1).contains(&start) || self.random.1 == 0 {
+            let rest = &text[start..];
+            let length = rest
+                .iter()
+                .position(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+            self.random = (start, start + length.unwrap_or(rest.len()));
+        }
+        self.random.1
+    }
+}
+
+/// With a digit and a letter, or letters of both sizes, in its beginning.
 fn is_mixed(letters: &[u8]) -> bool {
-    let any = |class: fn(&u8) -> bool| letters.iter().any(class);
-    any(u8::is_ascii_digit) && any(u8::is_ascii_alphabetic)
-        || any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase)
+    let (mut digit, mut lower, mut upper) = (false, false, false);
+    for byte in letters.iter().take(64) {
+        digit |= byte.is_ascii_digit();
+        lower |= byte.is_ascii_lowercase();
+        upper |= byte.is_ascii_uppercase();
+    }
+    digit && (lower || upper) || lower && upper
 }
 
 /// `xxxxxxxx`, as documentation has it.
 fn is_example(letters: &[u8]) -> bool {
-    !letters.is_empty() && letters.iter().all(|byte| matches!(byte, b'x' | b'X' | b'.'))
+    !letters.is_empty()
+        && letters
+            .iter()
+            .all(|byte| matches!(byte, b'x' | b'X' | b'.'))
 }
 
 fn is_uuid(text: &[u8]) -> bool {
@@ -365,3 +405,86 @@ pub(super) static SECONDS: [u128; 256] = {
     seconds[b'e' as usize] |= 1 << b'y';
     seconds
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Letters of a class that look random, none of them like the prefix of something else.
+    fn letters(class: u16, count: usize) -> String {
+        let all: Vec<char> = (b'0'..=b'z')
+            .rev()
+            .filter(|byte| CLASSES[usize::from(*byte)] & class != 0 && CLASSES[usize::from(*byte)] & WORD != 0)
+            .map(char::from)
+            .collect();
+        (0..count).map(|at| all[(at * 7 + 3) % all.len()]).collect()
+    }
+
+    fn found(text: &str) -> Option<usize> {
+        token(text.as_bytes(), 0, &mut Runs::default()).map(|finding| finding.end)
+    }
+
+    /// Each prefix with letters enough is found, to its end; with one too few it is not.
+    // REQ: L-2
+    #[test]
+    fn every_shape() {
+        for shape in SHAPES {
+            let prefix = std::str::from_utf8(shape.prefix).unwrap();
+            let (good, short) = match shape.look {
+                Look::Uuid => (
+                    "12345678-90ab-cdef-1234-567890abcdef".to_owned(),
+                    "12345678-90ab-cdef-1234-567890abcde".to_owned(),
+                ),
+                Look::Two => (
+                    format!("{}_{}", letters(WORD, 8), letters(WORD, shape.min + 1)),
+                    format!("{}_{}", letters(WORD, 8), letters(WORD, shape.min - 1)),
+                ),
+                _ => (letters(shape.letters, shape.min), letters(shape.letters, shape.min - 1)),
+            };
+            let whole = format!("{prefix}{good}");
+            assert_eq!(found(&whole), Some(whole.len()), "{whole}");
+            assert_eq!(found(&format!("{whole} x")), Some(whole.len()), "{whole}");
+            let other = |text: &str| {
+                // A shorter prefix of the same letters may be content with less.
+                SHAPES
+                    .iter()
+                    .filter(|other| other.prefix != shape.prefix)
+                    .any(|other| text.as_bytes().starts_with(other.prefix))
+            };
+            let short = format!("{prefix}{short}");
+            assert!(found(&short).is_none() || other(&short), "{short}");
+            let example = format!("{prefix}{}", "x".repeat(shape.min.max(8)));
+            assert!(found(&example).is_none() || shape.letters & HEX != 0 || other(&example), "{example}");
+        }
+    }
+
+    #[test]
+    fn looks() {
+        for (text, expected) in [
+            // Exactly so long.
+            ("SK0123456789abcdef0123456789abcdef", Some(34)),
+            ("SK0123456789abcdef0123456789abcdef0", None),
+            ("SK0123456789abcdef0123456789abcdeg", None),
+            ("SK0123456789abcdef0123456789abcdef_x", Some(34)),
+            // Words with hyphens are words.
+            ("sk-learn-contribution-guide", None),
+            ("sk-learn-contribution-guide2", Some(28)),
+            ("sk-learncontributionguide", Some(25)),
+            // Neither a digit nor two sizes.
+            ("aio_abcdefghijklmnopqrstuvwxyz", None),
+            ("aio_abcdefghijklmnopqrstuvwxyZ", Some(30)),
+            ("aio_abcdefghijklmnopqrstuvwxy1", Some(30)),
+            ("aio_12345678901234567890", None),
+            ("re_compile_pattern", None),
+            ("re_Abc12_abcdefghijklmnopqrst", None),
+            ("re_Abc123_abcdefghijklmnopqrst", Some(30)),
+            ("mob-12345678-90ab-cdef-1234-567890abcdeg", None),
+            ("mob-12345678x90ab-cdef-1234-567890abcdef", None),
+            ("ghp_xxxxxxxxxxxxxxxxxxxxxxxx", None),
+            ("ghp_xxxxxxxxxxxxxxxxxxxxxxx1", Some(28)),
+            ("zzz_abcdefghijklmnopqrstuvwxyz", None),
+        ] {
+            assert_eq!(found(text), expected, "{text}");
+        }
+    }
+}
