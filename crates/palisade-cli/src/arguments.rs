@@ -161,6 +161,17 @@ pub(crate) enum Question {
     Review(AskReview),
 }
 
+impl Question {
+    pub(crate) fn files(&self) -> &LogFiles {
+        match self {
+            Self::Destructive(asked) => &asked.files,
+            Self::Errors(asked) => &asked.files,
+            Self::Frequent(asked) => &asked.files,
+            Self::Review(asked) => &asked.files,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct AskDestructive {
     #[command(flatten)]

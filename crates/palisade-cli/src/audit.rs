@@ -43,23 +43,21 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn query(arguments: &Query) -> anyhow::Result<ExitCode> {
-    let mut questions = Questions::default();
+    let mut questions = Questions {
+        limit: arguments.question.files().limit,
+        ..Questions::default()
+    };
     let all = matches!(arguments.question, Question::Review(_));
-    let files = match &arguments.question {
+    match &arguments.question {
         Question::Destructive(asked) => {
             questions.destructive = Some(destructive(&asked.tools));
-            &asked.files
         }
-        Question::Errors(asked) => {
-            questions.errors = Some(share(&asked.over)?);
-            &asked.files
-        }
+        Question::Errors(asked) => questions.errors = Some(share(&asked.over)?),
         Question::Frequent(asked) => {
             questions.frequent = Some(Frequent {
                 over: asked.over,
                 per: span(&asked.per)?,
             });
-            &asked.files
         }
         Question::Review(asked) => {
             questions.destructive = Some(destructive(&asked.tools));
@@ -68,13 +66,12 @@ fn query(arguments: &Query) -> anyhow::Result<ExitCode> {
                 over: asked.over_calls,
                 per: span(&asked.per)?,
             });
-            &asked.files
         }
-    };
+    }
+    let files = arguments.question.files();
     let since = files.since.as_deref().map(moment).transpose()?;
     let until = files.until.as_deref().map(moment).transpose()?;
     questions.range = Some(since.unwrap_or(i64::MIN)..until.unwrap_or(i64::MAX));
-    questions.limit = files.limit;
     let answers = match ask(files, &questions) {
         Ok(answers) => answers,
         Err(code) => return Ok(code),
@@ -96,9 +93,11 @@ fn query(arguments: &Query) -> anyhow::Result<ExitCode> {
 
 fn around(arguments: &Around) -> anyhow::Result<ExitCode> {
     let at = moment(&arguments.time)?;
-    let mut questions = Questions::default();
-    questions.around = Some(at - span(&arguments.before)?..at.saturating_add(span(&arguments.after)?).saturating_add(1));
-    questions.limit = arguments.files.limit;
+    let questions = Questions {
+        around: Some(at - span(&arguments.before)?..at + span(&arguments.after)? + 1),
+        limit: arguments.files.limit,
+        ..Questions::default()
+    };
     let answers = match ask(&arguments.files, &questions) {
         Ok(answers) => answers,
         Err(code) => return Ok(code),

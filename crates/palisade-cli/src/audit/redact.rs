@@ -39,7 +39,14 @@ pub(super) fn run(arguments: &Redact) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(UNREADABLE));
         };
         for source in sources {
-            let file = io::BufReader::with_capacity(1 << 16, source.open()?);
+            let file = match source.open() {
+                Ok(file) => io::BufReader::with_capacity(1 << 16, file),
+                Err(error) => {
+                    out.flush()?;
+                    anstream::eprintln!("error: {error}");
+                    return Ok(ExitCode::from(UNREADABLE));
+                }
+            };
             bad += lines(&source.path().display().to_string(), file, &redactor, &mut out)?;
         }
     }
