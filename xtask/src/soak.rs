@@ -56,7 +56,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
         succeed(Command::new("cargo").args(fuzz).current_dir("fuzz"))?;
     }
     mutants()?;
-    succeed(Command::new(env!("CARGO")).args(["bench", "--locked", "--package", "palisade-audit", "--bench", "redact"]))?;
+    succeed(Command::new(env!("CARGO")).args([
+        "bench",
+        "--locked",
+        "--package",
+        "palisade-audit",
+        "--bench",
+        "redact",
+    ]))?;
     succeed(Command::new(env!("CARGO")).args(["build", "--release", "--locked"]))?;
     questions()?;
     succeed(Command::new("python3").args([
@@ -74,19 +81,44 @@ pub(crate) fn run() -> anyhow::Result<()> {
 fn questions() -> anyhow::Result<()> {
     let log = "target/soak-audit.ndjson";
     let generate = [
-        "build", "--release", "--locked", "--package", "palisade-audit", "--example", "generate_log",
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "palisade-audit",
+        "--example",
+        "generate_log",
     ];
     succeed(Command::new(env!("CARGO")).args(generate))?;
     let file = std::fs::File::create(log).context(log)?;
-    succeed(Command::new("target/release/examples/generate_log").arg("5000000").stdout(file))?;
+    succeed(
+        Command::new("target/release/examples/generate_log")
+            .arg("5000000")
+            .stdout(file),
+    )?;
     let begun = std::time::Instant::now();
-    let arguments = ["audit", "query", "review", log, "--since", "2026-11-20T00:00:00Z", "--limit", "20"];
+    let arguments = [
+        "audit",
+        "query",
+        "review",
+        log,
+        "--since",
+        "2026-11-20T00:00:00Z",
+        "--limit",
+        "20",
+    ];
     succeed(Command::new("target/release/palisade").args(arguments))?;
     let took = begun.elapsed();
     let size = std::fs::metadata(log).context(log)?.len();
     std::fs::remove_file(log).context(log)?;
-    println!("questions: three over {} MB in {took:.1?}", size / 1_000_000);
-    ensure!(took <= QUESTIONS, "the three questions took longer than {QUESTIONS:?}");
+    println!(
+        "questions: three over {} MB in {took:.1?}",
+        size / 1_000_000
+    );
+    ensure!(
+        took <= QUESTIONS,
+        "the three questions took longer than {QUESTIONS:?}"
+    );
     Ok(())
 }
 

@@ -22,15 +22,23 @@ fn nothing_leaks() {
         let output = redacted(&input);
         let (mut innocent, mut secrets) = (Vec::new(), Vec::new());
         for (at, part) in line.split(['‹', '›']).enumerate() {
-            if at % 2 == 0 { innocent.push(part) } else { secrets.push(part) }
+            if at % 2 == 0 {
+                innocent.push(part)
+            } else {
+                secrets.push(part)
+            }
         }
         let all = innocent.concat();
-        let leaks = secrets.iter().any(|secret| output.contains(secret) && !all.contains(secret));
+        let leaks = secrets
+            .iter()
+            .any(|secret| output.contains(secret) && !all.contains(secret));
         let mut rest = output.as_str();
         let damaged = innocent.iter().any(|part| {
             // A number's mask has quotes of its own.
             let part = part.trim_matches('"');
-            let Some(at) = rest.find(part) else { return true };
+            let Some(at) = rest.find(part) else {
+                return true;
+            };
             rest = &rest[at + part.len()..];
             false
         });
@@ -43,7 +51,12 @@ fn nothing_leaks() {
             ));
         }
     }
-    assert!(faults.is_empty(), "{}:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{}:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 /// What is innocent stays byte for byte: as JSON, in JSON in a string, as a text.
@@ -67,7 +80,12 @@ fn nothing_innocent_changes() {
             faults.push(format!("text {line}\n  -> {}", redact_text(line)));
         }
     }
-    assert!(faults.is_empty(), "{}:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{}:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 const SECRETS: [&str; 6] = [
@@ -112,13 +130,18 @@ fn planted(secret: &'static str) -> impl Strategy<Value = Value> {
                 Just(json!(sentence)),
                 Just(json!({key.clone(): sentence, "rest": before})),
                 Just(json!({sentence.clone(): 1})),
-                Just(json!(format!("https://example.com/{key}?{key}={}", secret.replace(' ', "-")))),
+                Just(json!(format!(
+                    "https://example.com/{key}?{key}={}",
+                    secret.replace(' ', "-")
+                ))),
             ]
         })
         .prop_recursive(4, 8, 2, |inner| {
             prop_oneof![
                 inner.clone().prop_map(|value| json!([1, value, null])),
-                inner.clone().prop_map(|value| json!({"a": {"b": value}, "c": 1.5})),
+                inner
+                    .clone()
+                    .prop_map(|value| json!({"a": {"b": value}, "c": 1.5})),
                 inner.clone().prop_map(|value| json!(value.to_string())),
                 inner.prop_map(|value| json!(format!("got {value} from there"))),
             ]

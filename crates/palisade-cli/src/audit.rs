@@ -149,15 +149,27 @@ fn verify(arguments: &Verify) -> anyhow::Result<ExitCode> {
                 writeln!(out, "{fault}")?;
             }
             match report.range {
-                Some((from, to)) => writeln!(out, "{} lines, {from} to {to} of the chain, {} checkpoints", report.lines, report.checkpoints)?,
+                Some((from, to)) => writeln!(
+                    out,
+                    "{} lines, {from} to {to} of the chain, {} checkpoints",
+                    report.lines, report.checkpoints
+                )?,
                 None => writeln!(out, "{} lines, none of them chained", report.lines)?,
             }
             for known in &report.keys {
-                let whose = if key.is_some() { "as given" } else { "not compared: give it with --key" };
+                let whose = if key.is_some() {
+                    "as given"
+                } else {
+                    "not compared: give it with --key"
+                };
                 writeln!(out, "signed with {known} ({whose})")?;
             }
             if report.unsealed > 0 {
-                writeln!(out, "{} lines behind the last checkpoint are chained, not sealed", report.unsealed)?;
+                writeln!(
+                    out,
+                    "{} lines behind the last checkpoint are chained, not sealed",
+                    report.unsealed
+                )?;
             }
             let verdict = match report.faults.len() {
                 0 => String::from("the chain holds"),
@@ -175,8 +187,9 @@ fn public_key(text: &str) -> anyhow::Result<PublicKey> {
     if text.starts_with("ed25519:") {
         return Ok(text.parse()?);
     }
-    let text = std::fs::read_to_string(text)
-        .with_context(|| format!("{text}: neither a public key (ed25519:…) nor a file that holds one"))?;
+    let text = std::fs::read_to_string(text).with_context(|| {
+        format!("{text}: neither a public key (ed25519:…) nor a file that holds one")
+    })?;
     Ok(text.parse()?)
 }
 
@@ -206,7 +219,12 @@ fn ask(files: &LogFiles, questions: &Questions) -> Result<Answers, ExitCode> {
     })
 }
 
-fn print(tables: &[Table], format: TableFormat, several: bool, answers: &Answers) -> anyhow::Result<()> {
+fn print(
+    tables: &[Table],
+    format: TableFormat,
+    several: bool,
+    answers: &Answers,
+) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match format {
         TableFormat::Csv => {
@@ -219,11 +237,17 @@ fn print(tables: &[Table], format: TableFormat, several: bool, answers: &Answers
         }
         TableFormat::Json => {
             let value = if several {
-                let tables: serde_json::Map<_, _> =
-                    tables.iter().map(|table| (table.name.to_owned(), table.json())).collect();
+                let tables: serde_json::Map<_, _> = tables
+                    .iter()
+                    .map(|table| (table.name.to_owned(), table.json()))
+                    .collect();
                 tables.into()
             } else {
-                tables.iter().map(Table::json).collect::<Vec<_>>().swap_remove(0)
+                tables
+                    .iter()
+                    .map(Table::json)
+                    .collect::<Vec<_>>()
+                    .swap_remove(0)
             };
             writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
         }
@@ -239,11 +263,19 @@ fn print(tables: &[Table], format: TableFormat, several: bool, answers: &Answers
     out.flush()?;
     for table in tables {
         if table.left > 0 {
-            anstream::eprintln!("{} more {} records, older ones, are not listed; raise --limit", table.left, table.name);
+            anstream::eprintln!(
+                "{} more {} records, older ones, are not listed; raise --limit",
+                table.left,
+                table.name
+            );
         }
     }
     if answers.unreadable > 0 {
-        anstream::eprintln!("warning: {} of {} lines are no records and were passed over", answers.unreadable, answers.lines);
+        anstream::eprintln!(
+            "warning: {} of {} lines are no records and were passed over",
+            answers.unreadable,
+            answers.lines
+        );
     }
     Ok(())
 }
@@ -261,7 +293,9 @@ fn destructive(tools: &[String]) -> Destructive {
 /// `24h` before now, or a moment.
 fn moment(text: &str) -> anyhow::Result<i64> {
     if let Some(span) = parse_span(text) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         return Ok(millis(now) - millis(span));
     }
     parse_time(text.as_bytes()).ok_or_else(|| {
@@ -277,7 +311,9 @@ fn span(text: &str) -> anyhow::Result<i64> {
 
 fn millis(span: Duration) -> i64 {
     // Ten thousand years, so that sums stay in bounds.
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX).min(315_360_000_000_000)
+    i64::try_from(span.as_millis())
+        .unwrap_or(i64::MAX)
+        .min(315_360_000_000_000)
 }
 
 /// `5%` or `0.05`.
@@ -326,7 +362,12 @@ impl Progress {
         let share = (bytes.min(self.total) as f64 / self.total as f64).min(1.0);
         let full = (share * 30.0) as usize;
         let bar = format!("{}{}", "█".repeat(full), "░".repeat(30 - full));
-        let _ = write!(io::stderr(), "\r{bar} {:3.0} % of {} MB", share * 100.0, self.total / 1_000_000);
+        let _ = write!(
+            io::stderr(),
+            "\r{bar} {:3.0} % of {} MB",
+            share * 100.0,
+            self.total / 1_000_000
+        );
     }
 
     /// Takes the bar away.

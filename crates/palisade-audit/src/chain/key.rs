@@ -20,7 +20,9 @@ pub struct CheckpointKey {
 
 impl fmt::Debug for CheckpointKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CheckpointKey").field(&self.public()).finish()
+        f.debug_tuple("CheckpointKey")
+            .field(&self.public())
+            .finish()
     }
 }
 
@@ -36,7 +38,9 @@ pub enum KeyError {
     #[error("the system gives no random numbers for a new key")]
     Random,
     /// The file is not as this module writes it.
-    #[error("{path} holds no checkpoint key: 64 hexadecimal digits; restore it from a backup, or remove it to have a new one made")]
+    #[error(
+        "{path} holds no checkpoint key: 64 hexadecimal digits; restore it from a backup, or remove it to have a new one made"
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -50,7 +54,9 @@ pub enum KeyError {
         source: io::Error,
     },
     /// No `ed25519:` and 32 bytes of base64.
-    #[error("`{0}` is no public key: write `ed25519:` and 44 characters of base64, as `palisade audit verify` prints it")]
+    #[error(
+        "`{0}` is no public key: write `ed25519:` and 44 characters of base64, as `palisade audit verify` prints it"
+    )]
     Public(String),
 }
 
@@ -75,8 +81,8 @@ impl CheckpointKey {
                 fs::create_dir_all(directory).map_err(io)?;
                 // Under another name first: a crash leaves no half of a key.
                 let temporary = directory.join(format!("{KEY_FILE}.new-{}", std::process::id()));
-                let written = Self::write(&temporary, &seed)
-                    .and_then(|()| fs::hard_link(&temporary, &path));
+                let written =
+                    Self::write(&temporary, &seed).and_then(|()| fs::hard_link(&temporary, &path));
                 let removed = fs::remove_file(&temporary);
                 match written {
                     // Somebody else was first: his key is the key.
@@ -187,17 +193,26 @@ mod tests {
         let one = CheckpointKey::load_or_create(&state).unwrap();
         let two = CheckpointKey::load_or_create(&state).unwrap();
         assert_eq!(one.public(), two.public());
-        let names: Vec<_> = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> = fs::read_dir(&state)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(names, [KEY_FILE]);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            let mode = fs::metadata(state.join(KEY_FILE)).unwrap().permissions().mode();
+            let mode = fs::metadata(state.join(KEY_FILE))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
         fs::write(state.join(KEY_FILE), "short").unwrap();
         let error = CheckpointKey::load_or_create(&state).unwrap_err();
-        assert!(error.to_string().contains("64 hexadecimal digits"), "{error}");
+        assert!(
+            error.to_string().contains("64 hexadecimal digits"),
+            "{error}"
+        );
         let file = place.path().join("file");
         fs::write(&file, "").unwrap();
         assert!(CheckpointKey::load_or_create(&file).is_err());

@@ -48,17 +48,36 @@ fn what_was_written_holds() {
     let lines = log(100, 10);
     let report = verify(&[("log", &lines)]);
     assert_eq!(report.faults, []);
-    assert_eq!((report.lines, report.checkpoints, report.range, report.unsealed), (100, 10, Some((0, 99)), 0));
+    assert_eq!(
+        (
+            report.lines,
+            report.checkpoints,
+            report.range,
+            report.unsealed
+        ),
+        (100, 10, Some((0, 99)), 0)
+    );
     assert_eq!(report.keys, [key().public()]);
     for line in &lines {
-        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+        assert!(
+            serde_json::from_str::<serde_json::Value>(line).is_ok(),
+            "{line}"
+        );
     }
     // Rotated, in any order.
-    let report = verify(&[("c", &lines[70..]), ("a", &lines[..25]), ("b", &lines[25..70])]);
+    let report = verify(&[
+        ("c", &lines[70..]),
+        ("a", &lines[..25]),
+        ("b", &lines[25..70]),
+    ]);
     assert_eq!(report.faults, []);
     assert_eq!(report.range, Some((0, 99)));
     // What rotation has deleted at the beginning is not missed; a second sink of checkpoints is no second log.
-    let checkpoints: Vec<_> = lines.iter().filter(|line| line.contains("checkpoint")).cloned().collect();
+    let checkpoints: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("checkpoint"))
+        .cloned()
+        .collect();
     let report = verify(&[("log", &lines[30..]), ("checkpoints", &checkpoints)]);
     assert_eq!(report.faults, []);
     // A writer that starts again goes on where the file ends.
@@ -82,27 +101,88 @@ fn every_kind_of_edit() {
         edit(&mut lines);
         faults(&lines)
     };
-    assert_eq!(edited(&|log| log[10] = log[10].replace("alice", "mallo")), [(11, Damage::Changed)]);
-    assert_eq!(edited(&|log| log[0] = log[0].replace("alice", "mallo")), [(1, Damage::Changed)]);
-    assert_eq!(edited(&|log| log[10] = "nonsense".to_owned()), [(11, Damage::Changed)]);
-    assert_eq!(edited(&|log| { log.remove(10); }), [(11, Damage::Removed { from: 10, to: 10 })]);
-    assert_eq!(edited(&|log| { log.drain(10..15); }), [(11, Damage::Removed { from: 10, to: 14 })]);
-    assert_eq!(edited(&|log| { let line = log[10].clone(); log.insert(11, line); }), [(12, Damage::Inserted)]);
-    assert_eq!(edited(&|log| { let line = log[10].clone(); log.insert(30, line); }), [(31, Damage::Inserted)]);
-    assert_eq!(edited(&|log| log.insert(10, "{\"a\":1}".to_owned())), [(11, Damage::Inserted)]);
-    assert_eq!(edited(&|log| { let line = log.remove(10); log.insert(30, line); }), [(31, Damage::Reordered { seq: 10 })]);
-    assert_eq!(edited(&|log| { let line = log.remove(30); log.insert(10, line); })[0], (11, Damage::Reordered { seq: 30 }));
+    assert_eq!(
+        edited(&|log| log[10] = log[10].replace("alice", "mallo")),
+        [(11, Damage::Changed)]
+    );
+    assert_eq!(
+        edited(&|log| log[0] = log[0].replace("alice", "mallo")),
+        [(1, Damage::Changed)]
+    );
+    assert_eq!(
+        edited(&|log| log[10] = "nonsense".to_owned()),
+        [(11, Damage::Changed)]
+    );
+    assert_eq!(
+        edited(&|log| {
+            log.remove(10);
+        }),
+        [(11, Damage::Removed { from: 10, to: 10 })]
+    );
+    assert_eq!(
+        edited(&|log| {
+            log.drain(10..15);
+        }),
+        [(11, Damage::Removed { from: 10, to: 14 })]
+    );
+    assert_eq!(
+        edited(&|log| {
+            let line = log[10].clone();
+            log.insert(11, line);
+        }),
+        [(12, Damage::Inserted)]
+    );
+    assert_eq!(
+        edited(&|log| {
+            let line = log[10].clone();
+            log.insert(30, line);
+        }),
+        [(31, Damage::Inserted)]
+    );
+    assert_eq!(
+        edited(&|log| log.insert(10, "{\"a\":1}".to_owned())),
+        [(11, Damage::Inserted)]
+    );
+    assert_eq!(
+        edited(&|log| {
+            let line = log.remove(10);
+            log.insert(30, line);
+        }),
+        [(31, Damage::Reordered { seq: 10 })]
+    );
+    assert_eq!(
+        edited(&|log| {
+            let line = log.remove(30);
+            log.insert(10, line);
+        })[0],
+        (11, Damage::Reordered { seq: 30 })
+    );
     let checkpoint = edited(&|log| log[19] = log[19].replace("signature\":\"", "signature\":\"A"));
-    assert!(checkpoint.iter().any(|(line, _)| *line == 20), "{checkpoint:?}");
+    assert!(
+        checkpoint.iter().any(|(line, _)| *line == 20),
+        "{checkpoint:?}"
+    );
     // The end: a checkpoint elsewhere says that there was more.
-    let checkpoints: Vec<_> = lines.iter().filter(|line| line.contains("checkpoint")).cloned().collect();
+    let checkpoints: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("checkpoint"))
+        .cloned()
+        .collect();
     let report = verify(&[("log", &lines[..50]), ("sink", &checkpoints)]);
-    assert_eq!(report.faults, [Fault::new("sink", 3, Damage::Truncated { from: 50 })]);
+    assert_eq!(
+        report.faults,
+        [Fault::new("sink", 3, Damage::Truncated { from: 50 })]
+    );
     // A line cut in its middle.
     let mut verifier = Verifier::new(None);
     let text = lines[..11].join("\n");
-    verifier.segment("log", &text.as_bytes()[..text.len() - 20]).unwrap();
-    assert_eq!(verifier.finish().faults, [Fault::new("log", 11, Damage::Truncated { from: 10 })]);
+    verifier
+        .segment("log", &text.as_bytes()[..text.len() - 20])
+        .unwrap();
+    assert_eq!(
+        verifier.finish().faults,
+        [Fault::new("log", 11, Damage::Truncated { from: 10 })]
+    );
     // All made anew from one line on, by one who has not the key.
     let other = CheckpointKey::from_seed(&[8; 32]).unwrap();
     let mut forged = lines[..10].to_vec();
@@ -125,10 +205,19 @@ fn every_kind_of_edit() {
     fork.append(&mut line);
     let tail = [String::from_utf8(line).unwrap()];
     let report = verify(&[("a", &lines[..30]), ("b", &lines[30..]), ("c", &tail)]);
-    assert!(report.faults.iter().any(|fault| matches!(fault.damage, Damage::Fork { seq: 30 })), "{report:?}");
+    assert!(
+        report
+            .faults
+            .iter()
+            .any(|fault| matches!(fault.damage, Damage::Fork { seq: 30 })),
+        "{report:?}"
+    );
     // A whole file of the middle.
     let report = verify(&[("a", &lines[..20]), ("c", &lines[40..])]);
-    assert_eq!(report.faults, [Fault::new("c", 1, Damage::Removed { from: 20, to: 39 })]);
+    assert_eq!(
+        report.faults,
+        [Fault::new("c", 1, Damage::Removed { from: 20, to: 39 })]
+    );
 }
 
 /// The issue's: a thousand random edits of a log of ten thousand lines.
@@ -185,7 +274,9 @@ fn a_thousand_edits_are_found() {
         };
         let found = faults(&log);
         assert!(
-            found.iter().any(|(line, _)| place.iter().any(|place| *line == *place as u64 + 1)),
+            found
+                .iter()
+                .any(|(line, _)| place.iter().any(|place| *line == *place as u64 + 1)),
             "edit {edit} at {here}: {found:?}"
         );
     }

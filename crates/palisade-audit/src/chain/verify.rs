@@ -86,7 +86,9 @@ pub enum Damage {
 
 /// A file could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {source}; name files that can be read, such as audit.ndjson or audit-*.ndjson.zst")]
+#[error(
+    "{file}: {source}; name files that can be read, such as audit.ndjson or audit-*.ndjson.zst"
+)]
 pub struct SegmentError {
     /// The file.
     pub file: String,
@@ -186,7 +188,10 @@ impl Verifier {
     #[must_use]
     pub fn finish(mut self) -> ChainReport {
         self.segments.sort_by_key(|segment| {
-            (segment.first.map_or(u64::MAX, |line| line.links.seq), std::cmp::Reverse(segment.last.map_or(0, |line| line.links.seq)))
+            (
+                segment.first.map_or(u64::MAX, |line| line.links.seq),
+                std::cmp::Reverse(segment.last.map_or(0, |line| line.links.seq)),
+            )
         });
         let mut report = ChainReport {
             lines: 0,
@@ -224,7 +229,9 @@ impl Verifier {
             match end {
                 None if first.links.seq > 0 => {}
                 None if first.links.prev != [0; 32] => {
-                    report.faults.push(Fault::new(&segment.file, first.line, Damage::Changed));
+                    report
+                        .faults
+                        .push(Fault::new(&segment.file, first.line, Damage::Changed));
                 }
                 None => {}
                 Some(end) => report.faults.extend(seam(&segment.file, end, first)),
@@ -403,7 +410,9 @@ impl Walk {
         self.segment.only_checkpoints = only;
         if only {
             // Between them lines are missing, as they should be.
-            self.segment.faults.retain(|fault| fault.damage == Damage::Forged);
+            self.segment
+                .faults
+                .retain(|fault| fault.damage == Damage::Forged);
         }
         self.segment
     }
@@ -445,7 +454,9 @@ impl Walk {
         if links.seq > next {
             // A line far ahead among lines that go on as if it were not there has come from elsewhere.
             let intruder = self.waiting.iter().take(2).any(|(_, later)| {
-                later.links.is_some_and(|later| later.seq == next && later.prev == before.hash)
+                later
+                    .links
+                    .is_some_and(|later| later.seq == next && later.prev == before.hash)
             });
             if intruder {
                 return self.fault(at, Damage::Reordered { seq: links.seq });
@@ -454,7 +465,8 @@ impl Walk {
                 from: next,
                 to: links.seq - 1,
             };
-            self.missing.push((next, links.seq - 1, self.segment.faults.len()));
+            self.missing
+                .push((next, links.seq - 1, self.segment.faults.len()));
             self.fault(at, damage);
             return self.accept(seen, &line);
         }
@@ -468,7 +480,11 @@ impl Walk {
             return self.fault(seen.line, Damage::Inserted);
         }
         // It was missed where it belongs: it has been moved here.
-        if let Some(at) = self.missing.iter().position(|(from, to, _)| (*from..=*to).contains(&seq)) {
+        if let Some(at) = self
+            .missing
+            .iter()
+            .position(|(from, to, _)| (*from..=*to).contains(&seq))
+        {
             let (from, to, _) = self.missing[at];
             let index = self.missing[at].2;
             if from == to {
@@ -485,7 +501,11 @@ impl Walk {
                 .recent
                 .iter()
                 .any(|(known, hash)| known + 1 == seq && *hash == seen.links.prev);
-        let damage = if fork { Damage::Fork { seq } } else { Damage::Inserted };
+        let damage = if fork {
+            Damage::Fork { seq }
+        } else {
+            Damage::Inserted
+        };
         self.fault(seen.line, damage);
     }
 
@@ -559,12 +579,19 @@ impl Walk {
     }
 
     fn is_blamed(&self, line: u64) -> bool {
-        self.segment.faults.iter().rev().take(4).any(|fault| fault.line == line)
+        self.segment
+            .faults
+            .iter()
+            .rev()
+            .take(4)
+            .any(|fault| fault.line == line)
     }
 
     fn fault(&mut self, line: u64, damage: Damage) {
         if self.segment.faults.len() < FAULTS_MAX {
-            self.segment.faults.push(Fault::new(&self.segment.file, line, damage));
+            self.segment
+                .faults
+                .push(Fault::new(&self.segment.file, line, damage));
         }
     }
 }

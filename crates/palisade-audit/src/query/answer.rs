@@ -113,7 +113,8 @@ impl<'a> Part<'a> {
         let answers = &mut self.answers;
         answers.lines += 1;
         let line = Line::read(text);
-        let Some((line, time)) = line.and_then(|line| Some((line, parse_time(line.timestamp)?))) else {
+        let Some((line, time)) = line.and_then(|line| Some((line, parse_time(line.timestamp)?)))
+        else {
             answers.unreadable += 1;
             return;
         };
@@ -123,7 +124,13 @@ impl<'a> Part<'a> {
             answers.around_total += 1;
             answers.around.push(Call::of(&line, time));
         }
-        if self.questions.range.as_ref().is_some_and(|range| !range.contains(&time)) || line.tool.is_empty() {
+        if self
+            .questions
+            .range
+            .as_ref()
+            .is_some_and(|range| !range.contains(&time))
+            || line.tool.is_empty()
+        {
             return;
         }
         if line.phase == b"intent" {
@@ -139,20 +146,34 @@ impl<'a> Part<'a> {
             if line.phase == b"outcome" && answers.intents.remove(line.request_id).is_none() {
                 answers.outcomes.insert(line.request_id.into(), ());
             }
-            if line.destructive || destructive.tools.iter().any(|tool| wildcard(tool.as_bytes(), line.tool)) {
+            if line.destructive
+                || destructive
+                    .tools
+                    .iter()
+                    .any(|tool| wildcard(tool.as_bytes(), line.tool))
+            {
                 answers.destructive_total += 1;
                 answers.destructive.push(Call::of(&line, time));
             }
         }
         if self.questions.frequent.is_some() {
-            with(&mut answers.actors, line.actor, |times: &mut Vec<i64>| times.push(time));
+            with(&mut answers.actors, line.actor, |times: &mut Vec<i64>| {
+                times.push(time)
+            });
         }
         if self.questions.errors.is_some() {
-            let failed = matches!(line.outcome, b"error" | b"timeout" | b"upstream_unreachable");
-            with(&mut answers.tools, line.tool, |(calls, errors): &mut (u64, u64)| {
-                *calls += 1;
-                *errors += u64::from(failed);
-            });
+            let failed = matches!(
+                line.outcome,
+                b"error" | b"timeout" | b"upstream_unreachable"
+            );
+            with(
+                &mut answers.tools,
+                line.tool,
+                |(calls, errors): &mut (u64, u64)| {
+                    *calls += 1;
+                    *errors += u64::from(failed);
+                },
+            );
         }
     }
 
@@ -160,7 +181,12 @@ impl<'a> Part<'a> {
         let Some(destructive) = &self.questions.destructive else {
             return;
         };
-        if line.destructive || destructive.tools.iter().any(|tool| wildcard(tool.as_bytes(), line.tool)) {
+        if line.destructive
+            || destructive
+                .tools
+                .iter()
+                .any(|tool| wildcard(tool.as_bytes(), line.tool))
+        {
             let mut call = Call::of(line, time);
             "unknown".clone_into(&mut call.outcome);
             self.answers.intents.insert(line.request_id.into(), call);
@@ -273,7 +299,11 @@ impl Call {
             .into_iter()
             .find(|name| !name.is_empty())
             .unwrap_or_default();
-        let error = if line.error.is_empty() { line.reason } else { line.error };
+        let error = if line.error.is_empty() {
+            line.reason
+        } else {
+            line.error
+        };
         Self {
             time,
             timestamp: decoded(line.timestamp),

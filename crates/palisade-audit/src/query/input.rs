@@ -18,7 +18,9 @@ pub struct Source {
 #[non_exhaustive]
 pub enum InputError {
     /// The system said no.
-    #[error("{path}: {source}; name files that can be read, such as audit.ndjson or 'audit-*.ndjson.zst'")]
+    #[error(
+        "{path}: {source}; name files that can be read, such as audit.ndjson or 'audit-*.ndjson.zst'"
+    )]
     Io {
         /// The file.
         path: PathBuf,
@@ -26,7 +28,9 @@ pub enum InputError {
         source: io::Error,
     },
     /// A pattern has no match.
-    #[error("no file matches {pattern}; put the pattern in quotes if the shell should leave it alone")]
+    #[error(
+        "no file matches {pattern}; put the pattern in quotes if the shell should leave it alone"
+    )]
     NoMatch {
         /// As it was given.
         pattern: String,
@@ -163,10 +167,12 @@ impl Source {
             position: Arc::clone(&position),
         });
         let inner: Box<dyn Read + Send> = match magic {
-            [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 18, whole))),
-            [0x28, 0xb5, 0x2f, 0xfd] => Box::new(
-                zstd::stream::read::Decoder::new(whole).map_err(io)?,
-            ),
+            [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(
+                BufReader::with_capacity(1 << 18, whole),
+            )),
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                Box::new(zstd::stream::read::Decoder::new(whole).map_err(io)?)
+            }
             _ => Box::new(whole),
         };
         Ok(Reading { inner, position })
@@ -242,7 +248,11 @@ mod tests {
             ("delete_*", "undelete_file", false),
             ("*a*a*b", "aaaaaaaaab", true),
         ] {
-            assert_eq!(wildcard(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
+            assert_eq!(
+                wildcard(pattern.as_bytes(), name.as_bytes()),
+                expected,
+                "{pattern} {name}"
+            );
         }
     }
 }

@@ -235,7 +235,19 @@ mod tests {
         assert_eq!(line.duration_ms, Some(41));
         assert!(line.destructive && line.is_call());
         assert!(Line::read(b"{}").is_some());
-        for bad in ["", "{", "[]", "{\"a\":1", "{\"a\"}", "{\"a\":}", "{\"a\":1}x", "{\"a\":\"x}", "null", "{a:1}", "{\"a\":1 2}"] {
+        for bad in [
+            "",
+            "{",
+            "[]",
+            "{\"a\":1",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1}x",
+            "{\"a\":\"x}",
+            "null",
+            "{a:1}",
+            "{\"a\":1 2}",
+        ] {
             // A bracket of another kind closes as well: what is skipped is not judged.
             assert_eq!(Line::read(bad.as_bytes()), None, "{bad}");
         }

@@ -48,8 +48,20 @@ pub struct Destructive {
 
 /// The names that destructive tools mostly have.
 pub const DESTRUCTIVE: &[&str] = &[
-    "delete_*", "*_delete", "drop_*", "*_drop", "remove_*", "*_remove", "destroy_*", "*_destroy", "purge_*", "truncate_*", "wipe_*",
-    "erase_*", "kill_*", "revoke_*",
+    "delete_*",
+    "*_delete",
+    "drop_*",
+    "*_drop",
+    "remove_*",
+    "*_remove",
+    "destroy_*",
+    "*_destroy",
+    "purge_*",
+    "truncate_*",
+    "wipe_*",
+    "erase_*",
+    "kill_*",
+    "revoke_*",
 ];
 
 impl Default for Destructive {
@@ -81,7 +93,9 @@ pub fn ask(
     questions: &Questions,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Answers, InputError> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(8);
+    let threads = thread::available_parallelism()
+        .map_or(1, NonZero::get)
+        .min(8);
     let (pieces, work) = sync_channel::<Vec<u8>>(threads);
     let (spares, empty) = sync_channel::<Vec<u8>>(threads * 2 + 2);
     let work = Mutex::new(work);

@@ -18,7 +18,11 @@ pub fn parse_time(text: &[u8]) -> Option<i64> {
     let is = |at: usize, byte: u8| text.get(at) == Some(&byte);
     let year = two(0)? * 100 + two(2)?;
     let (month, day) = (two(5)?, two(8)?);
-    if !is(4, b'-') || !is(7, b'-') || !(1..=12).contains(&month) || !(1..=days(year, month)).contains(&day) {
+    if !is(4, b'-')
+        || !is(7, b'-')
+        || !(1..=12).contains(&month)
+        || !(1..=days(year, month)).contains(&day)
+    {
         return None;
     }
     let date = days_since_1970(year, month, day) * 86_400_000;

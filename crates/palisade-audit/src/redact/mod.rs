@@ -153,7 +153,9 @@ pub(crate) fn is_plain(text: &str, aim: Aim) -> bool {
         return false;
     }
     !values::may_hold_surveyed(text, survey)
-        || Scanner::surveyed(text, aim, &Masker::PLAIN).next().is_none()
+        || Scanner::surveyed(text, aim, &Masker::PLAIN)
+            .next()
+            .is_none()
 }
 
 fn fingerprint(out: &mut Vec<u8>, secret: &[u8]) {

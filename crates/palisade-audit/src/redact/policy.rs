@@ -54,7 +54,9 @@ pub struct Path {
 #[non_exhaustive]
 pub enum PathError {
     /// RFC 6901, section 3.
-    #[error("`{path}` does not begin with `/`; write `/customer/email`, or an empty path for all of it")]
+    #[error(
+        "`{path}` does not begin with `/`; write `/customer/email`, or an empty path for all of it"
+    )]
     NoSlash {
         /// As it was given.
         path: String,
@@ -196,7 +198,10 @@ impl ToolPolicy {
     /// # Errors
     /// When one of them is no path, or there are more than 64.
     pub fn allow<'a>(paths: impl IntoIterator<Item = &'a str>) -> Result<Self, PathError> {
-        let paths: Vec<_> = paths.into_iter().map(Path::parse).collect::<Result<_, _>>()?;
+        let paths: Vec<_> = paths
+            .into_iter()
+            .map(Path::parse)
+            .collect::<Result<_, _>>()?;
         if paths.len() > 64 {
             return Err(PathError::TooMany);
         }
@@ -321,7 +326,11 @@ mod tests {
             ("", "", true),
             ("", "a", false),
         ] {
-            assert_eq!(Pattern(pattern.to_owned()).matches(name), expected, "{pattern} {name}");
+            assert_eq!(
+                Pattern(pattern.to_owned()).matches(name),
+                expected,
+                "{pattern} {name}"
+            );
         }
     }
 
@@ -332,15 +341,28 @@ mod tests {
             .tool("vault_*", ToolPolicy::Whole)
             .tool(
                 "mail",
-                ToolPolicy::allow(["/to", "/list/*/email", "/all/*", "/a~1b/token", "/x/*/*/y"]).unwrap(),
+                ToolPolicy::allow(["/to", "/list/*/email", "/all/*", "/a~1b/token", "/x/*/*/y"])
+                    .unwrap(),
             )
             .tool("free", ToolPolicy::allow([""]).unwrap());
         assert_eq!(json(&redactor, Some("vault_read"), "{}"), "\"[REDACTED]\"");
-        assert_eq!(json(&redactor, Some("vault_read"), "no json"), "\"[REDACTED]\"");
+        assert_eq!(
+            json(&redactor, Some("vault_read"), "no json"),
+            "\"[REDACTED]\""
+        );
         for (input, expected) in [
-            (r#"{"to":"a@b.co","cc":"a@b.co"}"#, r#"{"to":"a@b.co","cc":"[REDACTED]"}"#),
-            (r#"{"to":{"password":"x"},"cc":"a@b.co"}"#, r#"{"to":{"password":"x"},"cc":"[REDACTED]"}"#),
-            (r#"{"to":["a@b.co"],"password":1}"#, r#"{"to":["a@b.co"],"password":"[REDACTED]"}"#),
+            (
+                r#"{"to":"a@b.co","cc":"a@b.co"}"#,
+                r#"{"to":"a@b.co","cc":"[REDACTED]"}"#,
+            ),
+            (
+                r#"{"to":{"password":"x"},"cc":"a@b.co"}"#,
+                r#"{"to":{"password":"x"},"cc":"[REDACTED]"}"#,
+            ),
+            (
+                r#"{"to":["a@b.co"],"password":1}"#,
+                r#"{"to":["a@b.co"],"password":"[REDACTED]"}"#,
+            ),
             (
                 r#"{"list":[{"email":"a@b.co"},{"mail":"a@b.co","email":"c@d.co"}]}"#,
                 r#"{"list":[{"email":"a@b.co"},{"mail":"[REDACTED]","email":"c@d.co"}]}"#,
@@ -353,7 +375,10 @@ mod tests {
                 r#"{"all":{"x":"a@b.co"},"list":{"email":"a@b.co"}}"#,
                 r#"{"all":{"x":"a@b.co"},"list":{"email":"[REDACTED]"}}"#,
             ),
-            (r#"{"a/b":{"token":4111111111111111}}"#, r#"{"a/b":{"token":4111111111111111}}"#),
+            (
+                r#"{"a/b":{"token":4111111111111111}}"#,
+                r#"{"a/b":{"token":4111111111111111}}"#,
+            ),
             (
                 r#"{"x":[{"q":{"y":"a@b.co","z":"a@b.co"}}]}"#,
                 r#"{"x":[{"q":{"y":"a@b.co","z":"[REDACTED]"}}]}"#,
@@ -363,13 +388,26 @@ mod tests {
         ] {
             assert_eq!(json(&redactor, Some("mail"), input), expected);
         }
-        for input in [r#"{"a":["a@b.co",{"password":"x"}]}"#, r#""a@b.co""#, "4111111111111111"] {
+        for input in [
+            r#"{"a":["a@b.co",{"password":"x"}]}"#,
+            r#""a@b.co""#,
+            "4111111111111111",
+        ] {
             assert_eq!(json(&redactor, Some("free"), input), input);
         }
-        assert_eq!(json(&redactor, None, r#"{"to":"a@b.co"}"#), r#"{"to":"[REDACTED]"}"#);
-        assert_eq!(json(&redactor, Some("other"), r#"{"to":"a@b.co"}"#), r#"{"to":"[REDACTED]"}"#);
+        assert_eq!(
+            json(&redactor, None, r#"{"to":"a@b.co"}"#),
+            r#"{"to":"[REDACTED]"}"#
+        );
+        assert_eq!(
+            json(&redactor, Some("other"), r#"{"to":"a@b.co"}"#),
+            r#"{"to":"[REDACTED]"}"#
+        );
         let everywhere = Redactor::new().everywhere(ToolPolicy::allow(["/to"]).unwrap());
-        assert_eq!(json(&everywhere, None, r#"{"to":"a@b.co"}"#), r#"{"to":"a@b.co"}"#);
+        assert_eq!(
+            json(&everywhere, None, r#"{"to":"a@b.co"}"#),
+            r#"{"to":"a@b.co"}"#
+        );
         assert!(Path::parse("to").is_err());
         assert!(ToolPolicy::allow(std::iter::repeat_n("/a", 64)).is_ok());
         assert!(ToolPolicy::allow(std::iter::repeat_n("/a", 65)).is_err());
@@ -384,10 +422,16 @@ mod tests {
         let shown = json(&one, None, input);
         let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
         let email = value["email"].as_str().unwrap();
-        assert!(email.starts_with("[REDACTED:email:") && email.len() == 25, "{email}");
+        assert!(
+            email.starts_with("[REDACTED:email:") && email.len() == 25,
+            "{email}"
+        );
         assert_eq!(value["x"], value["email"]);
         let token = value["token"].as_str().unwrap();
-        assert!(token.starts_with("[REDACTED:token:") && token.len() == 25, "{token}");
+        assert!(
+            token.starts_with("[REDACTED:token:") && token.len() == 25,
+            "{token}"
+        );
         assert_eq!(value["password"], "[REDACTED]");
         assert_eq!(value["c"], "[REDACTED]");
         assert_ne!(json(&two, None, input), shown);
@@ -403,13 +447,26 @@ mod tests {
     fn strictly() {
         let redactor = Redactor::new();
         let mut out = b"x".to_vec();
-        assert_eq!(redactor.json_strictly(None, b"{\"a\":", &mut out), Err(NotJson));
+        assert_eq!(
+            redactor.json_strictly(None, b"{\"a\":", &mut out),
+            Err(NotJson)
+        );
         assert_eq!(out, b"x");
-        assert_eq!(redactor.json_strictly(None, b"{\"a\":1}", &mut out), Ok(false));
-        assert_eq!(redactor.json_strictly(None, b"{\"pin\":1234}", &mut out), Ok(true));
+        assert_eq!(
+            redactor.json_strictly(None, b"{\"a\":1}", &mut out),
+            Ok(false)
+        );
+        assert_eq!(
+            redactor.json_strictly(None, b"{\"pin\":1234}", &mut out),
+            Ok(true)
+        );
         assert_eq!(out, b"x{\"a\":1}{\"pin\":\"[REDACTED]\"}");
         let deep = "[".repeat(100);
-        assert!(redactor.json_strictly(None, deep.as_bytes(), &mut out).unwrap());
+        assert!(
+            redactor
+                .json_strictly(None, deep.as_bytes(), &mut out)
+                .unwrap()
+        );
         assert!(out.ends_with(b"}"));
     }
 }

@@ -44,10 +44,7 @@ fn json_keys() {
             r#"{"credentials":{"user":"u","x":[1,{"y":2}]},"z":3}"#,
             r#"{"credentials":"[REDACTED]","z":3}"#,
         ),
-        (
-            r#"{"secrets":[ ],"z":3}"#,
-            r#"{"secrets":[ ],"z":3}"#,
-        ),
+        (r#"{"secrets":[ ],"z":3}"#, r#"{"secrets":[ ],"z":3}"#),
         (
             r#"{"ssn":[1,219099999] ,"z":[ ]}"#,
             r#"{"ssn":[1,"[REDACTED]"] ,"z":[ ]}"#,

@@ -19,7 +19,8 @@ pub(super) fn run(arguments: &Redact) -> anyhow::Result<ExitCode> {
         redactor = redactor.everywhere(ToolPolicy::allow(paths)?);
     }
     if let Some(file) = &arguments.pseudonym_key {
-        let text = std::fs::read_to_string(file).with_context(|| format!("{}: the key of pseudonyms", file.display()))?;
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("{}: the key of pseudonyms", file.display()))?;
         redactor = redactor.pseudonyms(&key(text.trim())?);
     }
     let names = if arguments.files.is_empty() {
@@ -47,7 +48,12 @@ pub(super) fn run(arguments: &Redact) -> anyhow::Result<ExitCode> {
                     return Ok(ExitCode::from(UNREADABLE));
                 }
             };
-            bad += lines(&source.path().display().to_string(), file, &redactor, &mut out)?;
+            bad += lines(
+                &source.path().display().to_string(),
+                file,
+                &redactor,
+                &mut out,
+            )?;
         }
     }
     out.flush()?;
@@ -55,7 +61,12 @@ pub(super) fn run(arguments: &Redact) -> anyhow::Result<ExitCode> {
 }
 
 /// Redacts each line; says how many were none. Of those nothing is shown.
-fn lines(name: &str, mut input: impl BufRead, redactor: &Redactor, out: &mut impl Write) -> anyhow::Result<u64> {
+fn lines(
+    name: &str,
+    mut input: impl BufRead,
+    redactor: &Redactor,
+    out: &mut impl Write,
+) -> anyhow::Result<u64> {
     let (mut line, mut shown) = (Vec::new(), Vec::new());
     let (mut number, mut bad) = (0_u64, 0);
     loop {
@@ -86,8 +97,14 @@ fn lines(name: &str, mut input: impl BufRead, redactor: &Redactor, out: &mut imp
             bad += 1;
             shown.clear();
             write!(shown, "{{\"omitted\":true,\"line\":{number}}}")?;
-            let why = if too_long { "longer than 64 MiB" } else { "not one JSON value in UTF-8" };
-            anstream::eprintln!("error: {name}: line {number} is {why}; {{\"omitted\":true}} stands in its place");
+            let why = if too_long {
+                "longer than 64 MiB"
+            } else {
+                "not one JSON value in UTF-8"
+            };
+            anstream::eprintln!(
+                "error: {name}: line {number} is {why}; {{\"omitted\":true}} stands in its place"
+            );
         }
         shown.push(b'\n');
         out.write_all(&shown)?;
@@ -111,7 +128,11 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
 }
 
 fn key(text: &str) -> anyhow::Result<[u8; PSEUDONYM_KEY_LEN]> {
-    let wrong = || anyhow!("the key of pseudonyms must be 64 hexadecimal digits; make one with `openssl rand -hex 32`");
+    let wrong = || {
+        anyhow!(
+            "the key of pseudonyms must be 64 hexadecimal digits; make one with `openssl rand -hex 32`"
+        )
+    };
     let mut key = [0; PSEUDONYM_KEY_LEN];
     if text.len() != 2 * PSEUDONYM_KEY_LEN || !text.is_ascii() {
         return Err(wrong());

@@ -17,13 +17,30 @@ pub(super) struct Table {
 pub(super) fn calls(name: &'static str, calls: &[Call], left: u64) -> Table {
     Table {
         name,
-        columns: &["timestamp", "actor", "ip", "server", "tool", "outcome", "durationMs", "requestId", "error"],
+        columns: &[
+            "timestamp",
+            "actor",
+            "ip",
+            "server",
+            "tool",
+            "outcome",
+            "durationMs",
+            "requestId",
+            "error",
+        ],
         rows: calls
             .iter()
             .map(|call| {
                 vec![
-                    call.timestamp.as_str().into(), call.actor.as_str().into(), call.ip.as_str().into(), call.server.as_str().into(), call.tool.as_str().into(),
-                    call.outcome.as_str().into(), call.duration_ms.into(), call.request_id.as_str().into(), call.error.as_str().into(),
+                    call.timestamp.as_str().into(),
+                    call.actor.as_str().into(),
+                    call.ip.as_str().into(),
+                    call.server.as_str().into(),
+                    call.tool.as_str().into(),
+                    call.outcome.as_str().into(),
+                    call.duration_ms.into(),
+                    call.request_id.as_str().into(),
+                    call.error.as_str().into(),
                 ]
             })
             .collect(),
@@ -37,7 +54,15 @@ pub(super) fn actors(actors: &[Actor]) -> Table {
         columns: &["actor", "most", "from", "to", "calls"],
         rows: actors
             .iter()
-            .map(|actor| vec![actor.actor.as_str().into(), actor.most.into(), time(actor.from).into(), time(actor.to).into(), actor.calls.into()])
+            .map(|actor| {
+                vec![
+                    actor.actor.as_str().into(),
+                    actor.most.into(),
+                    time(actor.from).into(),
+                    time(actor.to).into(),
+                    actor.calls.into(),
+                ]
+            })
             .collect(),
         left: 0,
     }
@@ -49,7 +74,14 @@ pub(super) fn tools(tools: &[Tool]) -> Table {
         columns: &["tool", "calls", "errors", "percent"],
         rows: tools
             .iter()
-            .map(|tool| vec![tool.tool.as_str().into(), tool.calls.into(), tool.errors.into(), json!((tool.rate * 1e4).round() / 1e2)])
+            .map(|tool| {
+                vec![
+                    tool.tool.as_str().into(),
+                    tool.calls.into(),
+                    tool.errors.into(),
+                    json!((tool.rate * 1e4).round() / 1e2),
+                ]
+            })
             .collect(),
         left: 0,
     }
@@ -60,8 +92,12 @@ impl Table {
         self.rows
             .iter()
             .map(|row| {
-                let members: Map<String, Value> =
-                    self.columns.iter().map(|name| (*name).to_owned()).zip(row.iter().cloned()).collect();
+                let members: Map<String, Value> = self
+                    .columns
+                    .iter()
+                    .map(|name| (*name).to_owned())
+                    .zip(row.iter().cloned())
+                    .collect();
                 Value::from(members)
             })
             .collect()
@@ -93,14 +129,26 @@ impl Table {
         if self.rows.is_empty() {
             return writeln!(out, "none");
         }
-        let cells: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(shown).collect()).collect();
+        let cells: Vec<Vec<String>> = self
+            .rows
+            .iter()
+            .map(|row| row.iter().map(shown).collect())
+            .collect();
         let widths: Vec<usize> = self
             .columns
             .iter()
             .enumerate()
             .map(|(at, name)| {
-                let widest = cells.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-                if widest == 0 { 0 } else { widest.max(name.len()) }
+                let widest = cells
+                    .iter()
+                    .map(|row| row[at].chars().count())
+                    .max()
+                    .unwrap_or(0);
+                if widest == 0 {
+                    0
+                } else {
+                    widest.max(name.len())
+                }
             })
             .collect();
         let head: Vec<String> = self.columns.iter().map(|name| (*name).to_owned()).collect();

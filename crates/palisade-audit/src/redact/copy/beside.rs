@@ -111,7 +111,9 @@ impl Copier<'_> {
             None if is_header(text) => {
                 // A list of headers' names has only names in it.
                 let head = &next[..survey(&next[..next.len().min(NAME_MAX)]).plain];
-                let value = head.iter().any(|byte| matches!(byte, b' ' | b'=' | b'0'..=b'9'));
+                let value = head
+                    .iter()
+                    .any(|byte| matches!(byte, b' ' | b'=' | b'0'..=b'9'));
                 value.then_some(Kind::Token)
             }
             kind => kind,

@@ -248,7 +248,11 @@ impl<'a> Copier<'a> {
         if self.depth == DEPTH_MAX {
             return Err(Refused::Deep);
         }
-        let leading = if self.alive.is_empty() { 0 } else { self.leading() };
+        let leading = if self.alive.is_empty() {
+            0
+        } else {
+            self.leading()
+        };
         self.objects = self.objects << 1 | u64::from(object);
         self.schemas = self.schemas << 1 | u64::from(std::mem::take(&mut self.schema_next));
         self.named <<= 1;
@@ -285,7 +289,11 @@ impl<'a> Copier<'a> {
         if self.scalars.is_some_and(|(depth, _)| depth == self.depth) {
             self.scalars = None;
         }
-        if self.unnamed.as_ref().is_some_and(|unnamed| unnamed.depth > self.depth) {
+        if self
+            .unnamed
+            .as_ref()
+            .is_some_and(|unnamed| unnamed.depth > self.depth)
+        {
             self.unnamed = None;
         }
         self.end_allowed();
@@ -679,5 +687,10 @@ impl<'a> Copier<'a> {
 
 /// Members of a JSON schema that hold values.
 const SCHEMA_VALUES: [&[u8]; 6] = [
-    b"const", b"default", b"enum", b"example", b"examples", b"value",
+    b"const",
+    b"default",
+    b"enum",
+    b"example",
+    b"examples",
+    b"value",
 ];

@@ -36,8 +36,8 @@ impl Copier<'_> {
         }
         let text = &self.json[start..self.at];
         let kinds = [expected, self.scalars.map(|(_, kind)| kind)];
-        let named = kinds != [None, None]
-            && kinds.iter().flatten().any(|kind| kind.judge_number(text));
+        let named =
+            kinds != [None, None] && kinds.iter().flatten().any(|kind| kind.judge_number(text));
         let whole = !float && digits >= 13 && values::is_card(text);
         if (named || whole) && self.allowed.is_none() {
             self.replace_value(start, text, Mask::Plain);

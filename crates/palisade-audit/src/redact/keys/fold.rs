@@ -21,8 +21,14 @@ pub(super) fn fold(name: &[u8]) -> Option<Folded> {
     for letter in name.chars() {
         match letter {
             // Soft hyphen, combining marks, zero-width characters and marks of direction, variation selectors.
-            '\u{ad}' | '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{61c}' => {}
+            '\u{ad}'
+            | '\u{300}'..='\u{36f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{61c}' => {}
             _ => {
                 let ascii = latin(letter);
                 folded.latin.push(ascii.unwrap_or('\u{80}'));

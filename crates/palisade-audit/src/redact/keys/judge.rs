@@ -54,7 +54,11 @@ pub(crate) fn mask_length(text: &[u8]) -> Option<usize> {
         return Some(10);
     }
     if let Some(rest) = rest.strip_prefix(b"#") {
-        let digits = rest.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = rest
+            .iter()
+            .take(6)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         return (digits > 0 && rest.get(digits) == Some(&b']')).then_some(11 + digits);
     }
     let kinds: [&[u8]; 3] = [b":sha256:", b":token:", b":email:"];
@@ -67,7 +71,10 @@ pub(crate) fn mask_length(text: &[u8]) -> Option<usize> {
 /// Stands for a value that is elsewhere, or not there at all.
 pub(crate) fn placeholder(text: &[u8]) -> bool {
     let text = text.trim_ascii();
-    if WORDS_FOR_NOTHING.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+    if WORDS_FOR_NOTHING
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
+    {
         return true;
     }
     match text {
@@ -77,12 +84,16 @@ pub(crate) fn placeholder(text: &[u8]) -> bool {
         b"%s" | b"%v" | b"%d" => true,
         [b'<', name @ .., b'>'] => {
             !name.is_empty()
-                && name.iter().all(|byte| {
-                    byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'_')
-                })
+                && name
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'_'))
         }
         // Somebody has masked it before.
-        _ => text.iter().all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'X')) || is_bullets(text),
+        _ => {
+            text.iter()
+                .all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'X'))
+                || is_bullets(text)
+        }
     }
 }
 
@@ -108,7 +119,10 @@ pub(crate) fn is_opaque(text: &[u8]) -> bool {
 
 /// Words that configurations have in the place of a token.
 fn says_nothing(text: &[u8]) -> bool {
-    placeholder(text) || WORDS_ABOUT.iter().any(|word| text.eq_ignore_ascii_case(word))
+    placeholder(text)
+        || WORDS_ABOUT
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word))
 }
 
 fn is_name(name: &[u8]) -> bool {
@@ -120,12 +134,16 @@ fn is_name(name: &[u8]) -> bool {
 
 /// `••••••`.
 fn is_bullets(text: &[u8]) -> bool {
-    text.chunks(3).all(|bullet| matches!(bullet, [0xe2, 0x80, 0xa2] | [0xe2, 0x97, 0x8f]))
+    text.chunks(3)
+        .all(|bullet| matches!(bullet, [0xe2, 0x80, 0xa2] | [0xe2, 0x97, 0x8f]))
 }
 
 fn holds_digits(text: &[u8], least: usize) -> bool {
     let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let letters = text.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    let letters = text
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .count();
     // A PIN is digits; the numbers of persons may begin or end with letters, hold a few words.
     let fits = match least {
         3 | 4 => letters == 0 || letters <= 3 && digits >= 6,
@@ -146,19 +164,66 @@ fn is_address(text: &[u8]) -> bool {
         || [b"%40".as_slice(), b"(at)", b"[at]"]
             .iter()
             .any(|sign| memchr::memmem::find(text, sign).is_some());
-    sign && text.len() > 2 && !text.contains(&b' ') && !text.contains(&b'\n') && !text.contains(&b'<')
+    sign && text.len() > 2
+        && !text.contains(&b' ')
+        && !text.contains(&b'\n')
+        && !text.contains(&b'<')
 }
 
 const WORDS_FOR_NOTHING: &[&[u8]] = &[
-    b"", b"null", b"none", b"nil", b"undefined", b"true", b"false", b"string", b"required", b"optional",
-    b"n/a", b"-",
+    b"",
+    b"null",
+    b"none",
+    b"nil",
+    b"undefined",
+    b"true",
+    b"false",
+    b"string",
+    b"required",
+    b"optional",
+    b"n/a",
+    b"-",
 ];
 
 const WORDS_ABOUT: &[&[u8]] = &[
-    b"include", b"omit", b"same-origin", b"yes", b"no", b"bearer", b"basic", b"digest", b"jwt", b"oauth",
-    b"oauth2", b"oidc", b"api_key", b"apikey", b"api-key", b"token", b"unknown", b"default", b"auto", b"enabled",
-    b"disabled", b"hidden", b"public", b"private", b"number", b"integer", b"boolean", b"object", b"array",
-    b"header", b"query", b"cookie", b"body", b"inherit", b"on", b"off", b"any", b"all",
+    b"include",
+    b"omit",
+    b"same-origin",
+    b"yes",
+    b"no",
+    b"bearer",
+    b"basic",
+    b"digest",
+    b"jwt",
+    b"oauth",
+    b"oauth2",
+    b"oidc",
+    b"api_key",
+    b"apikey",
+    b"api-key",
+    b"token",
+    b"unknown",
+    b"default",
+    b"auto",
+    b"enabled",
+    b"disabled",
+    b"hidden",
+    b"public",
+    b"private",
+    b"number",
+    b"integer",
+    b"boolean",
+    b"object",
+    b"array",
+    b"header",
+    b"query",
+    b"cookie",
+    b"body",
+    b"inherit",
+    b"on",
+    b"off",
+    b"any",
+    b"all",
 ];
 
 #[cfg(test)]
@@ -185,14 +250,22 @@ mod tests {
             ("x[REDACTED]", None),
         ] {
             assert_eq!(mask_length(text.as_bytes()), length, "{text}");
-            assert_eq!(is_mask(text.as_bytes()), length == Some(text.len()), "{text}");
+            assert_eq!(
+                is_mask(text.as_bytes()),
+                length == Some(text.len()),
+                "{text}"
+            );
         }
     }
 
     // REQ: L-2
     #[test]
     fn by_value() {
-        let (plain, print, address) = (Some(Mask::Plain), Some(Mask::Fingerprint), Some(Mask::Address));
+        let (plain, print, address) = (
+            Some(Mask::Plain),
+            Some(Mask::Fingerprint),
+            Some(Mask::Address),
+        );
         for (kind, text, expected) in [
             (Kind::Password, "hunter2", plain),
             (Kind::Password, "${DB_PASSWORD}", None),
@@ -256,7 +329,11 @@ mod tests {
             (Kind::Word, "12", false),
             (Kind::Word, "1234", true),
         ] {
-            assert_eq!(kind.judge_number(number.as_bytes()), expected, "{kind:?} {number}");
+            assert_eq!(
+                kind.judge_number(number.as_bytes()),
+                expected,
+                "{kind:?} {number}"
+            );
         }
     }
 }

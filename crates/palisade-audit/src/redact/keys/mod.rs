@@ -12,9 +12,7 @@ mod fold;
 mod judge;
 mod names;
 
-use names::{
-    ENDINGS, Meaning, NAMES, NO_ENDINGS, OTHER_SCRIPTS, PAGING, PAIRS, WORD_MAX, word,
-};
+use names::{ENDINGS, Meaning, NAMES, NO_ENDINGS, OTHER_SCRIPTS, PAGING, PAIRS, WORD_MAX, word};
 
 pub(crate) use judge::{is_opaque, mask_length, placeholder};
 
@@ -102,7 +100,12 @@ fn may_end(segment: &[u8]) -> bool {
     segment.len() > 6
         && matches!(
             segment.last_chunk().map(|[a, b]| [a | 0x20, b | 0x20]),
-            Some([b'r' | b'w' | b'i', b'd'] | [b's' | b'd', b'e'] | [b'e', b'y' | b't' | b'n'] | [b'l', b's'])
+            Some(
+                [b'r' | b'w' | b'i', b'd']
+                    | [b's' | b'd', b'e']
+                    | [b'e', b'y' | b't' | b'n']
+                    | [b'l', b's']
+            )
         )
 }
 
@@ -115,7 +118,11 @@ fn ending(segment: &[u8]) -> Option<Kind> {
             .checked_sub(ending.len())
             .is_some_and(|at| segment[at..].eq_ignore_ascii_case(ending.as_bytes()))
     })?;
-    if NO_ENDINGS.iter().any(is) { None } else { Some(*kind) }
+    if NO_ENDINGS.iter().any(is) {
+        None
+    } else {
+        Some(*kind)
+    }
 }
 
 #[derive(Default)]
@@ -362,10 +369,17 @@ mod tests {
                 &GROUPS[usize::from(name.as_bytes()[0] & 31)],
             );
             let kind = state.finish();
-            assert_eq!(classify(name.to_ascii_uppercase().as_bytes()), kind, "{name}");
+            assert_eq!(
+                classify(name.to_ascii_uppercase().as_bytes()),
+                kind,
+                "{name}"
+            );
             assert_eq!(classify_word(name.as_bytes()), kind, "{name}");
             assert_eq!(classify(name.as_bytes()), kind, "{name}");
-            let says = !matches!(meaning, Meaning::Part | Meaning::Quantity | Meaning::Qualifier);
+            let says = !matches!(
+                meaning,
+                Meaning::Part | Meaning::Quantity | Meaning::Qualifier
+            );
             assert_eq!(kind.is_some(), says, "{name}");
         }
         assert_eq!(classify_word(b""), None);
@@ -390,10 +404,19 @@ mod tests {
                  mot_de_passe contraseña CONTRASEÑA Passwort hasło şifre пароль 用户密码 パスワード ｐａｓｓｗｏｒｄ pass\u{200b}word pаssword \
                  p\u{301}assword security_answer seed_phrase cvv password_value token_password passcode2 seedPhrase",
             ),
-            (Kind::Tokens, "tokens max_tokens maxToken input_token total-tokens TOKENS"),
+            (
+                Kind::Tokens,
+                "tokens max_tokens maxToken input_token total-tokens TOKENS",
+            ),
             (Kind::Word, "pass pwd db_pass smtpPass OLD_PWD pw"),
-            (Kind::Email, "email e-mail contactEmail user_email email_address mail"),
-            (Kind::Digits(4), "pin pin_code otp otp_code mfaCode verification_code"),
+            (
+                Kind::Email,
+                "email e-mail contactEmail user_email email_address mail",
+            ),
+            (
+                Kind::Digits(4),
+                "pin pin_code otp otp_code mfaCode verification_code",
+            ),
             (
                 Kind::Digits(5),
                 "ssn userSSN cardNumber credit_card phone phoneNumber mobile cell passport_number tax_id social_security_number",

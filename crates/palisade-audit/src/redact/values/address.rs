@@ -13,7 +13,9 @@ pub(super) fn email(text: &[u8], floor: usize, at: usize, width: usize) -> Optio
     }
     if text[..at].last() == Some(&b'"') {
         // A quoted local part, RFC 5321, section 4.1.2.
-        let inside = text[lowest..at - 1].iter().rposition(|byte| matches!(byte, b'"' | b'\n'))?;
+        let inside = text[lowest..at - 1]
+            .iter()
+            .rposition(|byte| matches!(byte, b'"' | b'\n'))?;
         start = lowest + inside;
         if text[start] != b'"' {
             return None;
@@ -59,7 +61,9 @@ fn is_domain(text: &[u8], local: &[u8], domain_start: usize, mut end: usize) -> 
     // `icon@2x.png`, `package@1.2.3-beta.rc`, `git@github.com:owner/repository`, `getty@tty1.service`
     let scaled = matches!(host, [b'1'..=b'9', b'x']);
     let remote = local == b"git" && matches!(text.get(end), Some(b':' | b'/') | None);
-    let file = NO_TOP_LEVEL.iter().any(|known| last.eq_ignore_ascii_case(known));
+    let file = NO_TOP_LEVEL
+        .iter()
+        .any(|known| last.eq_ignore_ascii_case(known));
     (!scaled && !is_version(host) && !remote && !file).then_some(end)
 }
 
@@ -88,7 +92,11 @@ fn over_domain(text: &[u8], start: usize, mut end: usize) -> usize {
 fn is_version(host: &[u8]) -> bool {
     let host = host.strip_prefix(b"v").unwrap_or(host);
     let digits = host.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    digits > 0 && host.get(digits) == Some(&b'.') && host.get(digits + 1).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'x')
+    digits > 0
+        && host.get(digits) == Some(&b'.')
+        && host
+            .get(digits + 1)
+            .is_some_and(|byte| byte.is_ascii_digit() || *byte == b'x')
 }
 
 /// `user:password@` behind `://`, RFC 3986, section 3.2.1; the secret path of a webhook.
@@ -152,9 +160,29 @@ fn webhook(text: &[u8], rest: &[u8], start: usize, length: usize) -> Option<Find
     let end = from
         + text[from..]
             .iter()
-            .position(|byte| bot && *byte == b'/' || matches!(byte, b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'\\' | b'`' | b')' | b']' | b',' | 0..=b' '))
+            .position(|byte| {
+                bot && *byte == b'/'
+                    || matches!(
+                        byte,
+                        b'?' | b'#'
+                            | b'"'
+                            | b'\''
+                            | b'<'
+                            | b'>'
+                            | b'\\'
+                            | b'`'
+                            | b')'
+                            | b']'
+                            | b','
+                            | 0..=b' '
+                    )
+            })
             .unwrap_or(text.len() - from);
-    let end = from + text[from..end].strip_suffix(b".").unwrap_or(&text[from..end]).len();
+    let end = from
+        + text[from..end]
+            .strip_suffix(b".")
+            .unwrap_or(&text[from..end])
+            .len();
     (end >= from + 8 && !text[from..].starts_with(b"[REDACTED")).then_some(Finding {
         start: from,
         end,
@@ -180,13 +208,21 @@ pub(super) fn bare_userinfo(text: &[u8], floor: usize, at: usize) -> Option<Find
     }
     let lowest = floor.max(at.saturating_sub(96));
     let mut start = at;
-    while start > lowest && !matches!(text[start - 1], b'"' | b'\'' | b'`' | b'/' | b'=' | b'(' | b'<' | b'>' | b',' | b'@' | 0..=b' ') {
+    while start > lowest
+        && !matches!(
+            text[start - 1],
+            b'"' | b'\'' | b'`' | b'/' | b'=' | b'(' | b'<' | b'>' | b',' | b'@' | 0..=b' '
+        )
+    {
         start -= 1;
     }
     let pair = &text[start..at];
     let colon = memchr::memchr(b':', pair)?;
     let user = &pair[..colon];
-    let name = !user.is_empty() && user.iter().all(|byte| CLASSES[usize::from(*byte)] & (URL_SAFE | LOCAL) != 0);
+    let name = !user.is_empty()
+        && user
+            .iter()
+            .all(|byte| CLASSES[usize::from(*byte)] & (URL_SAFE | LOCAL) != 0);
     let secret = &pair[colon + 1..];
     (name && !secret.is_empty() && !secret.starts_with(b"[REDACTED")).then_some(Finding {
         start: start + colon + 1,
@@ -202,11 +238,12 @@ pub(super) fn thin(text: &[u8], at: usize) -> Option<Finding> {
     let secret = rest.get(user..)?.strip_prefix(b"/")?;
     let length = memchr::memchr3(b'@', b' ', b'\n', &secret[..secret.len().min(128)])?;
     let start = at + 1 + user + 1;
-    (user > 0 && length > 0 && secret[length] == b'@' && !secret.starts_with(b"[REDACTED")).then_some(Finding {
-        start,
-        end: start + length,
-        mask: Mask::Plain,
-    })
+    (user > 0 && length > 0 && secret[length] == b'@' && !secret.starts_with(b"[REDACTED"))
+        .then_some(Finding {
+            start,
+            end: start + length,
+            mask: Mask::Plain,
+        })
 }
 
 fn is_ipv4(name: &[u8]) -> bool {
@@ -240,9 +277,67 @@ const WEBHOOKS: &[(&[u8], &[u8])] = &[
 
 /// What stands behind a dot and is no domain: files and units.
 const NO_TOP_LEVEL: &[&[u8]] = &[
-    b"service", b"socket", b"target", b"timer", b"mount", b"slice", b"device", b"path", b"swap", b"png", b"jpg", b"jpeg", b"gif",
-    b"svg", b"webp", b"ico", b"js", b"mjs", b"cjs", b"ts", b"tsx", b"jsx", b"css", b"scss", b"json", b"html", b"htm", b"txt", b"yaml",
-    b"yml", b"toml", b"xml", b"lock", b"log", b"tgz", b"gz", b"tar", b"rb", b"go", b"java", b"kt", b"jar", b"aar", b"whl",
-    b"patch", b"diff", b"bak", b"conf", b"cfg", b"ini", b"class", b"dll", b"exe", b"tmp", b"csv", b"pdf", b"setter", b"getter", b"override",
-    b"staticmethod", b"route", b"fixture", b"parametrize",
+    b"service",
+    b"socket",
+    b"target",
+    b"timer",
+    b"mount",
+    b"slice",
+    b"device",
+    b"path",
+    b"swap",
+    b"png",
+    b"jpg",
+    b"jpeg",
+    b"gif",
+    b"svg",
+    b"webp",
+    b"ico",
+    b"js",
+    b"mjs",
+    b"cjs",
+    b"ts",
+    b"tsx",
+    b"jsx",
+    b"css",
+    b"scss",
+    b"json",
+    b"html",
+    b"htm",
+    b"txt",
+    b"yaml",
+    b"yml",
+    b"toml",
+    b"xml",
+    b"lock",
+    b"log",
+    b"tgz",
+    b"gz",
+    b"tar",
+    b"rb",
+    b"go",
+    b"java",
+    b"kt",
+    b"jar",
+    b"aar",
+    b"whl",
+    b"patch",
+    b"diff",
+    b"bak",
+    b"conf",
+    b"cfg",
+    b"ini",
+    b"class",
+    b"dll",
+    b"exe",
+    b"tmp",
+    b"csv",
+    b"pdf",
+    b"setter",
+    b"getter",
+    b"override",
+    b"staticmethod",
+    b"route",
+    b"fixture",
+    b"parametrize",
 ];

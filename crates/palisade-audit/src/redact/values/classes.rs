@@ -93,7 +93,10 @@ pub(super) static CLASSES: [u16; 256] = {
         if matches!(b, b'%' | b'+' | b'\'') {
             class |= LOCAL;
         }
-        if matches!(b, b'@' | b'=' | b':' | b'_' | b'~' | b'%' | b'<' | b'{' | b'[') {
+        if matches!(
+            b,
+            b'@' | b'=' | b':' | b'_' | b'~' | b'%' | b'<' | b'{' | b'['
+        ) {
             class |= MARK;
         }
         if !matches!(

@@ -9,7 +9,8 @@ use crate::redact::{Finding, Mask};
 pub(crate) fn names_value(argument: &[u8]) -> Option<Kind> {
     let name = argument.strip_prefix(b"-")?;
     let name = name.strip_prefix(b"-").unwrap_or(name);
-    let known = name.len() > 1 && name.len() <= 64 && super::classes::run(name, 0, KEY) == name.len();
+    let known =
+        name.len() > 1 && name.len() <= 64 && super::classes::run(name, 0, KEY) == name.len();
     if known { in_text(name) } else { None }
 }
 
@@ -17,7 +18,9 @@ pub(crate) fn names_value(argument: &[u8]) -> Option<Kind> {
 pub(crate) fn short_names_value(before: &[u8], letter: u8) -> Option<Kind> {
     words(before)
         .filter_map(|(word, after)| command_named(word, after))
-        .any(|command| command.flag == letter && command.how != How::Glued && command.and.is_empty())
+        .any(|command| {
+            command.flag == letter && command.how != How::Glued && command.and.is_empty()
+        })
         .then_some(Kind::Password)
 }
 
@@ -53,7 +56,11 @@ enum How {
 /// A flag at `at`, which is a hyphen with nothing or a space before it.
 #[inline(never)]
 pub(super) fn flag(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
-    let dashes = if text.get(at + 1) == Some(&b'-') { 2 } else { 1 };
+    let dashes = if text.get(at + 1) == Some(&b'-') {
+        2
+    } else {
+        1
+    };
     let start = at + dashes;
     let end = run_within(text, start, KEY, 65);
     let name = &text[start..end];
@@ -92,7 +99,12 @@ fn argument(text: &[u8], from: usize, name: &[u8], kind: Kind) -> Option<Finding
         b'-' => return None,
         _ => {
             let mut end = value::visible_end(text, from);
-            while end > from && matches!(text[end - 1], b'"' | b'\'' | b'`' | b';' | b',' | b')' | b']' | b'}') {
+            while end > from
+                && matches!(
+                    text[end - 1],
+                    b'"' | b'\'' | b'`' | b';' | b',' | b')' | b']' | b'}'
+                )
+            {
                 end -= 1;
             }
             (from, end)
@@ -135,19 +147,26 @@ fn short(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
     };
     // `-port`, `-password`: words of their own; `-p 8080:80` is no password, whoever's flag it is.
     let secret = text.get(start..end)?;
-    let ports = secret.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
+    let ports = secret
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
         && secret.contains(&b':');
     if secret.is_empty() || ports || keys_say(text, at) {
         return None;
     }
-    Kind::Password.judge(secret).map(|mask| Finding { start, end, mask })
+    Kind::Password
+        .judge(secret)
+        .map(|mask| Finding { start, end, mask })
 }
 
 /// Whether the letters behind the hyphen are a long flag's.
 fn keys_say(text: &[u8], at: usize) -> bool {
     let end = run_within(text, at + 1, KEY, 32);
     let name = &text[at + 1..end];
-    matches!(name, b"port" | b"password" | b"path" | b"pid" | b"protocol" | b"pw" | b"pass")
+    matches!(
+        name,
+        b"port" | b"password" | b"path" | b"pid" | b"protocol" | b"pw" | b"pass"
+    )
 }
 
 /// Of `name:secret` the secret.
@@ -266,10 +285,58 @@ static COMMANDS: &[Command] = &[
 
 /// What follows a flag in a sentence about it.
 const PROSE: &[&[u8]] = &[
-    b"option", b"options", b"flag", b"flags", b"argument", b"arguments", b"parameter", b"is", b"was", b"to", b"and", b"or", b"for",
-    b"with", b"in", b"from", b"as", b"the", b"a", b"an", b"on", b"must", b"requires", b"value", b"has", b"can", b"cannot", b"instead",
-    b"when", b"if", b"of", b"by", b"at", b"it", b"this", b"that", b"not", b"are", b"will", b"should", b"may", b"but", b"which", b"does",
-    b"given", b"only", b"|", b"||", b"&&", b">", b"<", b"\\",
+    b"option",
+    b"options",
+    b"flag",
+    b"flags",
+    b"argument",
+    b"arguments",
+    b"parameter",
+    b"is",
+    b"was",
+    b"to",
+    b"and",
+    b"or",
+    b"for",
+    b"with",
+    b"in",
+    b"from",
+    b"as",
+    b"the",
+    b"a",
+    b"an",
+    b"on",
+    b"must",
+    b"requires",
+    b"value",
+    b"has",
+    b"can",
+    b"cannot",
+    b"instead",
+    b"when",
+    b"if",
+    b"of",
+    b"by",
+    b"at",
+    b"it",
+    b"this",
+    b"that",
+    b"not",
+    b"are",
+    b"will",
+    b"should",
+    b"may",
+    b"but",
+    b"which",
+    b"does",
+    b"given",
+    b"only",
+    b"|",
+    b"||",
+    b"&&",
+    b">",
+    b"<",
+    b"\\",
 ];
 
 #[cfg(test)]

@@ -13,7 +13,11 @@ pub(super) fn id(text: &[u8], at: usize) -> Option<Finding> {
     }
     let rest = &text[at..];
     let length = if rest[0].is_ascii_digit() {
-        let group = rest.iter().take(20).take_while(|byte| byte.is_ascii_digit()).count();
+        let group = rest
+            .iter()
+            .take(20)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         SHAPES
             .iter()
             .filter(|shape| shape.group == group)
@@ -167,7 +171,11 @@ fn resident(digits: &[u8]) -> bool {
     if digits[..17].iter().any(|byte| !byte.is_ascii_digit()) {
         return false;
     }
-    let date = date(number(&digits[6..10]), number(&digits[10..12]), number(&digits[12..14]));
+    let date = date(
+        number(&digits[6..10]),
+        number(&digits[10..12]),
+        number(&digits[12..14]),
+    );
     let sum: u32 = digits[..17]
         .iter()
         .enumerate()
@@ -190,10 +198,15 @@ fn aadhaar(digits: &[u8]) -> bool {
         (false, true) => 5 + (a - 5 + 5 - b) % 5,
         (false, false) => (a + 5 - b) % 5,
     };
-    let check = digits.iter().rev().enumerate().fold(0, |check, (at, byte)| {
-        let permuted = (0..at % 8).fold((byte - b'0') % 10, |digit, _| PERMUTE[usize::from(digit)]);
-        multiply(check, permuted)
-    });
+    let check = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .fold(0, |check, (at, byte)| {
+            let permuted =
+                (0..at % 8).fold((byte - b'0') % 10, |digit, _| PERMUTE[usize::from(digit)]);
+            multiply(check, permuted)
+        });
     digits[0] >= b'2' && check == 0 && !all_same(digits)
 }
 
@@ -232,7 +245,11 @@ fn with_letter(signs: &[u8]) -> bool {
         }
         first @ (b'S' | b'T' | b'F' | b'G' | b'M') => {
             let weights = [2, 7, 6, 5, 4, 3, 2];
-            let sum: u32 = digits.iter().zip(weights).map(|(byte, weight)| digit(*byte) * weight).sum();
+            let sum: u32 = digits
+                .iter()
+                .zip(weights)
+                .map(|(byte, weight)| digit(*byte) * weight)
+                .sum();
             let (add, letters): (u32, &[u8; 11]) = match first {
                 b'S' => (0, b"JZIHGFEDCBA"),
                 b'T' => (4, b"JZIHGFEDCBA"),
@@ -261,9 +278,15 @@ fn rut(signs: &[u8]) -> bool {
 /// Argentina: modulo 11.
 fn cuit(digits: &[u8]) -> bool {
     let weights = [5, 4, 3, 2, 7, 6, 5, 4, 3, 2];
-    let sum: u32 = digits.iter().zip(weights).map(|(byte, weight)| digit(*byte) * weight).sum();
-    matches!(&digits[..2], b"20" | b"23" | b"24" | b"27" | b"30" | b"33" | b"34")
-        && (11 - sum % 11) % 11 == digit(digits[10])
+    let sum: u32 = digits
+        .iter()
+        .zip(weights)
+        .map(|(byte, weight)| digit(*byte) * weight)
+        .sum();
+    matches!(
+        &digits[..2],
+        b"20" | b"23" | b"24" | b"27" | b"30" | b"33" | b"34"
+    ) && (11 - sum % 11) % 11 == digit(digits[10])
 }
 
 /// The USA's for those without a social security number.
@@ -276,7 +299,10 @@ fn nino(signs: &[u8]) -> bool {
     let (first, second) = (signs[0], signs[1]);
     !b"DFIQUV".contains(&first)
         && !b"DFIOQUV".contains(&second)
-        && !matches!(&signs[..2], b"BG" | b"GB" | b"NK" | b"KN" | b"TN" | b"NT" | b"ZZ")
+        && !matches!(
+            &signs[..2],
+            b"BG" | b"GB" | b"NK" | b"KN" | b"TN" | b"NT" | b"ZZ"
+        )
         && matches!(signs[8], b'A'..=b'D')
         || &signs[..2] == b"QQ" && matches!(signs[8], b'A'..=b'D')
 }
@@ -284,14 +310,23 @@ fn nino(signs: &[u8]) -> bool {
 /// Italy: a check letter over odd and even places.
 fn codice_fiscale(signs: &[u8]) -> bool {
     const ODD: [u8; 26] = [
-        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
+        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24,
+        23,
     ];
     let sum: u32 = signs[..15]
         .iter()
         .enumerate()
         .map(|(at, byte)| {
-            let value = if byte.is_ascii_digit() { byte - b'0' } else { byte - b'A' };
-            u32::from(if at % 2 == 0 { ODD[usize::from(value)] } else { value })
+            let value = if byte.is_ascii_digit() {
+                byte - b'0'
+            } else {
+                byte - b'A'
+            };
+            u32::from(if at % 2 == 0 {
+                ODD[usize::from(value)]
+            } else {
+                value
+            })
         })
         .sum();
     sum % 26 == u32::from(signs[15] - b'A')
@@ -319,7 +354,11 @@ fn hong_kong(signs: &[u8]) -> bool {
 /// ISO 13616: a country, its length, and modulo 97; bare, or in groups of four.
 fn iban(text: &[u8]) -> Option<usize> {
     let [a, b, c, d, ..] = *text else { return None };
-    if !(a.is_ascii_uppercase() && b.is_ascii_uppercase() && c.is_ascii_digit() && d.is_ascii_digit()) {
+    if !(a.is_ascii_uppercase()
+        && b.is_ascii_uppercase()
+        && c.is_ascii_digit()
+        && d.is_ascii_digit())
+    {
         return None;
     }
     let (_, length) = LENGTHS.iter().find(|(country, _)| *country == [a, b])?;
@@ -341,27 +380,97 @@ fn iban(text: &[u8]) -> Option<usize> {
     if text.get(at).is_some_and(u8::is_ascii_alphanumeric) {
         return None;
     }
-    let rest = signs[4..count].iter().chain(&signs[..4]).fold(0_u32, |rest, byte| {
-        if byte.is_ascii_digit() {
-            (rest * 10 + digit(*byte)) % 97
-        } else {
-            (rest * 100 + u32::from(byte - b'A') + 10) % 97
-        }
-    });
+    let rest = signs[4..count]
+        .iter()
+        .chain(&signs[..4])
+        .fold(0_u32, |rest, byte| {
+            if byte.is_ascii_digit() {
+                (rest * 10 + digit(*byte)) % 97
+            } else {
+                (rest * 100 + u32::from(byte - b'A') + 10) % 97
+            }
+        });
     (rest == 1).then_some(at)
 }
 
 /// By the registry of ISO 13616.
 const LENGTHS: &[([u8; 2], usize)] = &[
-    (*b"AD", 24), (*b"AE", 23), (*b"AL", 28), (*b"AT", 20), (*b"AZ", 28), (*b"BA", 20), (*b"BE", 16), (*b"BG", 22), (*b"BH", 22),
-    (*b"BR", 29), (*b"BY", 28), (*b"CH", 21), (*b"CR", 22), (*b"CY", 28), (*b"CZ", 24), (*b"DE", 22), (*b"DK", 18), (*b"DO", 28),
-    (*b"EE", 20), (*b"EG", 29), (*b"ES", 24), (*b"FI", 18), (*b"FO", 18), (*b"FR", 27), (*b"GB", 22), (*b"GE", 22), (*b"GI", 23),
-    (*b"GL", 18), (*b"GR", 27), (*b"GT", 28), (*b"HR", 21), (*b"HU", 28), (*b"IE", 22), (*b"IL", 23), (*b"IQ", 23), (*b"IS", 26),
-    (*b"IT", 27), (*b"JO", 30), (*b"KW", 30), (*b"KZ", 20), (*b"LB", 28), (*b"LC", 32), (*b"LI", 21), (*b"LT", 20), (*b"LU", 20),
-    (*b"LV", 21), (*b"MC", 27), (*b"MD", 24), (*b"ME", 22), (*b"MK", 19), (*b"MR", 27), (*b"MT", 31), (*b"MU", 30), (*b"NL", 18),
-    (*b"NO", 15), (*b"PK", 24), (*b"PL", 28), (*b"PS", 29), (*b"PT", 25), (*b"QA", 29), (*b"RO", 24), (*b"RS", 22), (*b"SA", 24),
-    (*b"SC", 31), (*b"SE", 24), (*b"SI", 19), (*b"SK", 24), (*b"SM", 27), (*b"SV", 28), (*b"TL", 23), (*b"TN", 24), (*b"TR", 26),
-    (*b"UA", 29), (*b"VA", 22), (*b"VG", 24), (*b"XK", 20),
+    (*b"AD", 24),
+    (*b"AE", 23),
+    (*b"AL", 28),
+    (*b"AT", 20),
+    (*b"AZ", 28),
+    (*b"BA", 20),
+    (*b"BE", 16),
+    (*b"BG", 22),
+    (*b"BH", 22),
+    (*b"BR", 29),
+    (*b"BY", 28),
+    (*b"CH", 21),
+    (*b"CR", 22),
+    (*b"CY", 28),
+    (*b"CZ", 24),
+    (*b"DE", 22),
+    (*b"DK", 18),
+    (*b"DO", 28),
+    (*b"EE", 20),
+    (*b"EG", 29),
+    (*b"ES", 24),
+    (*b"FI", 18),
+    (*b"FO", 18),
+    (*b"FR", 27),
+    (*b"GB", 22),
+    (*b"GE", 22),
+    (*b"GI", 23),
+    (*b"GL", 18),
+    (*b"GR", 27),
+    (*b"GT", 28),
+    (*b"HR", 21),
+    (*b"HU", 28),
+    (*b"IE", 22),
+    (*b"IL", 23),
+    (*b"IQ", 23),
+    (*b"IS", 26),
+    (*b"IT", 27),
+    (*b"JO", 30),
+    (*b"KW", 30),
+    (*b"KZ", 20),
+    (*b"LB", 28),
+    (*b"LC", 32),
+    (*b"LI", 21),
+    (*b"LT", 20),
+    (*b"LU", 20),
+    (*b"LV", 21),
+    (*b"MC", 27),
+    (*b"MD", 24),
+    (*b"ME", 22),
+    (*b"MK", 19),
+    (*b"MR", 27),
+    (*b"MT", 31),
+    (*b"MU", 30),
+    (*b"NL", 18),
+    (*b"NO", 15),
+    (*b"PK", 24),
+    (*b"PL", 28),
+    (*b"PS", 29),
+    (*b"PT", 25),
+    (*b"QA", 29),
+    (*b"RO", 24),
+    (*b"RS", 22),
+    (*b"SA", 24),
+    (*b"SC", 31),
+    (*b"SE", 24),
+    (*b"SI", 19),
+    (*b"SK", 24),
+    (*b"SM", 27),
+    (*b"SV", 28),
+    (*b"TL", 23),
+    (*b"TN", 24),
+    (*b"TR", 26),
+    (*b"UA", 29),
+    (*b"VA", 22),
+    (*b"VG", 24),
+    (*b"XK", 20),
 ];
 
 #[cfg(test)]
@@ -377,26 +486,26 @@ mod tests {
     #[test]
     fn by_check_digits() {
         for good in [
-            "111.444.777-35",       // CPF
-            "756.9217.0769.85",     // AHV
-            "255081416802538",      // NIR
+            "111.444.777-35",   // CPF
+            "756.9217.0769.85", // AHV
+            "255081416802538",  // NIR
             "2 55 08 14 168 025 38",
-            "11010519491231002X",   // GB 11643
-            "046-454-286",          // SIN
-            "131052-308T",          // HETU
-            "12345678Z",            // DNI
+            "11010519491231002X", // GB 11643
+            "046-454-286",        // SIN
+            "131052-308T",        // HETU
+            "12345678Z",          // DNI
             "12345678-Z",
-            "X1234567L",            // NIE
-            "S1234567D",            // NRIC
-            "12.345.678-5",         // RUT
-            "20-12345678-6",        // CUIT
-            "RSSMRA85T10A562S",     // codice fiscale
-            "A123456(3)",           // HKID
+            "X1234567L",        // NIE
+            "S1234567D",        // NRIC
+            "12.345.678-5",     // RUT
+            "20-12345678-6",    // CUIT
+            "RSSMRA85T10A562S", // codice fiscale
+            "A123456(3)",       // HKID
             "DE89370400440532013000",
             "DE89 3704 0044 0532 0130 00",
             "GB82 WEST 1234 5698 7654 32",
             "NO9386011117947",
-            "2341 2341 2346",       // Aadhaar
+            "2341 2341 2346", // Aadhaar
         ] {
             assert_eq!(found(good), Some(good.len()), "{good}");
             assert_eq!(found(&format!("{good}, x")), Some(good.len()), "{good}");
@@ -413,11 +522,11 @@ mod tests {
             }
         }
         for good in [
-            "940101-1234567",       // RRN
-            "QQ 12 34 56 C",        // NINO
+            "940101-1234567", // RRN
+            "QQ 12 34 56 C",  // NINO
             "AB123456C",
-            "HEGG560427MVZRRL04",   // CURP
-            "912-70-1234",          // ITIN
+            "HEGG560427MVZRRL04", // CURP
+            "912-70-1234",        // ITIN
         ] {
             assert_eq!(found(good), Some(good.len()), "{good}");
         }

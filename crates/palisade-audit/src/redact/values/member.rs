@@ -4,8 +4,8 @@ use super::classes::{CLASSES, KEY, LINE, VALUE, WORD, run, run_back};
 use super::pem::private_key;
 use super::scheme::credential;
 use super::value::{
-    bare_end, ends_line, in_text, is_code, is_identifier, is_kind_word, number_end, quoted, telling,
-    visible_end,
+    bare_end, ends_line, in_text, is_code, is_identifier, is_kind_word, number_end, quoted,
+    telling, visible_end,
 };
 use crate::redact::keys::{Kind, is_opaque, mask_length, placeholder};
 use crate::redact::{Finding, Mask};
@@ -63,13 +63,20 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
 }
 
 /// A value without quotes behind `=`.
-fn bare(text: &[u8], start: usize, name: &Name<'_>, spaced: bool, encoded: bool) -> Option<Finding> {
+fn bare(
+    text: &[u8],
+    start: usize,
+    name: &Name<'_>,
+    spaced: bool,
+    encoded: bool,
+) -> Option<Finding> {
     let shell = name.leads && !spaced && name.name.iter().all(|byte| !byte.is_ascii_lowercase());
     let mut end = if encoded {
-        start + text[start..]
-            .iter()
-            .position(|byte| CLASSES[usize::from(*byte)] & VALUE == 0 || *byte == b'%')
-            .unwrap_or(text.len() - start)
+        start
+            + text[start..]
+                .iter()
+                .position(|byte| CLASSES[usize::from(*byte)] & VALUE == 0 || *byte == b'%')
+                .unwrap_or(text.len() - start)
     } else if let Kind::Digits(_) = name.kind {
         number_end(text, start)
     } else if shell {
@@ -79,11 +86,19 @@ fn bare(text: &[u8], start: usize, name: &Name<'_>, spaced: bool, encoded: bool)
     };
     let value = &text[start..end];
     // Of `authorization=Bearer abc` the space does not end the value.
-    if SCHEMES.iter().any(|scheme| value.eq_ignore_ascii_case(scheme)) && text.get(end) == Some(&b' ') {
+    if SCHEMES
+        .iter()
+        .any(|scheme| value.eq_ignore_ascii_case(scheme))
+        && text.get(end) == Some(&b' ')
+    {
         end = run(text, end + 1, VALUE);
         return judge(text, start, end, name.kind);
     }
-    let last = name.name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    let last = name
+        .name
+        .rsplit(|byte| *byte == b'.')
+        .next()
+        .unwrap_or_default();
     if is_code(text, start, end, last) && !name.query {
         return None;
     }
@@ -136,15 +151,20 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Opti
 /// A value without quotes behind a name without quotes and a colon. In a sentence a colon says little: `invalid token:
 /// expected a string`. A header's name is a header's name, and a word with a digit in it is no prose.
 fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
-    let last = name.name.rsplit(|byte| *byte == b'-').next().unwrap_or_default();
+    let last = name
+        .name
+        .rsplit(|byte| *byte == b'-')
+        .next()
+        .unwrap_or_default();
     let header = [b"authorization".as_slice(), b"cookie"]
         .iter()
         .any(|known| last.eq_ignore_ascii_case(known));
     if header {
         let rest = &text[start..];
-        let many = [b"digest ".as_slice(), b"oauth "]
-            .iter()
-            .any(|scheme| rest.get(..scheme.len()).is_some_and(|word| word.eq_ignore_ascii_case(scheme)));
+        let many = [b"digest ".as_slice(), b"oauth "].iter().any(|scheme| {
+            rest.get(..scheme.len())
+                .is_some_and(|word| word.eq_ignore_ascii_case(scheme))
+        });
         let end = if many {
             // Its parts are in quotes.
             start + memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())
@@ -172,7 +192,8 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
     if !telling && !field {
         // YAML has nothing behind its value; a program's field has.
         let password = matches!(name.kind, Kind::Password | Kind::Word);
-        let alone = name.structural && (name.leads || password) && ends_line(text, start + head.len());
+        let alone =
+            name.structural && (name.leads || password) && ends_line(text, start + head.len());
         if !alone || matches!(head.last(), Some(b'.' | b':' | b'(')) {
             return None;
         }
@@ -188,7 +209,12 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
 /// Of a line `key: value` all that has no space in it.
 fn yaml_end(text: &[u8], start: usize) -> usize {
     let end = visible_end(text, start);
-    if ends_line(text, end) && !matches!(text[end - 1], b',' | b';' | b')' | b']' | b'}' | b'"' | b'\'') {
+    if ends_line(text, end)
+        && !matches!(
+            text[end - 1],
+            b',' | b';' | b')' | b']' | b'}' | b'"' | b'\''
+        )
+    {
         end
     } else {
         bare_end(text, start, false)
@@ -218,7 +244,10 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
     let mut start = run_back(text, lowest, end, KEY);
     if quoted {
         // A name in quotes may be of several words, or of another script.
-        while start > lowest && (text[start - 1] == b' ' || text[start - 1] >= 0x80) && end - start < 48 {
+        while start > lowest
+            && (text[start - 1] == b' ' || text[start - 1] >= 0x80)
+            && end - start < 48
+        {
             start = run_back(text, lowest, start - 1, KEY);
         }
         while start < end && text[start] & 0xc0 == 0x80 {
@@ -228,7 +257,11 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
     let mut name = &text[start..end];
     let kind = match in_text(name) {
         // `api key`, `card number`
-        None if !quoted && start > lowest && text[start - 1] == b' ' && PAIRED.iter().any(|word| name.eq_ignore_ascii_case(word)) => {
+        None if !quoted
+            && start > lowest
+            && text[start - 1] == b' '
+            && PAIRED.iter().any(|word| name.eq_ignore_ascii_case(word)) =>
+        {
             start = run_back(text, lowest, start - 1, KEY);
             name = &text[start..end];
             in_text(name)
@@ -240,20 +273,64 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
         before -= 1;
     }
     let previous = text[..before].last().copied().unwrap_or(b'\n');
-    let exported = [b"export".as_slice(), b"set", b"ENV", b"env", b"-e", b"--env", b"setx", b"ARG"]
-        .iter()
-        .any(|word| text[..before].ends_with(word));
+    let exported = [
+        b"export".as_slice(),
+        b"set",
+        b"ENV",
+        b"env",
+        b"-e",
+        b"--env",
+        b"setx",
+        b"ARG",
+    ]
+    .iter()
+    .any(|word| text[..before].ends_with(word));
     // A sentence may end with a colon, a list item begin with a hyphen.
     let structural = matches!(
         previous,
-        b'\n' | b'\r' | b'{' | b',' | b'(' | b';' | b'[' | b'-' | b'|' | b'&' | b'?' | b'"' | b'\'' | b'`' | b'\\' | b'=' | b'/' | b'$'
-            | b'*' | b'#' | b':' | b'>' | b'<' | b'+'
+        b'\n'
+            | b'\r'
+            | b'{'
+            | b','
+            | b'('
+            | b';'
+            | b'['
+            | b'-'
+            | b'|'
+            | b'&'
+            | b'?'
+            | b'"'
+            | b'\''
+            | b'`'
+            | b'\\'
+            | b'='
+            | b'/'
+            | b'$'
+            | b'*'
+            | b'#'
+            | b':'
+            | b'>'
+            | b'<'
+            | b'+'
     ) || exported
         || text[..before].ends_with(b"\\n")
-        || [b"let".as_slice(), b"var", b"const", b"val", b"string", b"String", b"auto", b"final", b"mut"]
-            .iter()
-            .any(|word| text[..before].ends_with(word) && before < start);
-    let line = matches!(previous, b'\n' | b'\r' | b'-' | b'\\') || exported || previous == b'\'' || previous == b'"';
+        || [
+            b"let".as_slice(),
+            b"var",
+            b"const",
+            b"val",
+            b"string",
+            b"String",
+            b"auto",
+            b"final",
+            b"mut",
+        ]
+        .iter()
+        .any(|word| text[..before].ends_with(word) && before < start);
+    let line = matches!(previous, b'\n' | b'\r' | b'-' | b'\\')
+        || exported
+        || previous == b'\''
+        || previous == b'"';
     Some(Name {
         name,
         kind,
@@ -274,7 +351,9 @@ fn beside(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let before = &text[floor.max(at.saturating_sub(96))..at - 5];
     let before = before.trim_ascii_end();
     let quote = *before.last()?;
-    let inside = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'"))?;
+    let inside = before
+        .strip_suffix(b"\"")
+        .or_else(|| before.strip_suffix(b"'"))?;
     let opening = memchr::memrchr(quote, inside)?;
     let sign = inside[..opening].strip_suffix(b"=")?;
     let known = [b"key".as_slice(), b"name", b"id", b"type", b"property"];
@@ -321,7 +400,8 @@ pub(super) fn element(text: &[u8], at: usize) -> Option<Finding> {
     let kind = in_text(name)?;
     let start = close + 1;
     let end = start + memchr::memchr(b'<', &text[start..text.len().min(start + 4096)])?;
-    let closed = text[end..].starts_with(b"</") && text[end + 2..].starts_with(&text[at + 1..close]);
+    let closed =
+        text[end..].starts_with(b"</") && text[end + 2..].starts_with(&text[at + 1..close]);
     let value = text[start..end].trim_ascii();
     if !closed || value.is_empty() || text[start..].starts_with(b"<![CDATA[") {
         return None;
@@ -346,11 +426,20 @@ fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
     }
     let inside = &head[1..end];
     let list = inside.iter().any(|byte| matches!(byte, b'"' | b'\''));
-    let word = !inside.is_empty() && inside.iter().all(|byte| CLASSES[usize::from(*byte)] & WORD != 0 || byte.is_ascii_punctuation());
+    let word = !inside.is_empty()
+        && inside
+            .iter()
+            .all(|byte| CLASSES[usize::from(*byte)] & WORD != 0 || byte.is_ascii_punctuation());
     if !list && !(word && text[start] == b'{') {
         return None;
     }
-    if list && inside.iter().filter(|byte| byte.is_ascii_alphanumeric()).count() < 3 {
+    if list
+        && inside
+            .iter()
+            .filter(|byte| byte.is_ascii_alphanumeric())
+            .count()
+            < 3
+    {
         return None;
     }
     judge(text, start + 1, start + end, Kind::Password)
@@ -365,9 +454,9 @@ fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Findin
     if mask_length(&text[start..]).is_some() {
         return None;
     }
-    let scheme = SCHEMES
-        .iter()
-        .find(|scheme| value.len() > scheme.len() && value[..scheme.len()].eq_ignore_ascii_case(scheme));
+    let scheme = SCHEMES.iter().find(|scheme| {
+        value.len() > scheme.len() && value[..scheme.len()].eq_ignore_ascii_case(scheme)
+    });
     if let Some(scheme) = scheme
         && mask_length(value[scheme.len()..].trim_ascii_start()).is_some()
     {
@@ -388,7 +477,12 @@ fn prefixed(text: &[u8], start: usize) -> usize {
     let letters = text[start..]
         .iter()
         .take(3)
-        .take_while(|byte| matches!(byte, b'r' | b'b' | b'f' | b'u' | b'R' | b'B' | b'F' | b'U' | b'@' | b'$' | b'&' | b'L'))
+        .take_while(|byte| {
+            matches!(
+                byte,
+                b'r' | b'b' | b'f' | b'u' | b'R' | b'B' | b'F' | b'U' | b'@' | b'$' | b'&' | b'L'
+            )
+        })
         .count();
     if letters > 0 && letters < 3 && matches!(text.get(start + letters), Some(b'"' | b'\'')) {
         start + letters
@@ -409,9 +503,21 @@ fn skip_space(text: &[u8], at: usize) -> usize {
 /// The second words of names in two words.
 const PAIRED: [&[u8]; 7] = [b"key", b"keys", b"number", b"code", b"id", b"card", b"word"];
 
-const SCHEMES: [&[u8]; 7] = [b"bearer", b"basic", b"token", b"apikey", b"ssws", b"digest", b"bot"];
+const SCHEMES: [&[u8]; 7] = [
+    b"bearer", b"basic", b"token", b"apikey", b"ssws", b"digest", b"bot",
+];
 
 const QUERY: [&[u8]; 12] = [
-    b"sig", b"signature", b"x-amz-signature", b"x-goog-signature", b"hmac", b"code", b"key", b"auth", b"ticket", b"x-ms-signature",
-    b"sign", b"policy",
+    b"sig",
+    b"signature",
+    b"x-amz-signature",
+    b"x-goog-signature",
+    b"hmac",
+    b"code",
+    b"key",
+    b"auth",
+    b"ticket",
+    b"x-ms-signature",
+    b"sign",
+    b"policy",
 ];

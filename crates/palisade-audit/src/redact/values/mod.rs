@@ -99,7 +99,8 @@ impl<'a> Scanner<'a> {
         if first.is_ascii_digit() {
             // `12`, `1.234.`, `1 23 `
             let digits = |from: usize, to: usize| {
-                text.get(from..to).is_some_and(|group| group.iter().all(u8::is_ascii_digit))
+                text.get(from..to)
+                    .is_some_and(|group| group.iter().all(u8::is_ascii_digit))
             };
             let grouped = match text.get(at + 1) {
                 Some(b'0'..=b'9') => true,
@@ -132,7 +133,12 @@ impl<'a> Scanner<'a> {
         }
         // Of the numbers that begin with letters all have a digit among the first seven signs.
         let head = &text[at..text.len().min(at + 7)];
-        if self.aim == Aim::All && head[1..].iter().any(u8::is_ascii_digit) && head[1..].iter().all(|byte| byte.is_ascii_uppercase() || !byte.is_ascii_alphabetic()) {
+        if self.aim == Aim::All
+            && head[1..].iter().any(u8::is_ascii_digit)
+            && head[1..]
+                .iter()
+                .all(|byte| byte.is_ascii_uppercase() || !byte.is_ascii_alphabetic())
+        {
             return ids::id(text, at);
         }
         None
@@ -141,7 +147,11 @@ impl<'a> Scanner<'a> {
     #[inline(never)]
     fn look_at_digits(&mut self) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
-        let found = if may_be_number(&text[at..]) { number(text, at) } else { None };
+        let found = if may_be_number(&text[at..]) {
+            number(text, at)
+        } else {
+            None
+        };
         found.or_else(|| ids::id(text, at))
     }
 
@@ -152,11 +162,17 @@ impl<'a> Scanner<'a> {
             b'e' => self.jwt(at),
             b't' | b'T' => scheme(text, at).or_else(|| {
                 let thin_driver = text[at..].starts_with(b"thin:");
-                if thin_driver { thin(text, at + 4) } else { prose::announced(text, at) }
+                if thin_driver {
+                    thin(text, at + 4)
+                } else {
+                    prose::announced(text, at)
+                }
             }),
             b'b' | b'B' => scheme(text, at),
             b'a' | b'A' | b's' | b'S' => scheme(text, at).or_else(|| prose::announced(text, at)),
-            b'c' | b'C' | b'p' | b'P' | b'o' | b'O' | b'r' | b'R' | b'k' | b'K' | b'i' | b'I' => prose::announced(text, at),
+            b'c' | b'C' | b'p' | b'P' | b'o' | b'O' | b'r' | b'R' | b'k' | b'K' | b'i' | b'I' => {
+                prose::announced(text, at)
+            }
             _ => None,
         }
         .or_else(|| token(text, at, &mut self.runs))
@@ -169,6 +185,8 @@ impl<'a> Scanner<'a> {
         let before = at.checked_sub(1).map_or(b' ', |at| text[at]);
         let after = text.get(at + 1).copied().unwrap_or_default();
         match mark {
+            // Nothing before it, nothing to find.
+            b'@' if matches!(before, b' ' | b'@') => None,
             b'@' => self.look_at_sign(),
             b'=' => assignment(text, self.floor, at, 1),
             b':' if after == b'/' => userinfo(text, at).or_else(|| member(text, self.floor, at, 1)),
@@ -180,7 +198,9 @@ impl<'a> Scanner<'a> {
             },
             b':' if after != b':' => member(text, self.floor, at, 1),
             b'-' if after == b'-' && text.get(at + 2) == Some(&b'-') => private_key(text, at),
-            b'-' if after.is_ascii_alphanumeric() || after == b'-' => self.look_at_hyphen(before, after),
+            b'-' if after.is_ascii_alphanumeric() || after == b'-' => {
+                self.look_at_hyphen(before, after)
+            }
             // GitHub's prefixes are telling enough to be seen inside a word.
             b'_' if matches!(before, b'o' | b'p' | b'r' | b's' | b'u') => self.github(),
             b'~' if before == b'Q' => azure(text, self.floor, at),
@@ -197,17 +217,28 @@ impl<'a> Scanner<'a> {
 
     fn look_at_sign(&mut self) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
-        let address = if self.aim == Aim::All { email(text, self.floor, at, 1) } else { None };
+        let address = if self.aim == Aim::All {
+            email(text, self.floor, at, 1)
+        } else {
+            None
+        };
         address.or_else(|| bare_userinfo(text, self.floor, at))
     }
 
     fn look_at_hyphen(&mut self, before: u8, after: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
         match before {
-            b' ' | b'"' | b'\'' | b'`' | b'(' | b'[' | b'\n' | b'\t' | b'=' | b',' => flag::flag(text, at, &mut self.commands),
+            b' ' | b'"' | b'\'' | b'`' | b'(' | b'[' | b'\n' | b'\t' | b'=' | b',' => {
+                flag::flag(text, at, &mut self.commands)
+            }
             // Mailchimp: 32 hexadecimal digits and a data centre.
             b'0'..=b'9' | b'a'..=b'f' if after == b'u' && text.get(at + 2) == Some(&b's') => {
-                let start = run_back(text, self.floor.max(at.saturating_sub(33)), at, classes::HEX);
+                let start = run_back(
+                    text,
+                    self.floor.max(at.saturating_sub(33)),
+                    at,
+                    classes::HEX,
+                );
                 let end = run_within(text, at + 3, classes::DIGIT, 3);
                 let whole = start == 0 || CLASSES[usize::from(text[start - 1])] & WORD == 0;
                 (at - start == 32 && end > at + 3 && whole).then_some(Finding {
@@ -243,11 +274,12 @@ impl<'a> Scanner<'a> {
         let end = run_within(text, at, BASE64, 48);
         let secret = &text[at..end];
         let any = |class: fn(&u8) -> bool| secret.iter().any(class);
-        (secret.len() == 40 && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase)).then_some(Finding {
-            start: at,
-            end,
-            mask: Mask::Fingerprint,
-        })
+        (secret.len() == 40 && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase))
+            .then_some(Finding {
+                start: at,
+                end,
+                mask: Mask::Fingerprint,
+            })
     }
 
     /// Three parts of base64url, the first a JSON object (`{"` is `eyJ`), RFC 7519; five for a JWE.
@@ -322,7 +354,11 @@ impl Scanner<'_> {
             let class = CLASSES[usize::from(byte)];
             if class & (STARTS | MARK) != 0 || at < self.aws && class & WORD != 0 {
                 self.at = at;
-                let mut finding = if at < self.aws { self.aws_secret(at) } else { None };
+                let mut finding = if at < self.aws {
+                    self.aws_secret(at)
+                } else {
+                    None
+                };
                 if finding.is_none() {
                     finding = if class & MARK != 0 {
                         self.look_at_mark(byte)
@@ -332,7 +368,8 @@ impl Scanner<'_> {
                 }
                 // What was redacted stays as it is.
                 if let Some(finding) = finding
-                    && (matches!(finding.mask, Mask::Given(..)) || mask_length(&text[finding.start..]).is_none())
+                    && (matches!(finding.mask, Mask::Given(..))
+                        || mask_length(&text[finding.start..]).is_none())
                 {
                     return Some(self.found(finding));
                 }
@@ -386,7 +423,9 @@ fn telegram(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 fn azure(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let start = at.checked_sub(5).filter(|start| *start >= floor)?;
     let head = &text[start..at - 1];
-    let letters = head[..3].iter().all(|byte| byte.is_ascii_alphanumeric() || b"_~.-".contains(byte));
+    let letters = head[..3]
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_~.-".contains(byte));
     let end = run_within(text, at + 1, classes::TOKEN68, 48);
     (letters && head[3].is_ascii_digit() && end - at >= 31).then_some(Finding {
         start,

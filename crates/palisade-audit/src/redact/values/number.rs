@@ -139,7 +139,9 @@ fn ends_number(text: &[u8], end: usize) -> bool {
 
 /// A space, a hyphen or a dot, also those that break no line.
 fn separator_at(text: &[u8]) -> &[u8] {
-    const SIGNS: [&str; 8] = [" ", "-", ".", "\u{a0}", "\u{2009}", "\u{202f}", "\u{2011}", "\u{2013}"];
+    const SIGNS: [&str; 8] = [
+        " ", "-", ".", "\u{a0}", "\u{2009}", "\u{202f}", "\u{2011}", "\u{2013}",
+    ];
     SIGNS
         .iter()
         .map(|sign| sign.as_bytes())

@@ -54,7 +54,12 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     };
     let quoted = from > start;
     if !quoted {
-        while to > from && matches!(text[to - 1], b'.' | b',' | b';' | b':' | b'!' | b'?' | b')' | b'"' | b'\'') {
+        while to > from
+            && matches!(
+                text[to - 1],
+                b'.' | b',' | b';' | b':' | b'!' | b'?' | b')' | b'"' | b'\''
+            )
+        {
             to -= 1;
         }
         while from < to && matches!(text[from], b'(' | b'*' | b'_') {
@@ -69,8 +74,10 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         Kind::Password if said => telling(secret) && secret.len() >= 4,
         Kind::Password => strong(secret),
         Kind::Digits(_) => secret.iter().all(u8::is_ascii_digit) && secret.len() <= 8,
-        _ => said && secret.len() >= 8 && telling(secret) && !secret.contains(&b'/') && !quoted
-            || said && quoted && secret.len() >= 8 && !secret.contains(&b' ') && telling(secret),
+        _ => {
+            said && secret.len() >= 8 && telling(secret) && !secret.contains(&b'/') && !quoted
+                || said && quoted && secret.len() >= 8 && !secret.contains(&b' ') && telling(secret)
+        }
     };
     if !convinced || is_kind_word(secret) {
         return None;
@@ -79,7 +86,11 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     Some(Finding {
         start: from,
         end: to,
-        mask: if kind == Kind::Token { mask } else { Mask::Plain },
+        mask: if kind == Kind::Token {
+            mask
+        } else {
+            Mask::Plain
+        },
     })
 }
 
@@ -98,7 +109,15 @@ fn aws(text: &[u8], at: usize) -> Option<Finding> {
 
 fn kind(word: &[u8]) -> Option<Kind> {
     let is = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
-    if is(&[b"password", b"passwd", b"passphrase", b"passcode", b"pwd", b"requirepass", b"identified"]) {
+    if is(&[
+        b"password",
+        b"passwd",
+        b"passphrase",
+        b"passcode",
+        b"pwd",
+        b"requirepass",
+        b"identified",
+    ]) {
         Some(Kind::Password)
     } else if is(&[b"pin", b"otp"]) {
         Some(Kind::Digits(4))
@@ -114,7 +133,18 @@ fn kind(word: &[u8]) -> Option<Kind> {
 /// Skips `is` and its kin; says whether one was there.
 fn link(text: &[u8], at: usize) -> (usize, bool) {
     const LINKS: [&[u8]; 12] = [
-        b"is set to ", b"is now ", b"is: ", b"is ", b"was ", b"to ", b"are ", b"as ", b"BY ", b"by ", b"-> ", "→ ".as_bytes(),
+        b"is set to ",
+        b"is now ",
+        b"is: ",
+        b"is ",
+        b"was ",
+        b"to ",
+        b"are ",
+        b"as ",
+        b"BY ",
+        b"by ",
+        b"-> ",
+        "→ ".as_bytes(),
     ];
     let rest = &text[at..];
     match LINKS.iter().find(|link| rest.starts_with(link)) {

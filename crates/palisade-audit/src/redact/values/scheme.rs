@@ -19,10 +19,14 @@ pub(super) fn scheme(text: &[u8], at: usize) -> Option<Finding> {
         let (length, _) = OTHERS
             .iter()
             .map(|name| (name.len(), name))
-            .find(|(length, name)| rest.get(..*length).is_some_and(|word| word.eq_ignore_ascii_case(name)))?;
+            .find(|(length, name)| {
+                rest.get(..*length)
+                    .is_some_and(|word| word.eq_ignore_ascii_case(name))
+            })?;
         let end = run(text, at + length, TOKEN68);
         let secret = &text[at + length..end];
-        let random = secret.len() >= 16 && secret.iter().any(u8::is_ascii_digit) && !secret.contains(&b'/');
+        let random =
+            secret.len() >= 16 && secret.iter().any(u8::is_ascii_digit) && !secret.contains(&b'/');
         return random.then_some(Finding {
             start: at + length,
             end,

@@ -58,7 +58,8 @@ impl Shape {
             Look::Two => {
                 let first = run(&rest[..rest.len().min(16)], 0, WORD);
                 let second = run(rest, first + 1, WORD);
-                let parts = first >= 6 && rest.get(first) == Some(&b'_') && second > first + self.min;
+                let parts =
+                    first >= 6 && rest.get(first) == Some(&b'_') && second > first + self.min;
                 return (parts && is_mixed(&rest[..second])).then_some(start + second);
             }
             Look::Uuid => return is_uuid(rest).then_some(start + 36),
@@ -414,7 +415,9 @@ mod tests {
     fn letters(class: u16, count: usize) -> String {
         let all: Vec<char> = (b'0'..=b'z')
             .rev()
-            .filter(|byte| CLASSES[usize::from(*byte)] & class != 0 && CLASSES[usize::from(*byte)] & WORD != 0)
+            .filter(|byte| {
+                CLASSES[usize::from(*byte)] & class != 0 && CLASSES[usize::from(*byte)] & WORD != 0
+            })
             .map(char::from)
             .collect();
         (0..count).map(|at| all[(at * 7 + 3) % all.len()]).collect()
@@ -439,7 +442,10 @@ mod tests {
                     format!("{}_{}", letters(WORD, 8), letters(WORD, shape.min + 1)),
                     format!("{}_{}", letters(WORD, 8), letters(WORD, shape.min - 1)),
                 ),
-                _ => (letters(shape.letters, shape.min), letters(shape.letters, shape.min - 1)),
+                _ => (
+                    letters(shape.letters, shape.min),
+                    letters(shape.letters, shape.min - 1),
+                ),
             };
             let whole = format!("{prefix}{good}");
             assert_eq!(found(&whole), Some(whole.len()), "{whole}");
@@ -454,7 +460,10 @@ mod tests {
             let short = format!("{prefix}{short}");
             assert!(found(&short).is_none() || other(&short), "{short}");
             let example = format!("{prefix}{}", "x".repeat(shape.min.max(8)));
-            assert!(found(&example).is_none() || shape.letters & HEX != 0 || other(&example), "{example}");
+            assert!(
+                found(&example).is_none() || shape.letters & HEX != 0 || other(&example),
+                "{example}"
+            );
         }
     }
 

@@ -50,7 +50,10 @@ pub(super) fn bare_end(text: &[u8], start: usize, query: bool) -> usize {
         let next = end + 1;
         let follows = run_within(text, next, KEY, 64);
         let ends = query && sign == b'&'
-            || follows == next && text.get(next).is_none_or(|byte| byte.is_ascii_whitespace() || b"\"'&;,)]}%".contains(byte))
+            || follows == next
+                && text
+                    .get(next)
+                    .is_none_or(|byte| byte.is_ascii_whitespace() || b"\"'&;,)]}%".contains(byte))
             || matches!(text.get(follows), Some(b'=' | b':')) && follows > next
             || sign == b'&' && text[next..].starts_with(b"amp;");
         if ends {
@@ -63,7 +66,8 @@ pub(super) fn bare_end(text: &[u8], start: usize, query: bool) -> usize {
 
 /// More than a word: with a digit, a sign, or a capital inside.
 pub(super) fn telling(word: &[u8]) -> bool {
-    word.iter().any(|byte| byte.is_ascii_digit() || b"!@#$%^&*+~=|?".contains(byte))
+    word.iter()
+        .any(|byte| byte.is_ascii_digit() || b"!@#$%^&*+~=|?".contains(byte))
         || word
             .windows(2)
             .any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
@@ -81,13 +85,20 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     if value == key || is_kind_word(value) {
         return true;
     }
-    if matches!(value, [b'$', b'(' | b'{', ..] | [b'%', .., b'%'] | [b'`', ..]) {
+    if matches!(
+        value,
+        [b'$', b'(' | b'{', ..] | [b'%', .., b'%'] | [b'`', ..]
+    ) {
         return true;
     }
     // `$NAME` of a shell, `$name` of PHP or PowerShell.
     if let Some(name) = value.strip_prefix(b"$")
-        && name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
-        && name.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
+        && name
+            .first()
+            .is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
     {
         return true;
     }
@@ -116,7 +127,9 @@ pub(super) fn is_kind_word(word: &[u8]) -> bool {
         return false;
     };
     FIRST_LETTERS[word.len()] & 1 << (first & 31) != 0
-        && KIND_WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
+        && KIND_WORDS
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// Whether the value under this name may stand in a text; what only objects have does not.
@@ -136,7 +149,11 @@ pub(super) fn number_end(text: &[u8], start: usize) -> usize {
         .unwrap_or(head.len());
     let number = head[..length].trim_ascii_end();
     let number = number.strip_suffix(b".").unwrap_or(number);
-    if number.iter().any(u8::is_ascii_digit) && !text.get(start + length).is_some_and(u8::is_ascii_alphabetic) {
+    if number.iter().any(u8::is_ascii_digit)
+        && !text
+            .get(start + length)
+            .is_some_and(u8::is_ascii_alphabetic)
+    {
         start + number.trim_ascii_end().len()
     } else {
         run_within(text, start, WORD, 64).max(run_within(text, start, VALUE, 64))
@@ -147,8 +164,13 @@ pub(super) fn number_end(text: &[u8], start: usize) -> usize {
 pub(super) fn ends_line(text: &[u8], at: usize) -> bool {
     let rest = &text[at.min(text.len())..];
     let rest = &rest[..rest.len().min(16)];
-    let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
-    matches!(rest.get(space), None | Some(b'\n')) || rest[space..].starts_with(b"\\n") || rest.get(space) == Some(&b'#')
+    let space = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+        .count();
+    matches!(rest.get(space), None | Some(b'\n'))
+        || rest[space..].starts_with(b"\\n")
+        || rest.get(space) == Some(&b'#')
 }
 
 /// To the next space.
@@ -157,21 +179,166 @@ pub(super) fn visible_end(text: &[u8], start: usize) -> usize {
 }
 
 const OWNERS: &[&[u8]] = &[
-    b"self", b"this", b"os", b"process", b"req", b"request", b"config", b"cfg", b"conf", b"settings", b"args", b"argv", b"options",
-    b"opts", b"env", b"ctx", b"context", b"params", b"props", b"state", b"data", b"user", b"body", b"input", b"form", b"secrets", b"vars",
-    b"var", b"local", b"module", b"github", b"inputs", b"matrix", b"session", b"app", b"client", b"response", b"res", b"result", b"event",
-    b"payload", b"values", b"Values", b"std", b"auth", b"credentials", b"creds", b"db", b"cls", b"super", b"window", b"document", b"import",
+    b"self",
+    b"this",
+    b"os",
+    b"process",
+    b"req",
+    b"request",
+    b"config",
+    b"cfg",
+    b"conf",
+    b"settings",
+    b"args",
+    b"argv",
+    b"options",
+    b"opts",
+    b"env",
+    b"ctx",
+    b"context",
+    b"params",
+    b"props",
+    b"state",
+    b"data",
+    b"user",
+    b"body",
+    b"input",
+    b"form",
+    b"secrets",
+    b"vars",
+    b"var",
+    b"local",
+    b"module",
+    b"github",
+    b"inputs",
+    b"matrix",
+    b"session",
+    b"app",
+    b"client",
+    b"response",
+    b"res",
+    b"result",
+    b"event",
+    b"payload",
+    b"values",
+    b"Values",
+    b"std",
+    b"auth",
+    b"credentials",
+    b"creds",
+    b"db",
+    b"cls",
+    b"super",
+    b"window",
+    b"document",
+    b"import",
 ];
 
 const KIND_WORDS: &[&[u8]] = &[
-    b"str", b"string", b"text", b"varchar", b"char", b"bytes", b"bool", b"boolean", b"int", b"integer", b"number", b"float", b"double",
-    b"i8", b"i16", b"i32", b"i64", b"u8", b"u16", b"u32", b"u64", b"u128", b"usize", b"f32", b"f64", b"int4", b"int8", b"int16", b"int32",
-    b"int64", b"uint8", b"uint16", b"uint32", b"uint64", b"utf8", b"utf-8", b"base64", b"base64url", b"base32", b"base58", b"hex", b"sha1",
-    b"sha256", b"sha-256", b"sha512", b"sha-512", b"md5", b"bcrypt", b"argon2", b"argon2id", b"scrypt", b"pbkdf2", b"hs256", b"rs256",
-    b"es256", b"ed25519", b"oauth", b"oauth2", b"oauth2.0", b"oidc", b"jwt", b"none", b"null", b"nil", b"undefined", b"true", b"false",
-    b"any", b"unknown", b"void", b"object", b"never", b"new", b"await", b"async", b"function", b"lambda", b"yield", b"not", b"required",
-    b"optional", b"input", b"getpass", b"self", b"this", b"bearer", b"basic", b"dict", b"list", b"optional[str]", b"option<string>",
-    b"secretstr", b"securestring", b"char[]", b"string[]", b"list[str]", b"&str", b"&'static", b"&mut", b"mut", b"const", b"let", b"var", b"...",
+    b"str",
+    b"string",
+    b"text",
+    b"varchar",
+    b"char",
+    b"bytes",
+    b"bool",
+    b"boolean",
+    b"int",
+    b"integer",
+    b"number",
+    b"float",
+    b"double",
+    b"i8",
+    b"i16",
+    b"i32",
+    b"i64",
+    b"u8",
+    b"u16",
+    b"u32",
+    b"u64",
+    b"u128",
+    b"usize",
+    b"f32",
+    b"f64",
+    b"int4",
+    b"int8",
+    b"int16",
+    b"int32",
+    b"int64",
+    b"uint8",
+    b"uint16",
+    b"uint32",
+    b"uint64",
+    b"utf8",
+    b"utf-8",
+    b"base64",
+    b"base64url",
+    b"base32",
+    b"base58",
+    b"hex",
+    b"sha1",
+    b"sha256",
+    b"sha-256",
+    b"sha512",
+    b"sha-512",
+    b"md5",
+    b"bcrypt",
+    b"argon2",
+    b"argon2id",
+    b"scrypt",
+    b"pbkdf2",
+    b"hs256",
+    b"rs256",
+    b"es256",
+    b"ed25519",
+    b"oauth",
+    b"oauth2",
+    b"oauth2.0",
+    b"oidc",
+    b"jwt",
+    b"none",
+    b"null",
+    b"nil",
+    b"undefined",
+    b"true",
+    b"false",
+    b"any",
+    b"unknown",
+    b"void",
+    b"object",
+    b"never",
+    b"new",
+    b"await",
+    b"async",
+    b"function",
+    b"lambda",
+    b"yield",
+    b"not",
+    b"required",
+    b"optional",
+    b"input",
+    b"getpass",
+    b"self",
+    b"this",
+    b"bearer",
+    b"basic",
+    b"dict",
+    b"list",
+    b"optional[str]",
+    b"option<string>",
+    b"secretstr",
+    b"securestring",
+    b"char[]",
+    b"string[]",
+    b"list[str]",
+    b"&str",
+    b"&'static",
+    b"&mut",
+    b"mut",
+    b"const",
+    b"let",
+    b"var",
+    b"...",
 ];
 
 const KIND_MAX: usize = 14;
@@ -265,13 +432,33 @@ mod tests {
             let end = value.find(' ').unwrap_or(value.len());
             assert_eq!(is_code(value.as_bytes(), 0, end, b"token"), code, "{value}");
         }
-        for (word, is) in [("hunter2", true), ("hunter", false), ("hunTer", true), ("Hunter", false), ("HUNTER", false), ("a!b", true), ("", false)] {
+        for (word, is) in [
+            ("hunter2", true),
+            ("hunter", false),
+            ("hunTer", true),
+            ("Hunter", false),
+            ("HUNTER", false),
+            ("a!b", true),
+            ("", false),
+        ] {
             assert_eq!(telling(word.as_bytes()), is, "{word}");
         }
-        for (word, is) in [("abc", true), ("a_b.c", true), ("a1", false), ("a-b", false)] {
+        for (word, is) in [
+            ("abc", true),
+            ("a_b.c", true),
+            ("a1", false),
+            ("a-b", false),
+        ] {
             assert_eq!(is_identifier(word.as_bytes()), is, "{word}");
         }
-        for (word, is) in [("&str", true), ("STRING;", true), ("strings", false), ("", false), ("optional[str]", true), ("a-word-that-is-too-long", false)] {
+        for (word, is) in [
+            ("&str", true),
+            ("STRING;", true),
+            ("strings", false),
+            ("", false),
+            ("optional[str]", true),
+            ("a-word-that-is-too-long", false),
+        ] {
             assert_eq!(is_kind_word(word.as_bytes()), is, "{word}");
         }
     }
@@ -289,7 +476,16 @@ mod tests {
         ] {
             assert_eq!(number_end(text.as_bytes(), 0), end, "{text}");
         }
-        for (text, ends) in [("", true), ("\n", true), ("  \nx", true), (" x", false), (" # c", true), ("\\nx", true), (";", false), ("\r\n", true)] {
+        for (text, ends) in [
+            ("", true),
+            ("\n", true),
+            ("  \nx", true),
+            (" x", false),
+            (" # c", true),
+            ("\\nx", true),
+            (";", false),
+            ("\r\n", true),
+        ] {
             assert_eq!(ends_line(text.as_bytes(), 0), ends, "{text:?}");
         }
         assert_eq!(visible_end(b"ab,c d", 0), 4);
