@@ -29,8 +29,8 @@ fn main() -> io::Result<()> {
             + (u128::from(at) * u128::from(SPAN) / u128::from(lines)) as u64
             + random.below(2_000);
         // A few call far more than the others.
-        let actor = match random.below(20) {
-            0 => random.below(20),
+        let actor = match random.below(8) {
+            0 => random.below(8),
             _ => random.below(2_000),
         };
         let tool = random.below(60);

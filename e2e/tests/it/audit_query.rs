@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use e2e::binary;
+use e2e::palisade::binary;
 use serde_json::Value;
 
 fn palisade(place: &Path, arguments: &[&str], input: &[u8]) -> Output {

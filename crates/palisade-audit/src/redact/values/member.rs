@@ -1,6 +1,6 @@
 //! Values that stand behind the name of a secret, inside a text.
 
-use super::classes::{CLASSES, KEY, LINE, VALUE, WORD, run, run_back};
+use super::classes::{CLASSES, KEY, LINE, VALUE, WORD, run, run_back, run_within};
 use super::pem::private_key;
 use super::scheme::credential;
 use super::value::{
@@ -70,6 +70,17 @@ fn bare(
     spaced: bool,
     encoded: bool,
 ) -> Option<Finding> {
+    // Judged by its head: nothing long is read that is not then replaced.
+    let head = run_within(text, start, VALUE, HEAD_MAX);
+    let scheme = SCHEMES
+        .iter()
+        .any(|scheme| text[start..head].eq_ignore_ascii_case(scheme));
+    if mask_length(&text[start..]).is_some()
+        || !scheme && !matches!(name.kind, Kind::Digits(_)) && name.kind.judge(&text[start..head]).is_none()
+        || head == start + HEAD_MAX && is_code(text, start, head, b"") && !name.query
+    {
+        return None;
+    }
     let shell = name.leads && !spaced && name.name.iter().all(|byte| !byte.is_ascii_lowercase());
     let mut end = if encoded {
         start
@@ -159,6 +170,9 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
     let header = [b"authorization".as_slice(), b"cookie"]
         .iter()
         .any(|known| last.eq_ignore_ascii_case(known));
+    if mask_length(&text[start..]).is_some() {
+        return None;
+    }
     if header {
         let rest = &text[start..];
         let many = [b"digest ".as_slice(), b"oauth "].iter().any(|scheme| {
@@ -375,9 +389,12 @@ fn query(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> 
     if !QUERY.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return None;
     }
+    let head = &text[at + 1..run_within(text, at + 1, VALUE, HEAD_MAX)];
+    if head.len() < 16 || !is_opaque(head) {
+        return None;
+    }
     let end = bare_end(text, at + 1, true);
-    let value = &text[at + 1..end];
-    (value.len() >= 16 && is_opaque(value)).then_some(Finding {
+    (end >= at + 17).then_some(Finding {
         start: at + 1,
         end,
         mask: Mask::Fingerprint,
@@ -462,7 +479,7 @@ fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Findin
     {
         return None;
     }
-    let mask = kind.judge(value)?;
+    let mask = kind.judge(&value[..value.len().min(HEAD_MAX)])?;
     end = start + value.trim_ascii_end().len();
     let (secret, mask) = credential(&text[start..end], mask);
     (!secret.is_empty() && !placeholder(secret)).then_some(Finding {
@@ -499,6 +516,9 @@ fn skip_space(text: &[u8], at: usize) -> usize {
         .take_while(|byte| matches!(byte, b' ' | b'\t'))
         .count()
 }
+
+/// What a value is judged by.
+const HEAD_MAX: usize = 256;
 
 /// The second words of names in two words.
 const PAIRED: [&[u8]; 7] = [b"key", b"keys", b"number", b"code", b"id", b"card", b"word"];
