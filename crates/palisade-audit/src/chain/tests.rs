@@ -187,9 +187,9 @@ fn every_kind_of_edit() {
     let other = CheckpointKey::from_seed(&[8; 32]).unwrap();
     let mut forged = lines[..10].to_vec();
     let mut chain = Chain::after(forged[9].as_bytes()).unwrap();
-    for at in 10..60 {
+    for line in &lines[10..] {
         let mut out = Vec::new();
-        if lines[at].contains("checkpoint") {
+        if line.contains("checkpoint") {
             chain.checkpoint("2026-11-21T08:10:12.000Z", &other, &mut out);
             out.pop();
         } else {

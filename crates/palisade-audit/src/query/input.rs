@@ -55,7 +55,7 @@ pub fn sources(names: &[String]) -> Result<Vec<Source>, InputError> {
             continue;
         };
         let parent = path.parent().filter(|parent| *parent != Path::new(""));
-        let directory = parent.unwrap_or(Path::new("."));
+        let directory = parent.unwrap_or_else(|| Path::new("."));
         let entries = fs::read_dir(directory).map_err(|source| InputError::Io {
             path: directory.to_owned(),
             source,

@@ -422,9 +422,8 @@ impl<'a> Copier<'a> {
             (Kind::Name | Kind::Schema, _) => {}
             (_, b'"' | b'-' | b'0'..=b'9') => self.expected = Some(kind),
             (_, b'{') if self.schemas & 1 == 1 => {
-                if self.scalars.is_none() {
-                    self.scalars = Some((self.depth, Kind::Schema));
-                }
+                let known = self.scalars;
+                self.scalars = known.or(Some((self.depth, Kind::Schema)));
             }
             (Kind::Password | Kind::Token | Kind::Word, b'{' | b'[') if !self.is_empty() => {
                 self.hidden = Some((self.depth, self.at));

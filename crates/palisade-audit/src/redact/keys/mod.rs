@@ -362,8 +362,10 @@ mod tests {
     #[test]
     fn single_words() {
         for (name, meaning) in NAMES {
-            let mut state = State::default();
-            state.segments = 1;
+            let mut state = State {
+                segments: 1,
+                ..State::default()
+            };
             state.look_up(
                 name.as_bytes(),
                 &GROUPS[usize::from(name.as_bytes()[0] & 31)],

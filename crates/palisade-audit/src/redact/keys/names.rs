@@ -797,6 +797,7 @@ pub(super) static ENDINGS: &[(&str, Kind)] = &[
 
 /// Words that only end as a secret does.
 pub(super) static NO_ENDINGS: &[&str] = &[
+    "betoken",
     "bostoken",
     "canceltoken",
     "cancellationtoken",

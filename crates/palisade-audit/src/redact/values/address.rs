@@ -177,12 +177,9 @@ fn webhook(text: &[u8], rest: &[u8], start: usize, length: usize) -> Option<Find
                             | 0..=b' '
                     )
             })
-            .unwrap_or(text.len() - from);
-    let end = from
-        + text[from..end]
-            .strip_suffix(b".")
-            .unwrap_or(&text[from..end])
-            .len();
+            .unwrap_or_else(|| text.len() - from);
+    let path = &text[from..end];
+    let end = from + path.strip_suffix(b".").unwrap_or(path).len();
     (end >= from + 8 && !text[from..].starts_with(b"[REDACTED")).then_some(Finding {
         start: from,
         end,

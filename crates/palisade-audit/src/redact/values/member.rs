@@ -76,7 +76,9 @@ fn bare(
         .iter()
         .any(|scheme| text[start..head].eq_ignore_ascii_case(scheme));
     if mask_length(&text[start..]).is_some()
-        || !scheme && !matches!(name.kind, Kind::Digits(_)) && name.kind.judge(&text[start..head]).is_none()
+        || !scheme
+            && !matches!(name.kind, Kind::Digits(_))
+            && name.kind.judge(&text[start..head]).is_none()
         || head == start + HEAD_MAX && is_code(text, start, head, b"") && !name.query
     {
         return None;
@@ -145,7 +147,8 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Opti
             // `unexpected token: '<'`
             let (from, to) = quoted(text, start)?;
             let word = &text[from..to];
-            if !name.structural && !name.quoted && !(telling(word) && word.len() >= 4) {
+            let said = telling(word) && word.len() >= 4;
+            if !(name.structural || name.quoted || said) {
                 return None;
             }
             (from, to)
@@ -447,7 +450,8 @@ fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
         && inside
             .iter()
             .all(|byte| CLASSES[usize::from(*byte)] & WORD != 0 || byte.is_ascii_punctuation());
-    if !list && !(word && text[start] == b'{') {
+    let braced = word && text[start] == b'{';
+    if !(list || braced) {
         return None;
     }
     if list

@@ -107,7 +107,7 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
         .iter()
         .take(64)
         .position(|byte| !(byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b':')))
-        .unwrap_or(value.len().min(64));
+        .unwrap_or_else(|| value.len().min(64));
     let next = value.get(head).or_else(|| text.get(end)).copied();
     if (1..64).contains(&head) && matches!(next, Some(b'(' | b'[')) {
         return true;
