@@ -392,7 +392,10 @@ fn query(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> 
     if !QUERY.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return None;
     }
-    let head = &text[at + 1..run_within(text, at + 1, VALUE, HEAD_MAX)];
+    // Another parameter's sign ends what is looked at, so that nothing is looked at twice.
+    let rest = &text[at + 1..];
+    let letters = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_.~%+/".contains(byte);
+    let head = &rest[..rest.iter().take(HEAD_MAX).take_while(letters).count()];
     if head.len() < 16 || !is_opaque(head) {
         return None;
     }
