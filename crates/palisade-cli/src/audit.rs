@@ -209,7 +209,7 @@ fn sources(names: &[String]) -> Option<Vec<Source>> {
 }
 
 fn ask(files: &LogFiles, questions: &Questions) -> Result<Answers, ExitCode> {
-    let sources = sources(&files.files).ok_or(ExitCode::from(UNREADABLE))?;
+    let sources = sources(&files.files).ok_or_else(|| ExitCode::from(UNREADABLE))?;
     let progress = Progress::over(&sources);
     let answers = query::ask(&sources, questions, &|bytes| progress.tell(bytes));
     progress.end();
