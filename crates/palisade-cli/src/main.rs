@@ -1,6 +1,7 @@
 //! The command `palisade`. Arguments → one call → output and exit code.
 
 mod arguments;
+mod audit;
 mod config;
 mod connect;
 mod demo;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr();
     let result = match arguments.command {
+        Command::Audit(audit) => audit::run(&audit),
         Command::Config(config) => config::run(&config),
         Command::Connect(connect) => connect::run(&connect),
         Command::Demo(demo) => demo::run(&demo),

@@ -115,7 +115,6 @@ fn guard(
         body: Arc::new(DeclaredBody::default().with_mode(Mode::Enforce)),
         calls: Arc::new(CallLimits::default()),
         inspect: Arc::new(Inspection {
-            urls: None,
             mcp: true,
             limit: DEFAULT_LIMIT,
             report_above: None,
