@@ -395,7 +395,8 @@ async fn floods_are_ended_and_others_served() {
 // REQ: L-1
 #[tokio::test]
 async fn floods_are_recorded_in_sum() {
-    let mut rig = Rig::new("", [server("mcp", Upstream::new())]);
+    // Each worker sums its own.
+    let mut rig = Rig::new("workers = 1\n", [server("mcp", Upstream::new())]);
     for _ in 0..3 {
         let mut frames = Frames::opened(rig.palisade.client().connect("h2").await.unwrap()).await;
         frames.send(&frame(SETTINGS, 0, 0, &[]).repeat(200)).await;
