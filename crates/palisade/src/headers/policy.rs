@@ -127,7 +127,8 @@ impl HeaderPolicy {
             lines.without(|name| common.hides(name));
         }
         for rule in rules.filter(|rule| rule.keep) {
-            if !answer.contains_key(&rule.name) && !(common.has_more && lines.has(&rule.name)) {
+            let said = common.has_more && lines.has(&rule.name);
+            if !said && !answer.contains_key(&rule.name) {
                 lines.put(&rule.name, &[rule.value.as_bytes()]);
             }
         }
