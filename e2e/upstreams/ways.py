@@ -75,13 +75,13 @@ def keep_trying(where):
         "import signal, socket, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         f"host, port = {address!r}.rsplit(':', 1)\n"
-        f"with open({file!r}, 'a', buffering=1) as out:\n"
+        f"with open({file!r}, 'ab', buffering=0) as out:\n"
         "  while True:\n"
         "    try:\n"
         "      s = socket.create_connection((host, int(port)), timeout=20)\n"
         "      s.sendall(b'hello'); s.recv(1)\n"
-        "      out.write('y')\n"
-        "    except OSError: out.write('n')\n"
+        "      out.write(b'y')\n"
+        "    except OSError: out.write(b'n')\n"
         "    time.sleep(0.005)\n"
     )
     subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, connect_unspec, listen,
@@ -255,7 +255,7 @@ impl Supervisor {
             Address::Internet(to) if is_internet(domain) => {
                 if self.within {
                     let connected = connect(socket, &in_family(to, domain)).map_err(errno);
-                    if connected == Err(Errno::ECONNREFUSED) {
+                    if refused(socket, connected) {
                         self.gate.unheard(to);
                     }
                     connected
@@ -304,10 +304,10 @@ impl Supervisor {
             Address::Internet(to) if is_internet(domain) => {
                 let to = match (self.within, to.ip().is_unspecified(), to.port()) {
                     (true, ..) => to,
-                    // It asks for what it would have anyway.
-                    (_, true, 0) => return Ok(Answer::Value(0)),
                     // Every address of this machine is loopback here.
-                    (_, true, 1024..) => SocketAddr::new(loopback_of(&socket, domain), to.port()),
+                    (_, true, 0 | 1024..) => {
+                        SocketAddr::new(loopback_of(&socket, domain), to.port())
+                    }
                     (_, _, 0 | 1024..) if to.ip().is_loopback() => to,
                     _ => return Err(Errno::EACCES),
                 };
@@ -430,6 +430,21 @@ impl Supervisor {
 
 const fn is_internet(family: AddressFamily) -> bool {
     matches!(family, AddressFamily::INET | AddressFamily::INET6)
+}
+
+/// Whether nobody listens there. On loopback that is known when connect returns, also where the
+/// caller does not wait; the error stays for the caller to read.
+fn refused(socket: &OwnedFd, connected: Result<(), Errno>) -> bool {
+    match connected {
+        Err(Errno::EINPROGRESS) => {
+            let mut watched = [PollFd::new(socket, PollFlags::OUT)];
+            let now = Timespec::default();
+            let polled = poll(&mut watched, Some(&now));
+            let [watched] = watched;
+            polled.is_ok() && watched.revents().contains(PollFlags::ERR)
+        }
+        connected => connected == Err(Errno::ECONNREFUSED),
+    }
 }
 
 /// The loopback address in place of all addresses: of IPv4, which a socket of both families takes as

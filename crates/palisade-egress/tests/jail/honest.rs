@@ -144,6 +144,9 @@ for at, family, names in [
     try: s.create_connection((names[0], port), timeout=10); raise SystemExit('closed')
     except OSError: pass
 print('loopback')
+# Bound to everything before it connects, as some clients do.
+for family, at, to in [(s.AF_INET, '0.0.0.0', '127.0.0.1'), (s.AF_INET6, '::', '::ffff:127.0.0.1')]:
+    c = s.socket(family, s.SOCK_STREAM); c.bind((at, 0)); c.connect((to, int(sys.argv[1]))); c.close()
 for family in [s.AF_INET, s.AF_INET6]:
     try: s.socket(family, s.SOCK_STREAM).connect(('127.0.0.1' if family == s.AF_INET else '::1', 9))
     except OSError as error: assert error.errno, error
@@ -160,7 +163,8 @@ print('all done')
             },
         );
         let script = file(directory.path(), "own.py", &script);
-        let ran = rig.run(&[&python(), &script]);
+        let allowed = rig.allowed.address.port().to_string();
+        let ran = rig.run(&[&python(), &script, &allowed]);
         said(&ran, "unix\nudp\n", level.as_str());
         said(&ran, "all done", level.as_str());
         assert!(ran.stdout.contains("\nloopback"), "{level} {}", ran.stdout);
