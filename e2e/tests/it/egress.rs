@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use e2e::palisade::binary;
 use e2e::wire::Protocol;
@@ -383,6 +384,76 @@ async fn urls_in_calls_are_judged_before_the_call_goes_on() {
     let answer = call("lax", bad).await;
     assert_eq!(answer.status, 200);
     assert_eq!(palisade.record_of(&answer)["reported"], json!(null));
+}
+
+/// A key that says nothing, in a schema that does: as JSON and as an event stream.
+// REQ: E-4
+#[tokio::test]
+async fn what_a_schema_says_is_a_url_is_judged() {
+    for events in [false, true] {
+        let upstream = Upstream::answering(move |request| {
+            let asked: Json = serde_json::from_slice(&request.body).unwrap_or_default();
+            let result = if asked["method"] == "tools/list" {
+                let property = |format: &str| json!({ "type": "string", "format": format });
+                let properties = json!({
+                    "target": { "$ref": "#/$defs/Page" },
+                    "others": { "type": "array", "items": property("uri") },
+                    "note": { "type": "string" },
+                });
+                let schema = json!({ "type": "object", "properties": properties, "$defs": { "Page": property("uri") } });
+                json!({ "tools": [{ "name": "fetch", "inputSchema": schema }, { "name": "plain", "inputSchema": { "type": "object" } }] })
+            } else {
+                json!({ "content": [] })
+            };
+            let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result });
+            if events {
+                Reply::events(&[(Duration::ZERO, &format!("data: {answer}\n\n"))])
+            } else {
+                Reply::json(&answer)
+            }
+        });
+        let url = upstream.url();
+        let palisade = Palisade::builder()
+            .config(&format!(
+                "[egress]\nurls = \"enforce\"\n[[server]]\nname = \"test\"\npath = \"/mcp\"\nupstream = \"{url}\"\n"
+            ))
+            .start();
+        let call = async |tool: &str, arguments: Json| {
+            let params = json!({ "name": tool, "arguments": arguments });
+            let ask = modern_request(1, "tools/call", &params)
+                .target("/mcp")
+                .field("mcp-name", tool);
+            palisade.client().ask(Protocol::Http1, &ask).await.status
+        };
+        let hidden = json!({ "target": "169.254.169.254/latest/meta-data" });
+        assert_eq!(
+            call("fetch", hidden.clone()).await,
+            200,
+            "nothing is known yet"
+        );
+        let list = modern_request(1, "tools/list", &json!({})).target("/mcp");
+        assert_eq!(
+            palisade.client().ask(Protocol::Http1, &list).await.status,
+            200
+        );
+        for (tool, arguments, status) in [
+            ("fetch", hidden.clone(), 403),
+            (
+                "fetch",
+                json!({ "deep": [{ "others": ["8.8.8.8/", "127.0.0.1:9901"] }] }),
+                403,
+            ),
+            ("fetch", json!({ "target": "8.8.8.8/" }), 200),
+            ("fetch", json!({ "note": "127.0.0.1/" }), 200),
+            ("plain", hidden, 200),
+        ] {
+            assert_eq!(
+                call(tool, arguments.clone()).await,
+                status,
+                "{tool} {arguments}"
+            );
+        }
+    }
 }
 
 /// Runs `palisade egress …` with this on standard input: exit code, standard output and error.
