@@ -13,6 +13,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("honest::python_sockets", python_sockets),
     ("honest::node_sockets", node_sockets),
     ("honest::listed_socket", listed_socket),
+    (
+        "honest::listed_socket_in_a_covered_directory",
+        listed_socket_in_a_covered_directory,
+    ),
 ];
 
 fn said(ran: &Ran, text: &str, of: &str) {
@@ -210,4 +214,27 @@ fn listed_socket() {
         let ran = rig.run(&[&python(), "-c", script, &listed, &other]);
         said(&ran, "connected\nrefused\n", level.as_str());
     }
+}
+
+/// As `/run` is: empty, but for what is listed.
+// REQ: E-3
+fn listed_socket_in_a_covered_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let [listed, other] = ["listed", "other"].map(|name| below.join(name));
+    let (_one, _two) = (
+        UnixListener::bind(&listed).unwrap(),
+        UnixListener::bind(&other).unwrap(),
+    );
+    let absent = directory.path().join("absent");
+    let rig = Rig::with(Level::Isolated, |jail| {
+        jail.cover([directory.path().to_owned()])
+            .sockets([listed.clone(), absent])
+    });
+    let script = "import os, socket as s, sys\ns.socket(s.AF_UNIX).connect(sys.argv[1])\nprint(os.listdir(sys.argv[2]), os.listdir(sys.argv[3]))";
+    let [listed, top, below] = [&listed, directory.path(), &below]
+        .map(|path: &std::path::Path| path.display().to_string());
+    let ran = rig.run(&[&python(), "-c", script, &listed, &top, &below]);
+    said(&ran, "['below'] ['listed']", "isolated");
 }

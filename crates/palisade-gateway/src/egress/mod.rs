@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::config::{Backend, Egress, Fail, Settings};
+use crate::config::{Backend, Command, Egress, Fail, Settings};
 use crate::upstream::stdio::{InstallError, UnderWay, WayOut};
 
 pub use level::{LevelError, Levels};
@@ -129,6 +129,7 @@ impl Outbound {
             let proven = levels.of(server, settings);
             let proven = proven.ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
             level::check(server, settings, proven)?;
+            warn_of_containers(&server.name.value, command, proven.level);
             let mode = server.policy.egress_mode.value;
             let install = command.install.as_ref();
             let install = install.map(|install| (install.egress.as_ref(), INSTALL));
@@ -227,6 +228,19 @@ struct User {
     ports: Vec<u16>,
     level: Level,
     sockets: Vec<PathBuf>,
+}
+
+/// A command that talks to a daemon behind a unix socket works behind no wall that hides it.
+fn warn_of_containers(server: &str, command: &Command, level: Level) {
+    let program = command.command.first().map(|word| word.value.as_str());
+    let program = program.and_then(|program| program.rsplit('/').next());
+    let is_client = matches!(program, Some("docker" | "nerdctl" | "podman"));
+    if is_client && command.sockets.is_empty() && level > Level::Advisory {
+        tracing::warn!(
+            server,
+            "the command starts a container, and may not reach the daemon that does: write `sockets = [\"/run/docker.sock\"]`, or `max_level = \"advisory\"`, for the server; no wall holds what the container does (docs/jail.md)"
+        );
+    }
 }
 
 /// What the name of a server's install step has after the server's; no server's name has a dot.

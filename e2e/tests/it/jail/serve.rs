@@ -343,6 +343,16 @@ fn the_level_in_force_is_said_at_start() {
     ] {
         assert!(advisory.contains(text), "{text}: {advisory}");
     }
+    // What would fail at the first call is said before it.
+    for (lines, warns) in [("", true), ("sockets = [\"/run/docker.sock\"]", false)] {
+        let palisade = Palisade::builder()
+            .config(&format!(
+                "[[server]]\nname = \"test\"\ncommand = [\"docker\", \"run\", \"-i\", \"some/server\"]\n{lines}\n"
+            ))
+            .start();
+        let warned = palisade.stderr().contains("the command starts a container");
+        assert_eq!(warned, warns, "{}", palisade.stderr());
+    }
     for said in [isolated, supervised, advisory] {
         assert!(!said.contains("protected"), "{said}");
     }
