@@ -73,7 +73,8 @@ pub(crate) fn data_directory() -> Option<PathBuf> {
 /// What is in force, and why.
 pub(crate) fn say_where(settings: &Settings, gateway: &Gateway) {
     let bound: Vec<_> = gateway.addresses().collect();
-    anstream::eprint!("{}", Overview::table(&settings.overview(&bound)));
+    let table = settings.overview(&bound, &gateway.levels());
+    anstream::eprint!("{}", Overview::table(&table));
 }
 
 pub(crate) fn exit_code(ended: Ended) -> ExitCode {

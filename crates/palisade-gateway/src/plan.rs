@@ -34,10 +34,10 @@ use crate::certs::local_ca::{self, LocalCa};
 use crate::certs::resolver::CertificateResolver;
 use crate::config::{
     Answers, BASE_ENVIRONMENT, Backend as BackendSetting, Command, Fail as FailSetting, Headers,
-    HttpUrl, Identity, Kind, Mode, Policy, RateHeaders, RateLimit, Scope, Server, Settings, Sink,
-    Tls, TlsProfile, UpstreamHost as HostSetting, Window,
+    HttpUrl, Identity, Kind, List, Mode, Policy, RateHeaders, RateLimit, Scope, Server, Settings,
+    Sink, Tls, TlsProfile, UpstreamHost as HostSetting, Window,
 };
-use crate::egress::{EgressError, Outbound, ServerUrls};
+use crate::egress::{EgressError, Levels, Outbound, ServerUrls};
 use crate::listen::h2::Http2Limits;
 use crate::listen::limits::{ConnectionCaps, ConnectionLimits};
 use crate::listen::redirect::Redirect;
@@ -71,7 +71,7 @@ pub struct Plan {
     /// Where commands run; `None`: no server is one.
     children: Option<Arc<Host>>,
     /// Their way out.
-    _outbound: Option<Outbound>,
+    outbound: Option<Outbound>,
 }
 
 /// What differs from listener to listener: which hosts and which pages of our own it knows.
@@ -211,7 +211,7 @@ impl Plan {
             redirect: Arc::new(redirect(settings, addresses)),
             refusals: Arc::default(),
             children,
-            _outbound: outbound,
+            outbound,
             server_version: settings
                 .server_version
                 .as_ref()
@@ -230,6 +230,13 @@ impl Plan {
             env!("CARGO_PKG_VERSION"),
             self.server_version.clone(),
         )
+    }
+
+    /// How firmly the outbound policies of commands hold.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        let outbound = self.outbound.as_ref();
+        outbound.map_or_else(Levels::default, |out| out.levels().clone())
     }
 
     /// One worker's clients of the upstreams, in the order of the servers.
@@ -580,6 +587,7 @@ fn server_plan(
         BackendSetting::Url(url) => Backend::Http(upstream_plan(server, url, settings, parts)?),
         BackendSetting::Command(command) => {
             let host = parts.children.ok_or_else(no_host)?;
+            install(server, command, host, parts)?;
             let way = parts.outbound.and_then(|out| out.way(&server.name.value));
             let config = bridge(server, command, &shown, way);
             let bridge = Bridge::new(config, Arc::clone(host))
@@ -674,7 +682,73 @@ fn bridge(
     shown: &Shown,
     way_out: Option<WayOut>,
 ) -> stdio::Config {
-    let mut words = command.command.iter().map(|word| word.value.clone().into());
+    let mut environment = environment(command);
+    if command.install.is_some() {
+        // What it needs has been fetched; without these it would ask for news of it first.
+        for (name, value) in OFFLINE {
+            if !environment.iter().any(|(known, _)| known == name) {
+                environment.push((name.into(), value.into()));
+            }
+        }
+    }
+    let name = server.name.value.as_str();
+    let spec = spec(name, &command.command, command, environment, way_out);
+    stdio::Config {
+        spec,
+        scope: match command.scope.value {
+            Scope::Caller => stdio::Scope::Caller,
+            Scope::Session => stdio::Scope::Session,
+            Scope::Shared => stdio::Scope::Shared,
+        },
+        sessions: command.sessions.value.get() as usize,
+        session_idle: command.session_idle.value,
+        start_timeout: command.start_timeout.value,
+        path: server.path.value.clone(),
+        shown: shown.clone(),
+    }
+}
+
+/// What tells package runners to take what they have.
+const OFFLINE: [(&str, &str); 2] = [("npm_config_offline", "true"), ("UV_OFFLINE", "1")];
+
+/// Runs what is to be run before the command.
+fn install(
+    server: &Server,
+    command: &Command,
+    host: &Host,
+    parts: &Parts<'_>,
+) -> Result<(), StartError> {
+    let Some(install) = &command.install else {
+        return Ok(());
+    };
+    let name = server.name.value.as_str();
+    let way = parts.outbound.and_then(|out| out.way_of_install(name));
+    let tag = format!("{name}.install");
+    let spec = spec(&tag, &install.command, command, environment(command), way);
+    stdio::install(host, name, spec, install.timeout.value).map_err(EgressError::from)?;
+    Ok(())
+}
+
+fn spec(
+    name: &str,
+    words: &List<String>,
+    command: &Command,
+    environment: Vec<(OsString, OsString)>,
+    way_out: Option<WayOut>,
+) -> stdio::Spec {
+    let mut words = words.iter().map(|word| word.value.clone().into());
+    stdio::Spec {
+        name: name.into(),
+        program: words.next().unwrap_or_default(),
+        arguments: words.collect(),
+        environment,
+        directory: command.directory.as_ref().map(|path| path.value.clone()),
+        way_out,
+    }
+}
+
+/// What a command gets of Palisade's own environment, and what the configuration adds.
+fn environment(command: &Command) -> Vec<(OsString, OsString)> {
     let mut environment: Vec<(OsString, OsString)> = Vec::new();
     let own = |name: &str| std::env::var_os(name);
     for name in BASE_ENVIRONMENT {
@@ -688,27 +762,7 @@ fn bridge(
         environment.retain(|(name, _)| *name != *entry.value.name);
         environment.extend(value.map(|value| (entry.value.name.clone().into(), value)));
     }
-    stdio::Config {
-        spec: stdio::Spec {
-            name: server.name.value.as_str().into(),
-            program: words.next().unwrap_or_default(),
-            arguments: words.collect(),
-            environment,
-            directory: command.directory.as_ref().map(|path| path.value.clone()),
-            way_out,
-            jail: None,
-        },
-        scope: match command.scope.value {
-            Scope::Caller => stdio::Scope::Caller,
-            Scope::Session => stdio::Scope::Session,
-            Scope::Shared => stdio::Scope::Shared,
-        },
-        sessions: command.sessions.value.get() as usize,
-        session_idle: command.session_idle.value,
-        start_timeout: command.start_timeout.value,
-        path: server.path.value.clone(),
-        shown: shown.clone(),
-    }
+    environment
 }
 
 fn inspection(

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::config::Settings;
+use crate::egress::Levels;
 use crate::listen::limits::{ConnectionLimits, ConnectionPermit};
 use crate::listen::refused;
 use crate::listen::tcp::{self, Listener};
@@ -90,6 +91,12 @@ impl Gateway {
     /// The addresses it listens on, in the order of the configuration, with real ports.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(|bound| bound.address)
+    }
+
+    /// How firmly the outbound policies of commands hold, as was found out at start.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        self.plan.levels()
     }
 
     /// The addresses whose plain HTTP only redirects.

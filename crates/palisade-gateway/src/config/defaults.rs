@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, header};
 
 use super::settings::{
-    Answers, Audit, Body, Cors, Egress, FixedHeader, Headers, Hsts, Limits, List,
+    Answers, Audit, Body, Cors, Egress, FixedHeader, Headers, Hsts, Level, Limits, List,
     MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Rate, RateHeaders, Sink, Timeouts, Value,
 };
 use super::units::RateLimit;
@@ -43,6 +43,7 @@ impl Default for Egress {
     fn default() -> Self {
         Self {
             min_level: None,
+            max_level: Value::from(Level::Isolated),
             allow_special: List::default(),
             deny: List::default(),
             nat64: List::default(),

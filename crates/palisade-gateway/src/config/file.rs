@@ -307,6 +307,9 @@ pub(super) struct Egress {
     /// Start no command whose policy holds less firmly than this. Default: supervised for a
     /// command with an allowlist, else advisory.
     pub(super) min_level: Option<Said<Level>>,
+    /// The firmest level that is tried for commands.
+    #[schemars(extend("default" = "isolated"))]
+    pub(super) max_level: Option<Said<Level>>,
     /// Addresses that would be refused: "address:port", a CIDR, or a CIDR with a port. A cloud's
     /// platform address is opened by "address:port" alone.
     #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
@@ -393,6 +396,13 @@ pub(super) struct Server {
     /// Of a command: from its start to its first answer.
     #[schemars(extend("default" = "60s"))]
     pub(super) start_timeout: Option<Text>,
+    /// Of a command: the firmest level that is tried for it. Default: that of `[egress]`.
+    pub(super) max_level: Option<Said<Level>>,
+    /// Of a command: unix sockets of other programs that it may connect to, by their whole paths.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) sockets: Option<Texts>,
+    /// Of a command: what is run once, when Palisade starts, before the command is.
+    pub(super) install: Option<Said<Install>>,
     /// Accept plain HTTP to an upstream off this machine.
     #[schemars(extend("default" = false))]
     pub(super) plaintext_upstream: Option<Said<bool>>,
@@ -429,6 +439,24 @@ pub(super) struct Server {
     pub(super) limits: ServerLimits,
     /// As above, for this server.
     pub(super) audit: Audit,
+}
+
+/// What is run once before a command, with an allowlist of its own: it fetches the package that the
+/// command then finds.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Install {
+    /// A program and its arguments. Default: for `npx` and `uvx`, the same package without its
+    /// server.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) command: Option<Texts>,
+    /// The hosts that it may reach. Absent: the public internet minus everything special; an empty
+    /// list: nothing.
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub(super) egress: Option<Texts>,
+    /// How long it may take.
+    #[schemars(extend("default" = "5m"))]
+    pub(super) timeout: Option<Text>,
 }
 
 /// What of the limits belongs to one server.

@@ -175,6 +175,8 @@ pub struct Policy {
 pub struct Egress {
     /// `min_level`; `None`: supervised for a command with an allowlist, else advisory.
     pub min_level: Option<Value<Level>>,
+    /// `max_level`: the firmest that is tried. Default isolated.
+    pub max_level: Value<Level>,
     /// `allow_special`: addresses and ranges that the tables would refuse.
     pub allow_special: List<String>,
     /// `deny`: ranges that are always refused.
@@ -495,6 +497,23 @@ pub struct Command {
     pub session_idle: Value<Duration>,
     /// `start_timeout`: from a start to the first answer. Default 60 s.
     pub start_timeout: Value<Duration>,
+    /// `max_level`; `None`: as [`Egress::max_level`] says.
+    pub max_level: Option<Value<Level>>,
+    /// `sockets`: unix sockets of other programs, by absolute paths.
+    pub sockets: List<PathBuf>,
+    /// `install`.
+    pub install: Option<Install>,
+}
+
+/// `[server.install]`: what is run once before a command.
+#[derive(Clone, Debug)]
+pub struct Install {
+    /// `command`, or what it is for `npx` and `uvx`. Never empty.
+    pub command: List<String>,
+    /// `egress`; `None`: the public internet minus everything special.
+    pub egress: Option<List<String>>,
+    /// `timeout`. Default 5 min.
+    pub timeout: Value<Duration>,
 }
 
 impl fmt::Display for Command {
@@ -594,6 +613,16 @@ impl From<Level> for palisade_egress::Level {
 }
 
 impl Server {
+    /// The firmest level that is tried for its command.
+    #[must_use]
+    pub fn max_level<'a>(&'a self, egress: &'a Egress) -> &'a Value<Level> {
+        let own = match &self.backend {
+            Backend::Command(command) => command.max_level.as_ref(),
+            Backend::Url(_) => None,
+        };
+        own.unwrap_or(&egress.max_level)
+    }
+
     /// What happens to URLs in the arguments of calls, where the tool says nothing.
     #[must_use]
     pub fn urls_mode(&self, egress: &Egress) -> Mode {

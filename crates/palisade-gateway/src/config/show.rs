@@ -123,6 +123,9 @@ impl Settings {
         if let Some(level) = &egress.min_level {
             rows.add("egress.min_level", level, |level| json!(level.name()));
         }
+        rows.add("egress.max_level", &egress.max_level, |level| {
+            json!(level.name())
+        });
         let text = |text: &String| json!(text);
         rows.list("egress.allow_special", &egress.allow_special, text);
         rows.list("egress.deny", &egress.deny, text);
@@ -316,6 +319,21 @@ impl Rows {
         self.add(&key("start_timeout"), &command.start_timeout, |most| {
             json!(show_duration(*most))
         });
+        if let Some(level) = &command.max_level {
+            self.add(&key("max_level"), level, |level| json!(level.name()));
+        }
+        self.list(&key("sockets"), &command.sockets, |path| json!(path));
+        if let Some(install) = &command.install {
+            self.list(&key("install.command"), &install.command, |word| {
+                json!(word)
+            });
+            if let Some(list) = &install.egress {
+                self.list(&key("install.egress"), list, |host| json!(host));
+            }
+            self.add(&key("install.timeout"), &install.timeout, |most| {
+                json!(show_duration(*most))
+            });
+        }
     }
 
     fn server(&mut self, server: &Server, defaults: &[Row]) {

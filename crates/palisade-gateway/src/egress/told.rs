@@ -1,5 +1,6 @@
 //! What the guard decided, as records of the audit log.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,7 +17,8 @@ use crate::upstream::stdio::{CallNote, UnderWay};
 pub(crate) struct Told {
     logs: Vec<Handle>,
     server_version: Option<String>,
-    level: Option<Level>,
+    /// By user of the proxy, where it is a server's command.
+    levels: HashMap<Arc<str>, Level>,
     under_way: Arc<UnderWay>,
     /// Nothing is opened that could not be recorded.
     closed: bool,
@@ -26,7 +28,7 @@ impl Told {
     pub(crate) fn new(
         logs: &[Log],
         settings: &Settings,
-        level: Option<Level>,
+        levels: HashMap<Arc<str>, Level>,
         under_way: Arc<UnderWay>,
         closed: bool,
     ) -> Self {
@@ -34,7 +36,7 @@ impl Told {
         Self {
             logs: logs.iter().map(Log::handle).collect(),
             server_version: version.map(|version| version.value.clone()),
-            level,
+            levels,
             under_way,
             closed,
         }
@@ -74,7 +76,10 @@ impl Told {
         let mut egress = Egress::default();
         egress.decision = line.decision;
         egress.form = line.form;
-        egress.level = self.level.map_or("", Level::as_str);
+        egress.level = self
+            .levels
+            .get(line.identity)
+            .map_or("", |level| level.as_str());
         egress.host = line.host;
         egress.port = line.port;
         egress.addresses = line.addresses;

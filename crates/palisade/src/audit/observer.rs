@@ -139,7 +139,7 @@ where
                 shown,
             } => {
                 let Ok(answer) = ready!(future.poll(cx));
-                let reading = reading(&answer, exchange);
+                let reading = reading(&answer, exchange, shown.wants_schemas());
                 if let Some(session) = answer.headers().get(&SESSION) {
                     exchange.facts().session = Some(fingerprint(session));
                 }
@@ -166,16 +166,16 @@ fn fingerprint(session: &http::HeaderValue) -> Fingerprint {
 }
 
 /// How the answer is to be read, if any call waits for it.
-fn reading<R>(answer: &Response<R>, exchange: &Exchange) -> Option<Reading> {
+fn reading<R>(answer: &Response<R>, exchange: &Exchange, schemas: bool) -> Option<Reading> {
     if answer.extensions().get::<Rejection>().is_some()
         || !exchange.facts().calls.iter().any(|call| call.id.is_some())
     {
         return None;
     }
     if media::is_json(answer.headers()) {
-        Some(Reading::Json(Scanner::new()))
+        Some(Reading::Json(Scanner::new().reading_schemas(schemas)))
     } else if media::is_event_stream(answer.headers()) {
-        Some(Reading::Events(Peeker::new()))
+        Some(Reading::Events(Peeker::new().reading_schemas(schemas)))
     } else {
         None
     }
@@ -279,6 +279,7 @@ fn note_one(facts: &mut Facts, shown: &Shown, outcome: &Outcome) {
     {
         shown.saw_version(version);
     }
+    shown.saw_tools(&outcome.tools);
     let fits = |call: &&mut Call| call.outcome.is_none() && call.key == outcome.id;
     // An error about a request that the server could not read has no id; it is about the only one.
     let only = facts.calls.len() == 1 && outcome.id.is_none();
@@ -326,13 +327,13 @@ mod tests {
             .header(CONTENT_TYPE, "text/event-stream")
             .body(())
             .unwrap();
-        assert!(reading(&answer, &exchange).is_none());
+        assert!(reading(&answer, &exchange, false).is_none());
         exchange.facts().calls.push(Call {
             id: Some("1".into()),
             ..Call::default()
         });
         assert!(matches!(
-            reading(&answer, &exchange),
+            reading(&answer, &exchange, false),
             Some(Reading::Events(_))
         ));
     }

@@ -4,6 +4,7 @@
 
 mod command;
 mod egress;
+mod install;
 mod policy;
 mod rules;
 mod server;
