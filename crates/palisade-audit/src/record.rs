@@ -70,10 +70,12 @@ pub struct Record<'a> {
     pub reported: &'a [&'a str],
     /// `count`: how many like events this line stands for, where refusals are aggregated.
     pub count: Option<u64>,
+    /// `destructive`: written where it is so, by the server's annotations or the configuration.
+    pub destructive: bool,
     /// `egress`: where somebody wanted to go, for decisions about the way out.
     pub egress: Option<Egress<'a>>,
-    // `seq` and `prev` of the hash chain are no fields here: the order of lines is known only to the
-    // thread that writes them, which will put them before the closing brace of the finished line.
+    // `seq` and `prev` of the hash chain are no fields here: the order of lines is known only where they are written, which
+    // is where they are put before the closing brace of the finished line.
 }
 
 /// Who called.
@@ -202,6 +204,12 @@ impl Encoder {
     pub(crate) fn push_time(&mut self, out: &mut Vec<u8>, time: SystemTime) {
         self.stamp.push(out, time);
     }
+
+    pub(crate) fn time(&mut self, time: SystemTime) -> String {
+        let mut out = Vec::with_capacity(24);
+        self.stamp.push(&mut out, time);
+        String::from_utf8(out).unwrap_or_default()
+    }
 }
 
 impl<'a> Record<'a> {
@@ -231,6 +239,7 @@ impl<'a> Record<'a> {
             reason: None,
             reported: &[],
             count: None,
+            destructive: false,
             egress: None,
         }
     }
@@ -365,6 +374,9 @@ impl<'a> Record<'a> {
         if let Some(count) = self.count {
             out.extend_from_slice(b",\"count\":");
             push_number(out, count);
+        }
+        if self.destructive {
+            out.extend_from_slice(b",\"destructive\":true");
         }
         if let Some(egress) = &self.egress {
             egress.push(out);

@@ -333,6 +333,8 @@ fn call(head: &Parts, body: &Bytes, message: &Message<'_>) -> Call {
             Some(Text::from(header.to_str().ok()?))
         }),
         trace_id: message.traceparent.as_deref().and_then(trace_id).map(text),
+        destructive: false,
+        intent: false,
         outcome: None,
     }
 }

@@ -6,6 +6,7 @@
 )]
 
 mod audit;
+mod audit_faults;
 mod audit_query;
 mod clients;
 mod conformance;

@@ -7,7 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::document::Said;
-use super::settings::{Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
+use super::settings::{
+    Compress, Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost, WriteAhead,
+};
 
 /// A value, or `false` for none.
 #[derive(Debug)]
@@ -222,6 +224,7 @@ macro_rules! words {
 }
 
 words!(
+    Compress,
     Fail,
     Kind,
     Level,
@@ -229,5 +232,6 @@ words!(
     RateHeaders,
     Scope,
     TlsProfile,
-    UpstreamHost
+    UpstreamHost,
+    WriteAhead
 );

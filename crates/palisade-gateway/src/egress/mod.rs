@@ -18,7 +18,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
-use palisade_audit::Log;
 use palisade_egress::proxy::{Credential, CredentialError, Identity, Plan, Proxy, ProxyLimits};
 use palisade_egress::{
     Answers, BoxFuture, DnsResolver, Guard, Level, Name, OwnAddresses, PolicyError, Resolve,
@@ -28,6 +27,9 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use palisade_audit::Log;
+
+use crate::audit::Trail;
 use crate::config::{Backend, Egress, Fail, Settings};
 use crate::upstream::stdio::{UnderWay, WayOut};
 
@@ -96,7 +98,7 @@ impl Outbound {
     ///
     /// # Errors
     /// [`EgressError`] says what stands in the way and what to do.
-    pub fn start(settings: &Settings, logs: &[Log]) -> Result<Option<Self>, EgressError> {
+    pub fn start(settings: &Settings, log: &Log) -> Result<Option<Self>, EgressError> {
         let is_command = |backend: &Backend| matches!(backend, Backend::Command(_));
         let commands = || {
             settings
@@ -135,7 +137,7 @@ impl Outbound {
             ways.insert(name, way);
         }
         let closed = closed_servers(settings);
-        let told = Told::new(logs, settings, Some(Level::Advisory), under_way, closed);
+        let told = Told::new(log, settings, Some(Level::Advisory), under_way, closed);
         let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::new(told));
         let (end, ending) = watch::channel(());
         let handle = runtime.handle().clone();
@@ -185,7 +187,7 @@ pub struct Standalone {
     address: SocketAddr,
     proxy: Proxy,
     whose: Whose,
-    logs: Vec<Log>,
+    trail: Trail,
     users: usize,
 }
 
@@ -197,7 +199,7 @@ impl Standalone {
     ///
     /// # Errors
     /// [`EgressError`].
-    pub fn prepare(settings: &Settings, logs: Vec<Log>) -> Result<Self, EgressError> {
+    pub fn prepare(settings: &Settings, trail: Trail) -> Result<Self, EgressError> {
         let egress = &settings.egress;
         let at = egress.listen.value;
         if egress.users.is_empty() && !at.ip().is_loopback() {
@@ -235,7 +237,7 @@ impl Standalone {
             Whose::Shown
         };
         let closed = settings.defaults.audit.fail.value == Fail::Closed;
-        let told = Told::new(&logs, settings, None, Arc::default(), closed);
+        let told = Told::new(&trail.log, settings, None, Arc::default(), closed);
         let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::new(told));
         Ok(Self {
             runtime,
@@ -243,7 +245,7 @@ impl Standalone {
             address,
             proxy,
             whose,
-            logs,
+            trail,
             users: egress.users.len(),
         })
     }
@@ -270,7 +272,7 @@ impl Standalone {
             listener,
             proxy,
             whose,
-            logs,
+            trail,
             ..
         } = self;
         let served = runtime.block_on(async move {
@@ -282,10 +284,8 @@ impl Standalone {
             Ok(())
         });
         drop(runtime);
-        for log in logs {
-            if let Err(error) = log.close(LOG_DEADLINE) {
-                tracing::error!(%error, "the audit log could not be written to its end");
-            }
+        if let Err(error) = trail.log.close(LOG_DEADLINE) {
+            tracing::error!(%error, "the audit log could not be written to its end");
         }
         served
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::StatusCode;
-use palisade_audit::{Actor, Bytes, Handle, Outcome, Phase, Record};
+use palisade_audit::{Actor, Ahead, Bytes, Handle, Outcome, Phase, Record};
 
 use super::aggregate::Aggregate;
 use super::witness::{Account, End};
-use crate::exchange::{Call, CallOutcome, Facts, RequestId};
+use crate::exchange::{Call, CallOutcome, Exchange, Facts, RequestId};
 use crate::mcp::shown::Shown;
 use crate::rejection::{Fault, Reason, Rejection};
 
@@ -24,14 +24,14 @@ pub enum Fail {
     Open,
 }
 
-/// Writes records to the logs of one worker. A cheap handle.
+/// Writes records to the log, for one worker. A cheap handle.
 #[derive(Clone)]
 pub struct Recorder {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    logs: Vec<Handle>,
+    log: Handle,
     refusals: Arc<Aggregate>,
     gateway_version: &'static str,
     /// `SERVER_VERSION`; wins over what the upstream says of itself.
@@ -39,17 +39,17 @@ struct Shared {
 }
 
 impl Recorder {
-    /// Writes every record to each of `logs`; `refusals` is shared by all recorders.
+    /// Writes every record to `log`, this worker's own handle; `refusals` is shared by all recorders.
     #[must_use]
     pub fn new(
-        logs: Vec<Handle>,
+        log: Handle,
         refusals: Arc<Aggregate>,
         gateway_version: &'static str,
         server_version: Option<String>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
-                logs,
+                log,
                 refusals,
                 gateway_version,
                 server_version,
@@ -57,10 +57,31 @@ impl Recorder {
         }
     }
 
-    /// Whether every log takes records at present.
+    /// Whether the log takes records at present.
     #[must_use]
     pub fn healthy(&self) -> bool {
-        self.shared.logs.iter().all(Handle::healthy)
+        self.shared.log.healthy()
+    }
+
+    /// Writes down what is about to be done: a record for each call that is marked, or one where there is no call.
+    pub(super) fn intended(&self, exchange: &Exchange) -> Ahead {
+        let facts = exchange.facts();
+        let id = exchange.id();
+        let version = facts.shown.as_ref().and_then(Shown::version);
+        let record = |call| {
+            let mut record = self.begin(exchange, &id, &facts, version.as_deref(), call);
+            record.phase = Some(Phase::Intent);
+            record
+        };
+        match &facts.calls[..] {
+            [] => self.shared.log.write_ahead(&[record(None)]),
+            [call] => self.shared.log.write_ahead(&[record(Some(call))]),
+            calls => {
+                let marked = calls.iter().filter(|call| call.intent);
+                let records: Vec<_> = marked.map(|call| record(Some(call))).collect();
+                self.shared.log.write_ahead(&records)
+            }
+        }
     }
 
     /// A stream that stays open has begun.
@@ -85,12 +106,12 @@ impl Recorder {
             return self.append(account, &facts, None, phase);
         }
         for call in &facts.calls {
-            self.append(
-                account,
-                &facts,
-                Some(call),
-                account.stream.then_some(Phase::Close),
-            );
+            let phase = match (account.stream, call.intent) {
+                (true, _) => Some(Phase::Close),
+                (false, true) => Some(Phase::Outcome),
+                (false, false) => None,
+            };
+            self.append(account, &facts, Some(call), phase);
         }
     }
 
@@ -129,32 +150,48 @@ impl Recorder {
             record.error = summary.cause.as_deref();
             record.reason = Some(summary.reason.code());
             record.count = Some(summary.count);
-            for log in &self.shared.logs {
-                let _ = log.append(&record);
-            }
+            let _ = self.shared.log.append(&record);
         }
     }
 
-    fn append(&self, account: &Account, facts: &Facts, call: Option<&Call>, phase: Option<Phase>) {
-        let exchange = &account.exchange;
-        let elapsed = exchange.started().elapsed();
-        let id = exchange.id();
-        let mut record = Record::new(
-            SystemTime::now()
-                .checked_sub(elapsed)
-                .unwrap_or(SystemTime::UNIX_EPOCH),
-            id.as_str(),
-        );
-        record.phase = phase;
+    /// What is known before there is an answer.
+    fn begin<'a>(
+        &'a self,
+        exchange: &Exchange,
+        id: &'a RequestId,
+        facts: &'a Facts,
+        version: Option<&'a str>,
+        call: Option<&'a Call>,
+    ) -> Record<'a> {
+        let began = SystemTime::now().checked_sub(exchange.started().elapsed());
+        let mut record = Record::new(began.unwrap_or(SystemTime::UNIX_EPOCH), id.as_str());
         record.actor = Actor {
             id: None,
             ip: exchange.connection().peer_ip(),
         };
         record.server = facts.server.as_deref();
         record.gateway_version = Some(self.shared.gateway_version);
-        let version = facts.shown.as_ref().and_then(Shown::version);
-        record.server_version = self.shared.server_version.as_deref().or(version.as_deref());
+        record.server_version = self.shared.server_version.as_deref().or(version);
         record.session = facts.session;
+        if let Some(call) = call {
+            record.method = call.method.as_ref().map(crate::Text::as_str);
+            if record.method == Some("tools/call") {
+                record.tool = call.target.as_ref().map(crate::Text::as_str);
+                record.args = call.arguments.as_deref();
+            }
+            record.destructive = call.destructive;
+            record.revision = call.revision.as_ref().map(crate::Text::as_str);
+            record.trace_id = call.trace_id.as_ref().map(crate::Text::as_str);
+        }
+        record
+    }
+
+    fn append(&self, account: &Account, facts: &Facts, call: Option<&Call>, phase: Option<Phase>) {
+        let exchange = &account.exchange;
+        let id = exchange.id();
+        let version = facts.shown.as_ref().and_then(Shown::version);
+        let mut record = self.begin(exchange, &id, facts, version.as_deref(), call);
+        record.phase = phase;
         record.status = account.status.map(|status| status.as_u16());
         record.reason = account
             .rejection
@@ -162,18 +199,9 @@ impl Recorder {
             .map(|rejection| rejection.reason().code());
         let reported: Vec<&str> = facts.reported.iter().map(|reason| reason.code()).collect();
         record.reported = &reported;
-        if let Some(call) = call {
-            record.method = call.method.as_ref().map(crate::Text::as_str);
-            if record.method == Some("tools/call") {
-                record.tool = call.target.as_ref().map(crate::Text::as_str);
-                record.args = call.arguments.as_deref();
-            }
-            record.revision = call.revision.as_ref().map(crate::Text::as_str);
-            record.trace_id = call.trace_id.as_ref().map(crate::Text::as_str);
-        }
         let (status_text, explanation);
         if phase != Some(Phase::Open) {
-            record.duration = Some(elapsed);
+            record.duration = Some(exchange.started().elapsed());
             record.bytes = Some(Bytes {
                 request: facts.request_bytes,
                 response: account.response_bytes,
@@ -197,18 +225,14 @@ impl Recorder {
                 },
             };
         }
-        for log in &self.shared.logs {
-            // A log that takes nothing says so by `healthy`, counts, and writes a gap record.
-            let _ = log.append(&record);
-        }
+        // A log that takes nothing says so by `healthy`, counts, and writes a gap record.
+        let _ = self.shared.log.append(&record);
     }
 }
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder")
-            .field("logs", &self.shared.logs.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Recorder").finish_non_exhaustive()
     }
 }
 

@@ -1,11 +1,14 @@
-//! What a server has shown of itself so far: its era and its version.
+//! What a server has shown of itself so far: its era, its version, what its tools may do.
 //!
 //! Era is a property of the server (2026-07-28, "Versioning"); clients conclude from answers
 //! which it is. So an answer of ours may look modern only in front of a server that has shown
 //! that it is.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+
+use super::outcome::ToolHint;
 
 /// What one server has shown. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +20,12 @@ pub struct Shown {
 struct Shared {
     modern: AtomicBool,
     version: RwLock<Option<Arc<str>>>,
+    /// Whether each tool may destroy something, as the last list has it.
+    tools: RwLock<HashMap<Box<str>, bool>>,
 }
+
+/// Tools whose hints are kept; of the others nothing is known.
+const MAX_TOOLS: usize = 4096;
 
 impl Shown {
     /// Whether the server has answered a message of 2026-07-28 or later by its rules.
@@ -54,4 +62,40 @@ impl Shown {
             *known = Some(version.into());
         }
     }
+
+    /// Whether a tool may destroy something: what the server says of it, which is true where it says nothing
+    /// (MCP schema, `ToolAnnotations`), and so for tools that it has not listed yet.
+    #[must_use]
+    pub fn may_destroy(&self, tool: &str) -> bool {
+        let tools = self.shared.tools.read();
+        let tools = tools.unwrap_or_else(PoisonError::into_inner);
+        tools.get(tool).copied().unwrap_or(true)
+    }
+
+    /// Notes what a list says of tools.
+    pub fn saw_tools(&self, tools: &[ToolHint]) {
+        if tools.iter().all(|tool| self.knows(tool)) {
+            return;
+        }
+        let known = self.shared.tools.write();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        for tool in tools {
+            if let Some(destroys) = known.get_mut(tool.name.as_str()) {
+                *destroys = destroys_by(tool);
+            } else if known.len() < MAX_TOOLS {
+                known.insert(tool.name.as_str().into(), destroys_by(tool));
+            }
+        }
+    }
+
+    fn knows(&self, tool: &ToolHint) -> bool {
+        let known = self.shared.tools.read();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        known.get(tool.name.as_str()) == Some(&destroys_by(tool))
+    }
+}
+
+/// `destructiveHint` means something only for tools that are not read-only.
+fn destroys_by(tool: &ToolHint) -> bool {
+    tool.read_only != Some(true) && tool.destructive != Some(false)
 }

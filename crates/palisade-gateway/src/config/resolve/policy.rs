@@ -11,10 +11,10 @@ use super::super::origins::{OriginPattern, OriginRegex};
 use super::super::problem::ProblemCode;
 use super::super::settings::{
     Audit, Body, Cors, Headers, Hsts, List, MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Mode, Policy,
-    Rate, Sink, Value,
+    Rate, Rotate, Sink, Value,
 };
 use super::super::shape::closest;
-use super::{Resolver, bytes, rate, seconds};
+use super::{Resolver, above_nought, bytes, rate, seconds};
 
 /// The policy sections of the file or of one server.
 pub(super) struct Said<'a> {
@@ -267,6 +267,20 @@ impl Resolver<'_> {
 
     fn audit(&mut self, audit: &mut Audit, said: &file::Audit) {
         self.copy(&mut audit.fail, said.fail.as_ref());
+        self.copy(&mut audit.write_ahead, said.write_ahead.as_ref());
+        self.list(
+            &mut audit.destructive,
+            said.destructive.as_ref(),
+            "destructive",
+            |pattern: &String| {
+                if pattern.is_empty() {
+                    let remedy = "write a tool's name, such as \"delete_*\"";
+                    return Err(Fault::new("the pattern is empty", remedy));
+                }
+                Ok(pattern.clone())
+            },
+        );
+        self.rotate(&mut audit.rotate, &said.rotate);
         let Some(sinks) = &said.sink else { return };
         if self.section != "audit" {
             self.report(
@@ -315,6 +329,46 @@ impl Resolver<'_> {
             return;
         }
         audit.sinks = Value::new(values, self.places.source(sinks.at));
+    }
+
+    fn rotate(&mut self, rotate: &mut Rotate, said: &file::Rotate) {
+        if self.section != "audit" {
+            let said = [
+                said.size.as_ref().map(|said| said.at),
+                said.every.as_ref().map(|said| said.at),
+                said.compress.as_ref().map(|said| said.at),
+                said.keep.as_ref().map(|said| said.at),
+                said.keep_for.as_ref().map(|said| said.at),
+            ];
+            if let Some(at) = said.into_iter().flatten().next() {
+                self.report(
+                    ProblemCode::BadValue,
+                    "rotate",
+                    at,
+                    "all servers share one audit trail in this version",
+                    "set it under [audit.rotate]",
+                );
+            }
+            return;
+        }
+        let size = said.size.as_ref();
+        self.value(&mut rotate.size, size, "rotate.size", |said| {
+            bytes(said, 64 << 10, 1 << 40)
+        });
+        self.option(
+            &mut rotate.every,
+            said.every.as_ref(),
+            "rotate.every",
+            |text| above_nought(text),
+        );
+        self.copy(&mut rotate.compress, said.compress.as_ref());
+        rotate.keep = self.said(said.keep.as_ref());
+        self.option(
+            &mut rotate.keep_for,
+            said.keep_for.as_ref(),
+            "rotate.keep_for",
+            |text| above_nought(text),
+        );
     }
 }
 
