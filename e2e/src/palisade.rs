@@ -160,7 +160,10 @@ impl Palisade {
     pub fn audit(&self) -> Vec<Json> {
         let mut lines = self.audit_lines();
         lines.retain(|line| {
-            let own = matches!(line["event"].as_str(), Some("checkpoint" | "rotated" | "start"));
+            let own = matches!(
+                line["event"].as_str(),
+                Some("checkpoint" | "rotated" | "start")
+            );
             line["phase"] != "intent" && !own
         });
         lines

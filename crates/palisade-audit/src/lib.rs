@@ -40,8 +40,10 @@ pub use chain::{
 };
 pub use digest::Fingerprint;
 pub use egress::Egress;
+pub use log::{
+    Ahead, AppendError, Change, Config, FlushError, Handle, Log, OnChange, Status, Ticket,
+};
 pub use pattern::Pattern;
-pub use log::{Ahead, AppendError, Change, Config, FlushError, Handle, Log, OnChange, Status, Ticket};
 pub use record::{ARGS_MAX, Actor, Bytes, ERROR_MAX, Encoder, Outcome, Phase, Record};
 pub use redact::{
     NotJson, PSEUDONYM_KEY_LEN, Path, PathError, Redactor, ToolPolicy, redact_json, redact_text,

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use palisade_egress::check::{self, Opinion};
 use palisade_egress::{OwnAddresses, Policy};
+use palisade_gateway::audit::Trail;
 use palisade_gateway::config::{self, Flags, Settings};
 use palisade_gateway::egress::{Standalone, guard_policy, of_server, resolver};
-use palisade_gateway::audit::Trail;
 
 use crate::arguments::{Egress, EgressCheck, EgressCommand, EgressServe, Format};
 use crate::serve::told;

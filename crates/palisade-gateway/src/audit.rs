@@ -9,9 +9,7 @@ use palisade_audit::{
     SinkConfig,
 };
 
-use crate::config::{
-    Audit, Compress, Rotate, Settings, Sink, WriteAhead as WriteAheadSetting,
-};
+use crate::config::{Audit, Compress, Rotate, Settings, Sink, WriteAhead as WriteAheadSetting};
 
 /// The log cannot be opened.
 #[derive(Debug, thiserror::Error)]

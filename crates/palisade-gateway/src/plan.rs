@@ -35,8 +35,8 @@ use crate::certs::local_ca::{self, LocalCa};
 use crate::certs::resolver::CertificateResolver;
 use crate::config::{
     Answers, BASE_ENVIRONMENT, Backend as BackendSetting, Command, Fail as FailSetting, Headers,
-    HttpUrl, Identity, Kind, Mode, Policy, RateHeaders, RateLimit, Scope, Server, Settings,
-    Tls, TlsProfile, UpstreamHost as HostSetting, Window,
+    HttpUrl, Identity, Kind, Mode, Policy, RateHeaders, RateLimit, Scope, Server, Settings, Tls,
+    TlsProfile, UpstreamHost as HostSetting, Window,
 };
 use crate::egress::{EgressError, Outbound, ServerUrls};
 use crate::listen::h2::Http2Limits;

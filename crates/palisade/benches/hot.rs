@@ -117,12 +117,7 @@ fn record(
     let mut config = Config::new(SinkConfig::File(directory.path().join("audit.ndjson")));
     config.buffer_max = 1024 * 1024 * 1024;
     let log = Log::open(config)?;
-    let recorder = Recorder::new(
-        log.handle(),
-        Arc::new(Aggregate::default()),
-        "0.1.0",
-        None,
-    );
+    let recorder = Recorder::new(log.handle(), Arc::new(Aggregate::default()), "0.1.0", None);
     let observer = ObserverLayer::new(
         recorder.clone(),
         Fail::Closed,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use crate::audit::{Fail, Intents, ObserverLayer, ObserverService, Recorder, WitnessLayer, WitnessService};
+use crate::audit::{
+    Fail, Intents, ObserverLayer, ObserverService, Recorder, WitnessLayer, WitnessService,
+};
 use crate::body::DeclaredBody;
 use crate::call_limits::{CallLimitLayer, CallLimitService, CallLimits};
 use crate::cors::{CorsLayer, CorsPolicy, CorsService};

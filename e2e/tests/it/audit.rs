@@ -501,7 +501,10 @@ async fn records_go_to_a_file_to_standard_output_or_to_both() {
     assert_eq!(both.stdout(), file());
     for line in both.stdout().lines() {
         let line: Json = serde_json::from_str(line).unwrap();
-        assert!(line["event"] == "start" || line["method"] == "ping", "{line}");
+        assert!(
+            line["event"] == "start" || line["method"] == "ping",
+            "{line}"
+        );
         assert!(line["seq"].is_u64());
     }
     #[cfg(unix)]
@@ -567,7 +570,10 @@ fn light() -> Ask {
 #[tokio::test]
 async fn a_log_that_nobody_reads_stops_calls_until_somebody_does() {
     let upstream = Upstream::new();
-    let (palisade, mut reader, _directory) = piped("[audit]\nsink = \"stdout\"\nwrite_ahead = \"none\"", &upstream);
+    let (palisade, mut reader, _directory) = piped(
+        "[audit]\nsink = \"stdout\"\nwrite_ahead = \"none\"",
+        &upstream,
+    );
     for _ in 0..4 {
         assert_eq!(
             palisade
@@ -633,8 +639,7 @@ async fn a_log_that_nobody_reads_stops_calls_until_somebody_does() {
 #[tokio::test]
 async fn a_log_that_may_fail_open_says_how_much_is_missing() {
     let upstream = Upstream::new();
-    let (palisade, mut reader, directory) =
-        piped(
+    let (palisade, mut reader, directory) = piped(
         "[audit]\nsink = \"stdout\"\nfail = \"open\"\nwrite_ahead = \"none\"",
         &upstream,
     );

@@ -104,7 +104,7 @@ impl Handle {
                 buffer.lost(record.timestamp);
             }
             drop(guard);
-            return Ahead::Failed(shared.refuse(records.len() as u64));
+            return Ahead::Failed(shared.refuse(records.len() as u64, true));
         }
         buffer.lines.extend_from_slice(&buffer.ahead);
         let ticket = Ticket::new();

@@ -80,11 +80,17 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed { error } => {
-                write!(f, "it cannot be written: {error}; what comes is kept as long as there is room")
+                write!(
+                    f,
+                    "it cannot be written: {error}; what comes is kept as long as there is room"
+                )
             }
             Self::Recovered => f.write_str("it is written again"),
             Self::RotationFailed { error } => {
-                write!(f, "old files: {error}; free the disk, or make the directory writable")
+                write!(
+                    f,
+                    "old files: {error}; free the disk, or make the directory writable"
+                )
             }
         }
     }
@@ -323,20 +329,33 @@ impl Handle {
     /// # Errors
     /// When the record was not taken.
     pub fn append(&self, record: &Record<'_>) -> Result<(), AppendError> {
+        self.append_below(record, self.shared.buffer_max)
+    }
+
+    /// As [`Handle::append`], for what anybody can cause at will, such as refusals: it gets half of the buffer and makes the log
+    /// in no case [unhealthy](Handle::healthy), so that it takes no room from what has happened.
+    ///
+    /// # Errors
+    /// When the record was not taken.
+    pub fn append_minor(&self, record: &Record<'_>) -> Result<(), AppendError> {
+        self.append_below(record, self.shared.buffer_max / 2)
+    }
+
+    fn append_below(&self, record: &Record<'_>, most: usize) -> Result<(), AppendError> {
         let shared = &*self.shared;
         let mut guard = self.worker.lock();
         let buffer = &mut *guard;
         let health = shared.health.load(Ordering::Relaxed);
         let start = buffer.lines.len();
-        if health & CLOSED == 0 && start < shared.buffer_max {
+        if health & CLOSED == 0 && start < most {
             record.encode(&mut buffer.encoder, &mut buffer.lines);
         }
         let end = buffer.lines.len();
-        if end == start || end > shared.buffer_max {
+        if end == start || end > most {
             buffer.lines.truncate(start);
             buffer.lost(record.timestamp);
             drop(guard);
-            return Err(shared.refuse(1));
+            return Err(shared.refuse(1, most == shared.buffer_max));
         }
         drop(guard);
         if end >= shared.high_water() {
@@ -358,4 +377,3 @@ impl Handle {
         self.shared.healthy()
     }
 }
-

@@ -295,7 +295,11 @@ impl Pipeline {
     ///
     /// The old one ends with a checkpoint, the new one begins with a line that names it.
     pub(super) fn turn(&mut self, shared: &Shared) {
-        for error in self.outputs.iter().filter_map(|output| output.sink.trouble()) {
+        for error in self
+            .outputs
+            .iter()
+            .filter_map(|output| output.sink.trouble())
+        {
             shared.tell(&super::Change::RotationFailed { error });
         }
         if !self.is_idle() || !self.outputs.iter().any(|output| output.sink.wants_turn()) {

@@ -179,13 +179,15 @@ impl Shared {
     }
 
     #[cold]
-    pub(super) fn refuse(&self, records: u64) -> AppendError {
+    pub(super) fn refuse(&self, records: u64, full: bool) -> AppendError {
         self.dropped.fetch_add(records, Ordering::Relaxed);
         let health = self.health.load(Ordering::Relaxed);
         if health & CLOSED != 0 {
             return AppendError::Closed;
         }
-        self.set(FULL);
+        if full {
+            self.set(FULL);
+        }
         self.wake(false);
         if health & FAILED != 0 {
             AppendError::SinkFailed
@@ -259,4 +261,3 @@ const SPINS: u32 = 100;
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-

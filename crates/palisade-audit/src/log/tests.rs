@@ -698,6 +698,31 @@ fn an_intent_on_a_full_disk_fails_at_once() {
     assert!(!written(intent(&handle, 1, None)));
 }
 
+// REQ: L-1, L-3
+#[test]
+fn what_anybody_can_cause_leaves_room_and_health() {
+    let (reader, writer) = io::pipe().unwrap();
+    let log = over(File::from(std::os::fd::OwnedFd::from(writer)), |config| {
+        config.buffer_max = 1024 * 1024;
+        config.stall = LONG;
+    });
+    let handle = log.handle();
+    let args = format!("\"{}\"", "x ".repeat(10_000));
+    let mut record = Record::new(UNIX_EPOCH, "refused");
+    record.args = Some(args.as_bytes());
+    while handle.append_minor(&record).is_ok() {}
+    // As much again may be with the writer.
+    wait_for("the writer", || log.status().pending_bytes >= 1024 * 1024 / 2);
+    while handle.append_minor(&record).is_ok() {}
+    assert!(handle.healthy());
+    assert!(log.status().dropped >= 2);
+    for id in 0..20 {
+        append(&handle, id, Some(&args)).unwrap();
+    }
+    assert!(handle.healthy());
+    drop(reader);
+}
+
 // REQ: L-3
 #[test]
 fn several_sinks_hold_the_same_lines_and_none_waits_for_another() {

@@ -115,7 +115,10 @@ impl Archive {
                 fs::remove_file(&old.path)?;
             }
         }
-        if let Some(limit) = self.keep_for.and_then(|span| SystemTime::now().checked_sub(span)) {
+        if let Some(limit) = self
+            .keep_for
+            .and_then(|span| SystemTime::now().checked_sub(span))
+        {
             let limit = moment(limit);
             for old in kept.iter().filter(|old| old.moment < limit) {
                 fs::remove_file(&old.path)?;
@@ -227,9 +230,9 @@ fn moment(time: SystemTime) -> String {
 
 fn split(path: &Path) -> (String, String) {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let ending = path
-        .extension()
-        .map_or(String::new(), |ending| format!(".{}", ending.to_string_lossy()));
+    let ending = path.extension().map_or(String::new(), |ending| {
+        format!(".{}", ending.to_string_lossy())
+    });
     (stem.into_owned(), ending)
 }
 

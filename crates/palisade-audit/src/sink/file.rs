@@ -84,7 +84,9 @@ impl FileSink {
     }
 
     fn begin(&mut self, now: SystemTime, seq: u64) -> io::Result<Option<String>> {
-        let new = self.path.with_file_name(format!("{}.new", file_name(&self.path)));
+        let new = self
+            .path
+            .with_file_name(format!("{}.new", file_name(&self.path)));
         let file = options().truncate(true).append(false).open(&new)?;
         drop(file);
         let file = options().open(&new)?;
@@ -139,9 +141,7 @@ impl Sink for FileSink {
     fn wants_turn(&self) -> bool {
         let full = self.rotation.max_bytes.is_some_and(|max| self.size >= max);
         let old = self.age_left().is_some_and(|left| left.is_zero());
-        self.size > 0
-            && (full || old)
-            && self.not_before.is_none_or(|then| Instant::now() >= then)
+        self.size > 0 && (full || old) && self.not_before.is_none_or(|then| Instant::now() >= then)
     }
 
     fn turn(&mut self, now: SystemTime, seq: u64) -> io::Result<Option<String>> {
@@ -221,8 +221,8 @@ impl Tail {
         (&*file).take(TAIL).read_to_end(&mut text)?;
         let end = memchr::memrchr(b'\n', &text).map_or(0, |at| at + 1);
         let fragment = &text[end..];
-        let fragment = (!fragment.is_empty())
-            .then(|| fragment[..fragment.len().min(CUT_MAX)].to_vec());
+        let fragment =
+            (!fragment.is_empty()).then(|| fragment[..fragment.len().min(CUT_MAX)].to_vec());
         // What others have written behind our last line is passed over, and `verify` names it.
         let chain = text[..end]
             .rsplit(|byte| *byte == b'\n')

@@ -150,7 +150,7 @@ impl Recorder {
             record.error = summary.cause.as_deref();
             record.reason = Some(summary.reason.code());
             record.count = Some(summary.count);
-            let _ = self.shared.log.append(&record);
+            let _ = self.shared.log.append_minor(&record);
         }
     }
 
@@ -225,8 +225,12 @@ impl Recorder {
                 },
             };
         }
-        // A log that takes nothing says so by `healthy`, counts, and writes a gap record.
-        let _ = self.shared.log.append(&record);
+        // A log that takes nothing says so by `healthy`, counts, and writes a gap record. What has happened
+        // comes before what has not.
+        let _ = match record.outcome {
+            Some(Outcome::Denied) => self.shared.log.append_minor(&record),
+            _ => self.shared.log.append(&record),
+        };
     }
 }
 
