@@ -1,15 +1,19 @@
 //! The audit log of a gateway: its sinks, the key that its checkpoints are signed with, what is written ahead.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use palisade::audit::{Intents, WriteAhead};
+use palisade::audit::{Intents, Level, Rule, Rules, WriteAhead};
 use palisade_audit::{
-    Change, CheckpointKey, Compression, Config, KeyError, Log, OpenError, Pattern, PublicKey,
-    SinkConfig,
+    Change, CheckpointKey, Compression, Config, KeyError, Log, OpenError, PSEUDONYM_KEY_LEN,
+    Pattern, PublicKey, Redactor, SinkConfig, ToolPolicy,
 };
 
-use crate::config::{Audit, Compress, Rotate, Settings, Sink, WriteAhead as WriteAheadSetting};
+use crate::config::{
+    Audit, AuditLevel, AuditRule, Compress, Redact, Rotate, Settings, Sink,
+    WriteAhead as WriteAheadSetting,
+};
 
 /// The log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +22,14 @@ pub enum AuditError {
     /// The key for checkpoints.
     #[error("the key for the audit log's checkpoints: {0}")]
     Key(#[from] KeyError),
+    /// The key for pseudonyms.
+    #[error("the key for pseudonyms, {}: {cause}; make one with `openssl rand -hex 32`", path.display())]
+    Pseudonyms {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A sink.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -108,6 +120,70 @@ pub fn intents(audit: &Audit) -> Arc<Intents> {
             .map(|pattern| Pattern::new(pattern.value.as_str()))
             .collect(),
     })
+}
+
+/// How much is told of each server's calls.
+///
+/// # Errors
+/// The pseudonym key cannot be read.
+pub fn rules(settings: &Settings) -> Result<HashMap<Arc<str>, Rules>, AuditError> {
+    let key = match &settings.defaults.audit.pseudonym_key {
+        Some(path) => Some(pseudonym_key(&path.value)?),
+        None => None,
+    };
+    let mut all = HashMap::new();
+    for server in &settings.servers {
+        let said = &server.policy.audit.rules;
+        if said.is_empty() && key.is_none() {
+            continue;
+        }
+        let mut redactor = Redactor::new();
+        if let Some(key) = &key {
+            redactor = redactor.pseudonyms(key);
+        }
+        let rules = said.iter().map(|rule| rule_of(&rule.value));
+        let rules = Rules::new(rules, redactor);
+        all.insert(Arc::from(server.name.value.as_str()), rules);
+    }
+    Ok(all)
+}
+
+fn rule_of(said: &AuditRule) -> Rule {
+    let paths = said.allow.iter().map(String::as_str);
+    Rule {
+        tool: said.tool.clone(),
+        level: match said.level {
+            AuditLevel::Metadata => Level::Metadata,
+            AuditLevel::None => Level::None,
+            AuditLevel::Request => Level::Request,
+            AuditLevel::Response => Level::Response,
+        },
+        redaction: match said.redact {
+            Redact::Found if said.allow.is_empty() => ToolPolicy::Default,
+            // Looked at when the settings were read.
+            Redact::Found => ToolPolicy::allow(paths).unwrap_or_default(),
+            Redact::Whole => ToolPolicy::Whole,
+        },
+    }
+}
+
+/// 64 hexadecimal digits.
+fn pseudonym_key(path: &Path) -> Result<[u8; PSEUDONYM_KEY_LEN], AuditError> {
+    let failed = |cause: String| AuditError::Pseudonyms {
+        path: path.to_owned(),
+        cause,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let digits = text.trim();
+    let mut key = [0; PSEUDONYM_KEY_LEN];
+    if digits.len() != 2 * key.len() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(failed(String::from("it holds no 64 hexadecimal digits")));
+    }
+    for (at, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16)
+            .map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(key)
 }
 
 fn sinks(audit: &Audit) -> Vec<SinkConfig> {

@@ -1,5 +1,6 @@
 //! From settings to what the data path reads: compiled once, immutable, shared by all workers.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use palisade::Optional as _;
-use palisade::audit::{Aggregate, Fail, Intents, Recorder};
+use palisade::audit::{Aggregate, Fail, Intents, Recorder, Rules};
 use palisade::body::{DeclaredBody, Inflight};
 use palisade::call_limits::{CallLimit, CallLimits, Slots};
 use palisade::cors::CorsPolicy;
@@ -69,6 +70,8 @@ pub struct Plan {
     redirect: Arc<Redirect>,
     server_version: Option<String>,
     refusals: Arc<Aggregate>,
+    /// How much is recorded of each server's calls.
+    rules: Arc<HashMap<Arc<str>, Rules>>,
     /// Where commands run; `None`: no server is one.
     children: Option<Arc<Host>>,
     /// Their way out.
@@ -212,6 +215,7 @@ impl Plan {
             cors: Arc::new(common_cors_policy(&settings.defaults)?),
             redirect: Arc::new(redirect(settings, addresses)),
             refusals: Arc::default(),
+            rules: Arc::new(audit::rules(settings)?),
             children,
             _outbound: outbound,
             server_version: settings
@@ -231,6 +235,7 @@ impl Plan {
             env!("CARGO_PKG_VERSION"),
             self.server_version.clone(),
         )
+        .with_rules(Arc::clone(&self.rules))
     }
 
     /// One worker's clients of the upstreams, in the order of the servers.

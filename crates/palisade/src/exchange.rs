@@ -189,6 +189,8 @@ pub struct Call {
     pub destructive: bool,
     /// Whether it is written down before it leaves.
     pub intent: bool,
+    /// The raw JSON of the answer, where it is to be recorded.
+    pub response: Option<Bytes>,
     /// What came of it, once known.
     pub outcome: Option<CallOutcome>,
 }

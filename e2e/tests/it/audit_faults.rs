@@ -560,3 +560,129 @@ fn clocks_that_jump() {
     let (holds, said) = verify(&files);
     assert!(holds, "{said}");
 }
+
+/// What write-ahead costs a call is counted, not timed.
+// REQ: L-0
+#[test]
+fn an_intent_costs_two_system_calls_at_most() {
+    const CALLS: usize = 600;
+    let count = |ahead: &str| {
+        let upstream = upstream();
+        let audit =
+            format!("[audit]\nsink = {{ file = \"audit.ndjson\" }}\nwrite_ahead = \"{ahead}\"");
+        let mut palisade = gateway(&upstream, &audit)
+            .shell("exec strace -D -f -qq -c -o counts \"$@\"")
+            .start();
+        let counts = Counts::default();
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| converse(palisade.address(), &over, &counts, &mut 0));
+            let until = Instant::now() + PATIENCE;
+            while counts.passed.load(Ordering::SeqCst) < CALLS && Instant::now() < until {
+                thread::sleep(Duration::from_millis(5));
+            }
+            over.store(true, Ordering::SeqCst);
+        });
+        let calls = counts.passed.load(Ordering::SeqCst);
+        assert!(calls >= CALLS, "{calls} calls");
+        assert_eq!(palisade.stop(), Some(0));
+        // The tracer writes them when it has seen the end.
+        let until = Instant::now() + PATIENCE;
+        let total: usize = loop {
+            let table = fs::read_to_string(palisade.path("counts")).unwrap_or_default();
+            if let Some(total) = table.lines().find(|line| line.ends_with(" total")) {
+                let numbers: Vec<&str> = total.split_whitespace().collect();
+                break numbers[3].parse().unwrap();
+            }
+            assert!(Instant::now() < until, "{table}");
+            thread::sleep(Duration::from_millis(20));
+        };
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let each = total as f64 / calls as f64;
+        each
+    };
+    let (without, with) = (count("none"), count("all"));
+    assert!(
+        with - without <= 2.0,
+        "{without:.2} system calls for a call without intents, {with:.2} with them"
+    );
+    assert!(
+        with > without + 0.5,
+        "{without:.2}, {with:.2}: were there any?"
+    );
+}
+
+// REQ: L-4
+#[test]
+fn the_key_is_told_at_start_and_by_a_command() {
+    let upstream = upstream();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("audit.ndjson");
+    let audit = format!("[audit]\nsink = {{ file = \"{}\" }}", log.display());
+    let key = |palisade: &Palisade| {
+        let output = Command::new(binary())
+            .args(["audit", "key", "--config"])
+            .arg(palisade.path("palisade.toml"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let mut keys = HashSet::new();
+    for _ in 0..2 {
+        let mut palisade = gateway(&upstream, &audit).start();
+        let key = key(&palisade);
+        assert!(palisade.stderr().contains(&key), "{key}");
+        list(palisade.address());
+        assert_eq!(palisade.stop(), Some(0));
+        keys.insert(key);
+    }
+    assert_eq!(keys.len(), 1);
+    let key = keys.into_iter().next().unwrap();
+    let records = lines(&fs::read_to_string(&log).unwrap());
+    assert_eq!(records[0]["event"], "start");
+    assert_eq!(records[0]["key"], *key);
+    for (key, holds) in [
+        (key.as_str(), true),
+        (
+            "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            false,
+        ),
+    ] {
+        let output = Command::new(binary())
+            .args(["audit", "verify", "--key", key])
+            .arg(&log)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.success(), holds, "{output:?}");
+    }
+    // Without one it says where it comes from.
+    let empty = tempfile::tempdir().unwrap();
+    let output = Command::new(binary())
+        .args(["audit", "key"])
+        .env_clear()
+        .env("XDG_DATA_HOME", empty.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("palisade serve"));
+}
+
+// REQ: L-0, L-3
+#[test]
+fn a_second_gateway_gets_a_file_of_its_own() {
+    let upstream = upstream();
+    let directory = tempfile::tempdir().unwrap();
+    let audit = format!(
+        "[audit]\nsink = {{ file = \"{}\" }}",
+        directory.path().join("audit.ndjson").display()
+    );
+    let _first = gateway(&upstream, &audit).start();
+    let second = gateway(&upstream, &audit).fail();
+    assert_ne!(second.code, Some(0));
+    assert!(
+        second.stderr.contains("written by another process"),
+        "{}",
+        second.stderr
+    );
+}

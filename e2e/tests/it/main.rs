@@ -8,6 +8,7 @@
 mod audit;
 mod audit_faults;
 mod audit_query;
+mod audit_rules;
 mod clients;
 mod conformance;
 mod connect;

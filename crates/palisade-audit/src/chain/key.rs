@@ -61,6 +61,21 @@ pub enum KeyError {
 }
 
 impl CheckpointKey {
+    /// Reads `audit-checkpoint.key` of `directory`; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no key.
+    pub fn load(directory: &Path) -> Result<Option<Self>, KeyError> {
+        let path = directory.join(KEY_FILE);
+        match fs::read(&path) {
+            Ok(text) => Self::parse(&text)
+                .map(Some)
+                .ok_or(KeyError::Malformed { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(KeyError::Io { path, source }),
+        }
+    }
+
     /// Reads `audit-checkpoint.key` of `directory`, or makes it (mode 0600, with the directory).
     ///
     /// # Errors

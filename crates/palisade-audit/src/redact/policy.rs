@@ -143,6 +143,11 @@ impl Redactor {
         }
     }
 
+    /// Whether all of what belongs to `tool` is replaced whole.
+    pub(crate) fn replaces(&self, tool: Option<&str>) -> bool {
+        matches!(self.policy(tool), Some(ToolPolicy::Whole))
+    }
+
     pub(crate) fn json_into(
         &self,
         tool: Option<&str>,

@@ -159,6 +159,8 @@ impl Default for Audit {
             fail: Value::default(),
             write_ahead: Value::default(),
             destructive: list([]),
+            rules: list([]),
+            pseudonym_key: None,
             rotate: Rotate {
                 size: Value::from(256 << 20),
                 every: None,

@@ -13,7 +13,8 @@ use super::document::Said;
 use super::forms::OneOrMany;
 pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
 use super::settings::{
-    Compress, Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost, WriteAhead,
+    AuditLevel, Compress, Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile,
+    UpstreamHost, WriteAhead,
 };
 
 type Text = Said<String>;
@@ -303,8 +304,29 @@ pub(super) struct Audit {
     /// Tools that destroy something, by name with `*`, beside what the servers' annotations say.
     #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
     pub(super) destructive: Option<Texts>,
+    /// How much is told of which tools. The first rule that means a tool counts.
+    pub(super) rule: Option<Said<Vec<Said<AuditRule>>>>,
+    /// A file with 64 hexadecimal digits; with it tokens and e-mail addresses get pseudonyms.
+    pub(super) pseudonym_key: Option<Text>,
     /// When audit files are closed and new ones begun.
     pub(super) rotate: Rotate,
+}
+
+/// How much is told of some tools.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AuditRule {
+    /// A tool's name, with `*` for any characters. Required.
+    pub(super) tool: Option<Text>,
+    /// Nothing, neither arguments nor answer, the arguments, or both.
+    #[schemars(extend("default" = "request"))]
+    pub(super) level: Option<Said<AuditLevel>>,
+    /// What is replaced in what is told: what the rules of redaction find, or the whole of it.
+    #[schemars(extend("default" = "found"))]
+    pub(super) redact: Option<Said<Redact>>,
+    /// Places that stay as they are: JSON Pointers into the arguments, `*` for any member.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) allow: Option<Texts>,
 }
 
 /// When audit files are closed and new ones begun.

@@ -8,7 +8,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::document::Said;
 use super::settings::{
-    Compress, Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost, WriteAhead,
+    AuditLevel, Compress, Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile,
+    UpstreamHost, WriteAhead,
 };
 
 /// A value, or `false` for none.
@@ -224,12 +225,14 @@ macro_rules! words {
 }
 
 words!(
+    AuditLevel,
     Compress,
     Fail,
     Kind,
     Level,
     Mode,
     RateHeaders,
+    Redact,
     Scope,
     TlsProfile,
     UpstreamHost,

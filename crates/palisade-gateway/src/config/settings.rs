@@ -398,8 +398,49 @@ pub struct Audit {
     pub write_ahead: Value<WriteAhead>,
     /// `destructive`: patterns of tools, beside the servers' own annotations.
     pub destructive: List<String>,
+    /// `[[audit.rule]]`: how much is told of which tools; the first that means a tool counts.
+    pub rules: List<AuditRule>,
+    /// `pseudonym_key`: a file with a key; with it tokens and addresses get pseudonyms.
+    pub pseudonym_key: Option<Value<PathBuf>>,
     /// `[audit.rotate]`: of files.
     pub rotate: Rotate,
+}
+
+/// One `[[audit.rule]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRule {
+    /// `tool`: a name with `*`.
+    pub tool: String,
+    /// `level`. Default `request`.
+    pub level: AuditLevel,
+    /// `redact`. Default by the rules.
+    pub redact: Redact,
+    /// `allow`: places in arguments that stay as they are.
+    pub allow: Vec<String>,
+}
+
+/// How much is told of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditLevel {
+    /// Neither arguments nor answer.
+    Metadata,
+    /// Nothing.
+    None,
+    /// The arguments.
+    #[default]
+    Request,
+    /// Arguments and answer.
+    Response,
+}
+
+/// What becomes of arguments and answers before they are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redact {
+    /// What the rules find is replaced.
+    #[default]
+    Found,
+    /// All is.
+    Whole,
 }
 
 /// `[audit.rotate]`.
@@ -704,6 +745,8 @@ macro_rules! names {
 }
 
 names! {
+    AuditLevel { Metadata = "metadata", None = "none", Request = "request", Response = "response" }
+    Redact { Found = "found", Whole = "whole" }
     Compress { Gzip = "gzip", None = "none", Zstd = "zstd" }
     Fail { Closed = "closed", Open = "open" }
     Level { Advisory = "advisory", Supervised = "supervised", Isolated = "isolated" }

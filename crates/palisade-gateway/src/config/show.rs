@@ -294,6 +294,17 @@ impl Rows {
         rows.list("audit.destructive", &policy.audit.destructive, |pattern| {
             json!(pattern)
         });
+        rows.list("audit.rule", &policy.audit.rules, |rule| {
+            json!({
+                "tool": rule.tool,
+                "level": rule.level.name(),
+                "redact": rule.redact.name(),
+                "allow": rule.allow,
+            })
+        });
+        if let Some(key) = &policy.audit.pseudonym_key {
+            rows.add("audit.pseudonym_key", key, |path| json!(path));
+        }
         let rotate = &policy.audit.rotate;
         rows.add("audit.rotate.size", &rotate.size, |bytes| {
             json!(show_size(*bytes))

@@ -10,12 +10,15 @@
 
 mod aggregate;
 mod intent;
+mod keep;
 mod observer;
 mod recorder;
+mod rules;
 mod witness;
 
 pub use aggregate::{Aggregate, Summary};
 pub use intent::{Intents, WriteAhead};
 pub use observer::{ObservedBody, ObserverFuture, ObserverLayer, ObserverService};
 pub use recorder::{Fail, Recorder};
+pub use rules::{Level, Rule, Rules};
 pub use witness::{WitnessBody, WitnessFuture, WitnessLayer, WitnessService};

@@ -18,6 +18,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::intent::Intents;
+use super::keep::Keep;
 use super::recorder::{Fail, Recorder};
 use crate::answer::Answer;
 use crate::exchange::{Call, CallOutcome, Exchange, Facts};
@@ -108,6 +109,7 @@ where
             return ObserverFuture::refused(&head, &exchange);
         }
         let shown = self.layer.shown.clone();
+        let keeps = self.layer.recorder.keeps_answers(&exchange.facts());
         let ahead = intended.then(|| self.layer.recorder.intended(&exchange));
         match ahead {
             Some(Ahead::Failed(_)) if closed => return ObserverFuture::refused(&head, &exchange),
@@ -124,6 +126,7 @@ where
                         inner: self.inner.clone(),
                         exchange,
                         shown,
+                        keeps,
                     })),
                 };
             }
@@ -134,6 +137,7 @@ where
             future: self.inner.call(Request::from_parts(head, body)),
             exchange,
             shown,
+            keeps,
         }
     }
 }
@@ -155,6 +159,7 @@ pub struct Held<S, B, Z> {
     inner: S,
     exchange: Exchange,
     shown: Shown,
+    keeps: bool,
 }
 
 impl<S, B, Z: Future<Output = ()>> Held<S, B, Z> {
@@ -174,7 +179,7 @@ pin_project! {
     #[allow(missing_docs, reason = "pin_project fields of the variants")]
     pub enum ObserverFuture<F, S, B, Z> {
         /// The server is at work.
-        Asked { #[pin] future: F, exchange: Exchange, shown: Shown },
+        Asked { #[pin] future: F, exchange: Exchange, shown: Shown, keeps: bool },
         /// The call could not have been recorded.
         Refused { answer: Option<Response<Bytes>> },
         /// The intent is being written.
@@ -226,9 +231,10 @@ where
                     future,
                     exchange,
                     shown,
+                    keeps,
                 } => {
                     let Ok(answer) = ready!(future.poll(cx));
-                    return Poll::Ready(Ok(observed(answer, exchange, shown)));
+                    return Poll::Ready(Ok(observed(answer, exchange, shown, *keeps)));
                 }
                 ObserverFutureProjection::Refused { answer } => {
                     let answer = answer.take().unwrap_or_default();
@@ -250,6 +256,7 @@ impl<S, B, Z> Held<S, B, Z> {
                 future: self.inner.call(self.request),
                 exchange: self.exchange,
                 shown: self.shown,
+                keeps: self.keeps,
             };
         }
         let (head, _body) = self.request.into_parts();
@@ -261,6 +268,7 @@ fn observed<R>(
     answer: Response<R>,
     exchange: &Exchange,
     shown: &Shown,
+    keeps: bool,
 ) -> Response<Answer<ObservedBody<R>>> {
     let reading = reading(&answer, exchange);
     if let Some(session) = answer.headers().get(&SESSION) {
@@ -271,6 +279,7 @@ fn observed<R>(
             reading,
             exchange: exchange.clone(),
             shown: shown.clone(),
+            keep: keeps.then(Keep::default),
         })
     });
     answer.map(|body| Answer::inner(ObservedBody { body, watch }))
@@ -340,6 +349,8 @@ struct Watch {
     reading: Reading,
     exchange: Exchange,
     shown: Shown,
+    /// Where answers are to be recorded.
+    keep: Option<Keep>,
 }
 
 #[derive(Debug)]
@@ -350,11 +361,26 @@ enum Reading {
 
 impl Watch {
     fn push(&mut self, data: &[u8]) {
-        match &mut self.reading {
-            Reading::Json(scanner) => scanner.push(data),
-            Reading::Events(peeker) => {
-                let (exchange, shown) = (&self.exchange, &self.shown);
+        let (exchange, shown) = (&self.exchange, &self.shown);
+        match (&mut self.reading, &mut self.keep) {
+            (Reading::Json(scanner), keep) => {
+                scanner.push(data);
+                if let Some(keep) = keep {
+                    keep.push(data);
+                }
+            }
+            (Reading::Events(peeker), None) => {
                 peeker.push(data, |event| note(exchange, shown, &event.outcomes));
+            }
+            // In pieces that end with lines, so that what an event was is known when it is told.
+            (Reading::Events(peeker), Some(keep)) => {
+                for piece in data.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+                    keep.push_line(piece);
+                    peeker.push(piece, |event| {
+                        keep.give(&mut exchange.facts(), &event.outcomes);
+                        note(exchange, shown, &event.outcomes);
+                    });
+                }
             }
         }
     }
@@ -364,6 +390,9 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Reading::Json(scanner) = &mut self.reading {
             let outcomes = scanner.take();
+            if let Some(keep) = &self.keep {
+                keep.give(&mut self.exchange.facts(), &outcomes);
+            }
             note(&self.exchange, &self.shown, &outcomes);
         }
     }

@@ -1,5 +1,6 @@
 //! From what is known of an exchange to lines of the log.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use http::StatusCode;
 use palisade_audit::{Actor, Ahead, Bytes, Handle, Outcome, Phase, Record};
 
 use super::aggregate::Aggregate;
+use super::rules::{Level, Rules};
 use super::witness::{Account, End};
 use crate::exchange::{Call, CallOutcome, Exchange, Facts, RequestId};
 use crate::mcp::shown::Shown;
@@ -36,6 +38,8 @@ struct Shared {
     gateway_version: &'static str,
     /// `SERVER_VERSION`; wins over what the upstream says of itself.
     server_version: Option<String>,
+    /// By the server's name; of others all is told.
+    rules: Arc<HashMap<Arc<str>, Rules>>,
 }
 
 impl Recorder {
@@ -53,8 +57,45 @@ impl Recorder {
                 refusals,
                 gateway_version,
                 server_version,
+                rules: Arc::default(),
             }),
         }
+    }
+
+    /// How much is told of the calls of the servers with these names.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<HashMap<Arc<str>, Rules>>) -> Self {
+        let shared = &self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                log: shared.log.clone(),
+                refusals: Arc::clone(&shared.refusals),
+                gateway_version: shared.gateway_version,
+                server_version: shared.server_version.clone(),
+                rules,
+            }),
+        }
+    }
+
+    /// Whether the answers to any of these calls are to be kept.
+    pub(super) fn keeps_answers(&self, facts: &Facts) -> bool {
+        let rules = self.rules(facts);
+        rules.is_some_and(|rules| {
+            let mut calls = facts.calls.iter();
+            calls.any(|call| rules.level(call) == Level::Response)
+        })
+    }
+
+    fn rules(&self, facts: &Facts) -> Option<&Rules> {
+        if self.shared.rules.is_empty() {
+            return None;
+        }
+        self.shared.rules.get(facts.server.as_ref()?)
+    }
+
+    fn level(&self, facts: &Facts, call: &Call) -> Level {
+        let rules = self.rules(facts);
+        rules.map_or(Level::Request, |rules| rules.level(call))
     }
 
     /// Whether the log takes records at present.
@@ -73,12 +114,16 @@ impl Recorder {
             record.phase = Some(Phase::Intent);
             record
         };
+        let told = |call: &&Call| call.intent && self.level(&facts, call) != Level::None;
         match &facts.calls[..] {
             [] => self.shared.log.write_ahead(&[record(None)]),
-            [call] => self.shared.log.write_ahead(&[record(Some(call))]),
+            [call] if told(&call) => self.shared.log.write_ahead(&[record(Some(call))]),
             calls => {
-                let marked = calls.iter().filter(|call| call.intent);
-                let records: Vec<_> = marked.map(|call| record(Some(call))).collect();
+                let told = calls.iter().filter(told);
+                let records: Vec<_> = told.map(|call| record(Some(call))).collect();
+                if records.is_empty() {
+                    return Ahead::Written;
+                }
                 self.shared.log.write_ahead(&records)
             }
         }
@@ -106,6 +151,11 @@ impl Recorder {
             return self.append(account, &facts, None, phase);
         }
         for call in &facts.calls {
+            // What was refused is told in any case.
+            let level = self.level(&facts, call);
+            if level == Level::None && account.rejection.is_none() {
+                continue;
+            }
             let phase = match (account.stream, call.intent) {
                 (true, _) => Some(Phase::Close),
                 (false, true) => Some(Phase::Outcome),
@@ -178,6 +228,14 @@ impl Recorder {
             if record.method == Some("tools/call") {
                 record.tool = call.target.as_ref().map(crate::Text::as_str);
                 record.args = call.arguments.as_deref();
+            }
+            if let Some(rules) = self.rules(facts) {
+                record.redactor = Some(rules.redactor());
+                match rules.level(call) {
+                    Level::None | Level::Metadata => record.args = None,
+                    Level::Request => {}
+                    Level::Response => record.response = call.response.as_deref(),
+                }
             }
             record.destructive = call.destructive;
             record.revision = call.revision.as_ref().map(crate::Text::as_str);

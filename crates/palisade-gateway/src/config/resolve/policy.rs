@@ -10,8 +10,8 @@ use super::super::names::Fault;
 use super::super::origins::{OriginPattern, OriginRegex};
 use super::super::problem::ProblemCode;
 use super::super::settings::{
-    Audit, Body, Cors, Headers, Hsts, List, MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Mode, Policy,
-    Rate, Rotate, Sink, Value,
+    Audit, AuditRule, Body, Cors, Headers, Hsts, List, MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS,
+    Mode, Policy, Rate, Redact, Rotate, Sink, Value,
 };
 use super::super::shape::closest;
 use super::{Resolver, above_nought, bytes, rate, seconds};
@@ -280,6 +280,7 @@ impl Resolver<'_> {
                 Ok(pattern.clone())
             },
         );
+        self.audit_rules(audit, said);
         self.rotate(&mut audit.rotate, &said.rotate);
         let Some(sinks) = &said.sink else { return };
         if self.section != "audit" {
@@ -329,6 +330,80 @@ impl Resolver<'_> {
             return;
         }
         audit.sinks = Value::new(values, self.places.source(sinks.at));
+    }
+
+    fn audit_rules(&mut self, audit: &mut Audit, said: &file::Audit) {
+        if let Some(key) = &said.pseudonym_key {
+            if self.section == "audit" {
+                audit.pseudonym_key = Some(self.path(key));
+            } else {
+                self.report(
+                    ProblemCode::BadValue,
+                    "pseudonym_key",
+                    key.at,
+                    "all servers share one key",
+                    "set `pseudonym_key` under [audit]",
+                );
+            }
+        }
+        let Some(rules) = &said.rule else { return };
+        let mut values = Vec::new();
+        for rule in &rules.value {
+            let at = rule.at;
+            let rule = &rule.value;
+            let Some(tool) = rule.tool.as_ref().filter(|tool| !tool.value.is_empty()) else {
+                self.report(
+                    ProblemCode::Missing,
+                    "rule.tool",
+                    at,
+                    "the rule means no tool",
+                    "add `tool = \"read_*\"`, say; `*` alone means every tool",
+                );
+                continue;
+            };
+            let allow: Vec<String> = rule
+                .allow
+                .iter()
+                .flat_map(|list| &list.value)
+                .map(|path| path.value.clone())
+                .collect();
+            let redact = rule
+                .redact
+                .as_ref()
+                .map(|said| said.value)
+                .unwrap_or_default();
+            if let Some(list) = &rule.allow {
+                let paths = allow.iter().map(String::as_str);
+                if let Err(error) = palisade_audit::ToolPolicy::allow(paths) {
+                    let cause = error.to_string();
+                    let (cause, remedy) = cause.split_once("; ").unwrap_or((&cause, ""));
+                    self.report(ProblemCode::BadValue, "rule.allow", list.at, cause, remedy);
+                    continue;
+                }
+                if redact == Redact::Whole && !allow.is_empty() {
+                    self.report(
+                        ProblemCode::Contradiction,
+                        "rule.allow",
+                        list.at,
+                        "nothing stays where all is replaced",
+                        "take `allow` or `redact = \"whole\"` out",
+                    );
+                    continue;
+                }
+            }
+            let rule = AuditRule {
+                tool: tool.value.clone(),
+                level: rule
+                    .level
+                    .as_ref()
+                    .map(|said| said.value)
+                    .unwrap_or_default(),
+                redact,
+                allow,
+            };
+            values.push(Value::new(rule, self.places.source(at)));
+        }
+        audit.rules = Value::new(values, self.places.source(rules.at));
     }
 
     fn rotate(&mut self, rotate: &mut Rotate, said: &file::Rotate) {
