@@ -4,7 +4,7 @@
 //! the upstream counted is held against the log, and the log against its chain.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -212,15 +212,12 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 fn text(files: &[PathBuf]) -> String {
     let mut all = String::new();
     for file in files {
-        let mut bytes = Vec::new();
-        let plain = File::open(file).unwrap();
-        if file.extension().unwrap() == "zst" {
+        let bytes = if file.extension().unwrap() == "zst" {
             let unpacked = Command::new("zstd").args(["-dc"]).arg(file).output();
-            bytes = unpacked.unwrap().stdout;
+            unpacked.unwrap().stdout
         } else {
-            let mut plain = plain;
-            plain.read_to_end(&mut bytes).unwrap();
-        }
+            fs::read(file).unwrap()
+        };
         all.push_str(&String::from_utf8(bytes).unwrap());
     }
     all
@@ -685,4 +682,95 @@ fn a_second_gateway_gets_a_file_of_its_own() {
         "{}",
         second.stderr
     );
+}
+
+/// A server of standard streams that notes each call in a file before it answers.
+const NOTING: &str = r#"
+import json, os, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    method = message.get("method")
+    if "id" not in message:
+        continue
+    result = {}
+    if method == "initialize":
+        result = {"protocolVersion": message["params"]["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": {"name": "noting", "version": "1"}}
+    elif method == "tools/call":
+        with open(sys.argv[1], "a") as calls:
+            calls.write(str(message["params"]["arguments"]["n"]) + "\n")
+        result = {"content": []}
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"#;
+
+// REQ: L-0
+#[test]
+fn a_command_gets_no_call_without_an_intent() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, calls) = (
+        directory.path().join("audit.ndjson"),
+        directory.path().join("calls"),
+    );
+    fs::write(directory.path().join("noting.py"), NOTING).unwrap();
+    let config = format!(
+        "listen = \"127.0.0.1:0\"\nworkers = 2\n[audit]\nsink = {{ file = \"{}\" }}\n[[server]]\nname = \"test\"\npath = \"/test\"\n\
+         scope = \"shared\"\ncommand = [\"python3\", \"{}\", \"{}\"]\n",
+        log.display(),
+        directory.path().join("noting.py").display(),
+        calls.display()
+    );
+    let mut palisade = Palisade::builder().plain().config(&config).start();
+    let address = palisade.address();
+    let over = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..3)
+        .map(|client| {
+            let over = Arc::clone(&over);
+            thread::spawn(move || {
+                #[expect(clippy::disallowed_methods, reason = "a client of the gateway under test")]
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                for n in 0.. {
+                    if over.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    // The stateless revision: no session has to be opened first.
+                    let body = format!(
+                        r#"{{"jsonrpc":"2.0","id":{n},"method":"tools/call","params":{{"name":"x","arguments":{{"n":"{client}-{n}"}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{{"name":"t","version":"1"}},"io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+                    );
+                    let sent = write!(
+                        stream,
+                        "POST /test HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+                         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: x\r\nContent-Length: {}\r\n\r\n{body}",
+                        body.len()
+                    );
+                    if sent.is_err() || answer(&mut stream).is_none() {
+                        return;
+                    }
+                }
+            })
+        })
+        .collect();
+    let noted = || fs::read_to_string(&calls).unwrap_or_default();
+    let until = Instant::now() + PATIENCE;
+    while noted().lines().count() < 100 {
+        let log = || fs::read_to_string(&log).unwrap_or_default();
+        assert!(Instant::now() < until, "{}{}", noted(), log());
+        thread::sleep(Duration::from_millis(5));
+    }
+    palisade.signal(rustix::process::Signal::KILL);
+    assert_eq!(palisade.wait(), None);
+    over.store(true, Ordering::SeqCst);
+    for client in clients {
+        client.join().unwrap();
+    }
+    let records = lines(&fs::read_to_string(&log).unwrap());
+    let intents: HashSet<&str> = records
+        .iter()
+        .filter(|record| record["phase"] == "intent")
+        .filter_map(|record| record["args"]["n"].as_str())
+        .collect();
+    for call in noted().lines() {
+        assert!(intents.contains(call), "{call} came without an intent");
+    }
+    let (holds, said) = verify(&[log]);
+    assert!(holds, "{said}");
 }

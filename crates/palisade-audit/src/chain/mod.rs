@@ -188,8 +188,13 @@ fn hash(line: &[u8]) -> [u8; 32] {
 }
 
 fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
-        out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    // Nearly always a hash or a key, at once.
+    for bytes in bytes.chunks(32) {
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+        }
+        out.extend_from_slice(&text[..2 * bytes.len()]);
     }
 }
 
