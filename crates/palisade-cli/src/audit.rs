@@ -145,7 +145,7 @@ fn verify(arguments: &Verify) -> anyhow::Result<ExitCode> {
                 .collect();
             let keys: Vec<_> = report.keys.iter().map(ToString::to_string).collect();
             let value = serde_json::json!({"lines": report.lines, "from": report.range.map(|range| range.0), "to": report.range.map(|range| range.1),
-                "checkpoints": report.checkpoints, "unsealed": report.unsealed, "keys": keys, "faults": faults});
+                "runs": report.runs, "checkpoints": report.checkpoints, "unsealed": report.unsealed, "keys": keys, "faults": faults});
             writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
         }
         Format::Text => {
@@ -153,6 +153,11 @@ fn verify(arguments: &Verify) -> anyhow::Result<ExitCode> {
                 writeln!(out, "{fault}")?;
             }
             match report.range {
+                Some(_) if report.runs > 1 => writeln!(
+                    out,
+                    "{} lines in {} chains, one for each run, {} checkpoints",
+                    report.lines, report.runs, report.checkpoints
+                )?,
                 Some((from, to)) => writeln!(
                     out,
                     "{} lines, {from} to {to} of the chain, {} checkpoints",

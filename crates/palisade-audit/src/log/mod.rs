@@ -377,3 +377,6 @@ impl Handle {
         self.shared.healthy()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,8 +123,14 @@ impl Writer {
     }
 
     fn give_up_if(&self, drained: &Drained) {
-        if matches!(drained, Drained::Failed(_)) {
-            lock(&self.shared.pipeline).give_up();
+        if !matches!(drained, Drained::Failed(_)) {
+            return;
+        }
+        lock(&self.shared.pipeline).give_up();
+        for worker in lock(&self.shared.workers).iter() {
+            for ticket in worker.lock().waiting.drain(..) {
+                ticket.settle(false);
+            }
         }
     }
 
