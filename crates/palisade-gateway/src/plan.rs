@@ -1,5 +1,6 @@
 //! From settings to what the data path reads: compiled once, immutable, shared by all workers.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use palisade::Optional as _;
-use palisade::audit::{Aggregate, Fail, Recorder};
+use palisade::audit::{Aggregate, Fail, Intents, Recorder, Rules};
 use palisade::body::{DeclaredBody, Inflight};
 use palisade::call_limits::{CallLimit, CallLimits, Slots};
 use palisade::cors::CorsPolicy;
@@ -24,18 +25,19 @@ use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard, Style};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
 use palisade::stack::{self, Inner, Outer};
-use palisade_audit::{Config as LogConfig, Log, SinkConfig};
+use palisade_audit::Log;
 use palisade_http1::HeadLimits;
 use palisade_http1::server as http1;
 use tokio::sync::watch;
 
+use crate::audit::{self, AuditError, Trail};
 use crate::certs::files;
 use crate::certs::local_ca::{self, LocalCa};
 use crate::certs::resolver::CertificateResolver;
 use crate::config::{
     Answers, BASE_ENVIRONMENT, Backend as BackendSetting, Command, Fail as FailSetting, Headers,
     HttpUrl, Identity, Kind, List, Mode, Policy, RateHeaders, RateLimit, Scope, Server, Settings,
-    Sink, Tls, TlsProfile, UpstreamHost as HostSetting, Window,
+    Tls, TlsProfile, UpstreamHost as HostSetting, Window,
 };
 use crate::egress::{EgressError, Levels, Outbound, ServerUrls};
 use crate::listen::h2::Http2Limits;
@@ -68,6 +70,8 @@ pub struct Plan {
     redirect: Arc<Redirect>,
     server_version: Option<String>,
     refusals: Arc<Aggregate>,
+    /// How much is recorded of each server's calls.
+    rules: Arc<HashMap<Arc<str>, Rules>>,
     /// Where commands run; `None`: no server is one.
     children: Option<Arc<Host>>,
     /// Their way out.
@@ -86,6 +90,7 @@ struct ServerPlan {
     host: Option<HostSet>,
     path: String,
     fail: Fail,
+    intents: Arc<Intents>,
     shown: Shown,
     headers: Arc<HeaderPolicy>,
     cors: Arc<CorsPolicy>,
@@ -115,7 +120,7 @@ struct UpstreamPlan {
 pub enum StartError {
     /// The audit log cannot be opened.
     #[error(transparent)]
-    Audit(#[from] palisade_audit::OpenError),
+    Audit(#[from] AuditError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -152,7 +157,7 @@ const PREFLIGHTS_PER_REQUEST: u32 = 2;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 impl Plan {
-    /// Compiles `settings` for listeners bound to `addresses`, and opens the audit logs.
+    /// Compiles `settings` for listeners bound to `addresses`, and opens the audit log.
     ///
     /// # Errors
     /// [`StartError`].
@@ -160,7 +165,8 @@ impl Plan {
         settings: &Settings,
         addresses: &[SocketAddr],
         data_directory: Option<PathBuf>,
-    ) -> Result<(Self, Vec<Log>), StartError> {
+    ) -> Result<(Self, Trail), StartError> {
+        let trail = Trail::open(settings, data_directory.as_deref())?;
         let tls = settings
             .tls
             .as_ref()
@@ -168,8 +174,7 @@ impl Plan {
         let inflight = Inflight::new(settings.limits.inflight_bytes.value);
         let client_tls = client_tls(settings)?;
         let children = children(settings)?;
-        let logs = open_logs(settings)?;
-        let outbound = Outbound::start(settings, &logs)?;
+        let outbound = Outbound::start(settings, &trail.log)?;
         let public = settings.public_url.as_ref().map(|url| url.value.origin());
         let servers = settings
             .servers
@@ -210,6 +215,7 @@ impl Plan {
             cors: Arc::new(common_cors_policy(&settings.defaults)?),
             redirect: Arc::new(redirect(settings, addresses)),
             refusals: Arc::default(),
+            rules: Arc::new(audit::rules(settings)?),
             children,
             outbound,
             server_version: settings
@@ -217,19 +223,19 @@ impl Plan {
                 .as_ref()
                 .map(|version| version.value.clone()),
         };
-        Ok((plan, logs))
+        Ok((plan, trail))
     }
 
     /// The recorder of one worker.
     #[must_use]
-    pub fn recorder(&self, logs: &[Log]) -> Recorder {
-        let handles = logs.iter().map(Log::handle).collect();
+    pub fn recorder(&self, log: &Log) -> Recorder {
         Recorder::new(
-            handles,
+            log.handle(),
             Arc::clone(&self.refusals),
             env!("CARGO_PKG_VERSION"),
             self.server_version.clone(),
         )
+        .with_rules(Arc::clone(&self.rules))
     }
 
     /// How firmly the outbound policies of commands hold.
@@ -293,6 +299,7 @@ impl Plan {
                     Inner {
                         recorder: recorder.clone(),
                         fail: server.fail,
+                        intents: Arc::clone(&server.intents),
                         shown: server.shown.clone(),
                         headers: Arc::clone(&server.headers),
                         cors: Arc::clone(&server.cors),
@@ -412,25 +419,6 @@ fn client_tls(settings: &Settings) -> Result<Arc<rustls::ClientConfig>, StartErr
         return Ok(Arc::new(config));
     }
     Ok(Arc::new(rustls::ClientConfig::with_platform_verifier()?))
-}
-
-/// Opens the audit logs of the settings.
-///
-/// # Errors
-/// A sink that cannot be had.
-pub fn open_logs(settings: &Settings) -> Result<Vec<Log>, StartError> {
-    let sinks = settings.defaults.audit.sinks.value.iter();
-    sinks
-        .map(|sink| {
-            let sink = match &sink.value {
-                Sink::File(path) => SinkConfig::File(path.clone()),
-                Sink::Stdout => SinkConfig::Stdout,
-            };
-            let mut config = LogConfig::new(sink);
-            config.on_change = Some(Box::new(|change| tracing::error!("audit log: {change:?}")));
-            Ok(Log::open(config)?)
-        })
-        .collect()
 }
 
 fn listener_plan(settings: &Settings, address: SocketAddr) -> Result<ListenerPlan, StartError> {
@@ -616,6 +604,7 @@ fn server_plan(
             FailSetting::Closed => Fail::Closed,
             FailSetting::Open => Fail::Open,
         },
+        intents: audit::intents(&policy.audit),
         shown: shown.clone(),
         headers: Arc::new(header_policy(&policy.headers)?),
         cors: Arc::new(cors_policy(policy)?),

@@ -341,6 +341,9 @@ fn call(head: &Parts, body: &Bytes, message: &Message<'_>) -> Call {
             Some(Text::from(header.to_str().ok()?))
         }),
         trace_id: message.traceparent.as_deref().and_then(trace_id).map(text),
+        destructive: false,
+        intent: false,
+        response: None,
         outcome: None,
     }
 }

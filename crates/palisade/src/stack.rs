@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use crate::audit::{Fail, ObserverLayer, ObserverService, Recorder, WitnessLayer, WitnessService};
+use crate::audit::{
+    Fail, Intents, ObserverLayer, ObserverService, Recorder, WitnessLayer, WitnessService,
+};
 use crate::body::DeclaredBody;
 use crate::call_limits::{CallLimitLayer, CallLimitService, CallLimits};
 use crate::cors::{CorsLayer, CorsPolicy, CorsService};
@@ -50,6 +52,8 @@ pub struct Inner<T> {
     pub recorder: Recorder,
     /// What happens to calls while nothing can be recorded.
     pub fail: Fail,
+    /// What is written down before it is done.
+    pub intents: Arc<Intents>,
     /// What the server has shown of itself.
     pub shown: Shown,
     /// The server's own security headers.
@@ -91,10 +95,18 @@ pub fn outer<S>(parts: Outer, route: Route<S>) -> OuterStack<S> {
 /// The layers of one server, round its upstream.
 pub fn inner<S, T: Timer>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
     //    CallLimits: needs to know the tool; inside the Observer, which records what it cuts off.
-    let limits = CallLimitLayer::new(parts.calls, parts.inspect.timer.clone());
+    let timer = &parts.inspect.timer;
+    let limits = CallLimitLayer::new(parts.calls, timer.clone());
     let stack = limits.layer(upstream);
-    // 16 Observer: sees what the server answers; refuses what could not be recorded.
-    let observer = ObserverLayer::new(parts.recorder, parts.fail, parts.shown);
+    // 16 Observer: writes the intent down before the call; sees what the server answers; refuses
+    //    what could not be recorded.
+    let observer = ObserverLayer::new(
+        parts.recorder,
+        parts.fail,
+        parts.intents,
+        parts.shown,
+        timer.clone(),
+    );
     let stack = observer.layer(stack);
     // 14 Inspect: collects the body once it is wanted, reads the message once.
     let stack = InspectLayer::new(parts.inspect).layer(stack);
@@ -124,7 +136,7 @@ pub type InnerStack<S, T> = OverrideService<
                 Arc<Moded<RateGuard<Peer>>>,
                 Arc<Moded<DeclaredBody>>,
             ),
-            InspectService<ObserverService<CallLimitService<S, T>>, T>,
+            InspectService<ObserverService<CallLimitService<S, T>, T>, T>,
         >,
         Arc<Moded<RateGuard<Preflights>>>,
     >,

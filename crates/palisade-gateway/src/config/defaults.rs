@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 
 use super::settings::{
     Answers, Audit, Body, Cors, Egress, FixedHeader, Headers, Hsts, Level, Limits, List,
-    MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Rate, RateHeaders, Sink, Timeouts, Value,
+    MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Rate, RateHeaders, Rotate, Sink, Timeouts, Value,
 };
 use super::units::RateLimit;
 
@@ -158,6 +158,17 @@ impl Default for Audit {
         Self {
             sinks: list([Sink::Stdout]),
             fail: Value::default(),
+            write_ahead: Value::default(),
+            destructive: list([]),
+            rules: list([]),
+            pseudonym_key: None,
+            rotate: Rotate {
+                size: Value::from(256 << 20),
+                every: None,
+                compress: Value::default(),
+                keep: None,
+                keep_for: None,
+            },
         }
     }
 }

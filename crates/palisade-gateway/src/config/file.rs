@@ -12,7 +12,10 @@ use serde::Deserialize;
 use super::document::Said;
 use super::forms::OneOrMany;
 pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
-use super::settings::{Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
+use super::settings::{
+    AuditLevel, Compress, Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile,
+    UpstreamHost, WriteAhead,
+};
 
 type Text = Said<String>;
 type Texts = Said<Vec<Text>>;
@@ -295,6 +298,53 @@ pub(super) struct Audit {
     /// What happens to calls while the log cannot be written: `closed` refuses them.
     #[schemars(extend("default" = "closed"))]
     pub(super) fail: Option<Said<Fail>>,
+    /// Of which calls an intent stands in the log before they leave.
+    #[schemars(extend("default" = "destructive"))]
+    pub(super) write_ahead: Option<Said<WriteAhead>>,
+    /// Tools that destroy something, by name with `*`, beside what the servers' annotations say.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) destructive: Option<Texts>,
+    /// How much is told of which tools. The first rule that means a tool counts.
+    pub(super) rule: Option<Said<Vec<Said<AuditRule>>>>,
+    /// A file with 64 hexadecimal digits; with it tokens and e-mail addresses get pseudonyms.
+    pub(super) pseudonym_key: Option<Text>,
+    /// When audit files are closed and new ones begun.
+    pub(super) rotate: Rotate,
+}
+
+/// How much is told of some tools.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AuditRule {
+    /// A tool's name, with `*` for any characters. Required.
+    pub(super) tool: Option<Text>,
+    /// Nothing, neither arguments nor answer, the arguments, or both.
+    #[schemars(extend("default" = "request"))]
+    pub(super) level: Option<Said<AuditLevel>>,
+    /// What is replaced in what is told: what the rules of redaction find, or the whole of it.
+    #[schemars(extend("default" = "found"))]
+    pub(super) redact: Option<Said<Redact>>,
+    /// Places that stay as they are: JSON Pointers into the arguments, `*` for any member.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) allow: Option<Texts>,
+}
+
+/// When audit files are closed and new ones begun.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rotate {
+    /// A file of this size is closed: bytes, or a size such as "256MB".
+    #[schemars(extend("default" = "256MB"))]
+    pub(super) size: Option<Said<NumberOrText>>,
+    /// A file this old is closed, such as "24h". Default: at no age.
+    pub(super) every: Option<Text>,
+    /// How old files are compressed.
+    #[schemars(extend("default" = "zstd"))]
+    pub(super) compress: Option<Said<Compress>>,
+    /// How many old files are kept. Default: all.
+    pub(super) keep: Option<Said<u32>>,
+    /// How long old files are kept, such as "90d". Default: for ever.
+    pub(super) keep_for: Option<Text>,
 }
 
 /// What Palisade's commands may reach, and what URLs in calls may name.

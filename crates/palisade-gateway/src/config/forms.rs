@@ -7,7 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::document::Said;
-use super::settings::{Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
+use super::settings::{
+    AuditLevel, Compress, Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile,
+    UpstreamHost, WriteAhead,
+};
 
 /// A value, or `false` for none.
 #[derive(Debug)]
@@ -222,12 +225,16 @@ macro_rules! words {
 }
 
 words!(
+    AuditLevel,
+    Compress,
     Fail,
     Kind,
     Level,
     Mode,
     RateHeaders,
+    Redact,
     Scope,
     TlsProfile,
-    UpstreamHost
+    UpstreamHost,
+    WriteAhead
 );

@@ -396,6 +396,92 @@ pub struct Audit {
     pub sinks: List<Sink>,
     /// `fail`. Default closed.
     pub fail: Value<Fail>,
+    /// `write_ahead`. Default of destructive calls.
+    pub write_ahead: Value<WriteAhead>,
+    /// `destructive`: patterns of tools, beside the servers' own annotations.
+    pub destructive: List<String>,
+    /// `[[audit.rule]]`: how much is told of which tools; the first that means a tool counts.
+    pub rules: List<AuditRule>,
+    /// `pseudonym_key`: a file with a key; with it tokens and addresses get pseudonyms.
+    pub pseudonym_key: Option<Value<PathBuf>>,
+    /// `[audit.rotate]`: of files.
+    pub rotate: Rotate,
+}
+
+/// One `[[audit.rule]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRule {
+    /// `tool`: a name with `*`.
+    pub tool: String,
+    /// `level`. Default `request`.
+    pub level: AuditLevel,
+    /// `redact`. Default by the rules.
+    pub redact: Redact,
+    /// `allow`: places in arguments that stay as they are.
+    pub allow: Vec<String>,
+}
+
+/// How much is told of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditLevel {
+    /// Neither arguments nor answer.
+    Metadata,
+    /// Nothing.
+    None,
+    /// The arguments.
+    #[default]
+    Request,
+    /// Arguments and answer.
+    Response,
+}
+
+/// What becomes of arguments and answers before they are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redact {
+    /// What the rules find is replaced.
+    #[default]
+    Found,
+    /// All is.
+    Whole,
+}
+
+/// `[audit.rotate]`.
+#[derive(Clone, Debug)]
+pub struct Rotate {
+    /// `size`: a file that has so many bytes is closed. Default 256 MiB.
+    pub size: Value<u64>,
+    /// `every`: a file whose first line is so old is closed. `None`, the default: at no age.
+    pub every: Option<Value<Duration>>,
+    /// `compress`: the old ones. Default zstd.
+    pub compress: Value<Compress>,
+    /// `keep`: how many old files. `None`, the default: all.
+    pub keep: Option<Value<u32>>,
+    /// `keep_for`: how long they are kept. `None`, the default: for ever.
+    pub keep_for: Option<Value<Duration>>,
+}
+
+/// How old audit files are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// Into `.gz`.
+    Gzip,
+    /// Not at all.
+    None,
+    /// Into `.zst`.
+    #[default]
+    Zstd,
+}
+
+/// Of which calls an intent is recorded before they leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteAhead {
+    /// Of all.
+    All,
+    /// Of those that may destroy something.
+    #[default]
+    Destructive,
+    /// Of none.
+    None,
 }
 
 /// Where audit records go.
@@ -688,6 +774,9 @@ macro_rules! names {
 }
 
 names! {
+    AuditLevel { Metadata = "metadata", None = "none", Request = "request", Response = "response" }
+    Redact { Found = "found", Whole = "whole" }
+    Compress { Gzip = "gzip", None = "none", Zstd = "zstd" }
     Fail { Closed = "closed", Open = "open" }
     Level { Advisory = "advisory", Supervised = "supervised", Isolated = "isolated" }
     Kind { Mcp = "mcp", Http = "http" }
@@ -696,4 +785,5 @@ names! {
     RateHeaders { Draft8 = "draft-8", Draft6 = "draft-6", Legacy = "legacy" }
     TlsProfile { Intermediate = "intermediate", Modern = "modern" }
     UpstreamHost { Rewrite = "rewrite", Preserve = "preserve" }
+    WriteAhead { All = "all", Destructive = "destructive", None = "none" }
 }

@@ -291,6 +291,43 @@ impl Rows {
             Sink::Stdout => json!("stdout"),
         });
         rows.add("audit.fail", &policy.audit.fail, |fail| json!(fail.name()));
+        rows.add("audit.write_ahead", &policy.audit.write_ahead, |of| {
+            json!(of.name())
+        });
+        rows.list("audit.destructive", &policy.audit.destructive, |pattern| {
+            json!(pattern)
+        });
+        rows.list("audit.rule", &policy.audit.rules, |rule| {
+            json!({
+                "tool": rule.tool,
+                "level": rule.level.name(),
+                "redact": rule.redact.name(),
+                "allow": rule.allow,
+            })
+        });
+        if let Some(key) = &policy.audit.pseudonym_key {
+            rows.add("audit.pseudonym_key", key, |path| json!(path));
+        }
+        let rotate = &policy.audit.rotate;
+        rows.add("audit.rotate.size", &rotate.size, |bytes| {
+            json!(show_size(*bytes))
+        });
+        if let Some(every) = &rotate.every {
+            rows.add("audit.rotate.every", every, |age| {
+                json!(show_duration(*age))
+            });
+        }
+        rows.add("audit.rotate.compress", &rotate.compress, |how| {
+            json!(how.name())
+        });
+        if let Some(keep) = &rotate.keep {
+            rows.add("audit.rotate.keep", keep, |files| json!(files));
+        }
+        if let Some(keep) = &rotate.keep_for {
+            rows.add("audit.rotate.keep_for", keep, |span| {
+                json!(show_duration(*span))
+            });
+        }
         rows.add("egress.mode", &policy.egress_mode, |mode| {
             json!(mode.name())
         });

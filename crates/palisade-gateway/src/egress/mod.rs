@@ -31,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::audit::Trail;
 use crate::config::{Backend, Command, Egress, Fail, Settings};
 use crate::upstream::stdio::{InstallError, UnderWay, WayOut};
 
@@ -102,7 +103,7 @@ impl Outbound {
     ///
     /// # Errors
     /// [`EgressError`] says what stands in the way and what to do.
-    pub fn start(settings: &Settings, logs: &[Log]) -> Result<Option<Self>, EgressError> {
+    pub fn start(settings: &Settings, log: &Log) -> Result<Option<Self>, EgressError> {
         let commands = || {
             let servers = settings.servers.iter();
             servers.filter_map(|server| match &server.backend {
@@ -159,7 +160,7 @@ impl Outbound {
             .map(|user| (Arc::clone(&user.name), user.level));
         let closed = closed_servers(settings);
         let told = Told::new(
-            logs,
+            log,
             settings,
             level_of.collect(),
             Arc::clone(&under_way),
@@ -254,7 +255,7 @@ pub struct Standalone {
     address: SocketAddr,
     proxy: Proxy,
     whose: Whose,
-    logs: Vec<Log>,
+    trail: Trail,
     users: usize,
 }
 
@@ -266,7 +267,7 @@ impl Standalone {
     ///
     /// # Errors
     /// [`EgressError`].
-    pub fn prepare(settings: &Settings, logs: Vec<Log>) -> Result<Self, EgressError> {
+    pub fn prepare(settings: &Settings, trail: Trail) -> Result<Self, EgressError> {
         let egress = &settings.egress;
         let at = egress.listen.value;
         if egress.users.is_empty() && !at.ip().is_loopback() {
@@ -304,7 +305,7 @@ impl Standalone {
             Whose::Shown
         };
         let closed = settings.defaults.audit.fail.value == Fail::Closed;
-        let told = Told::new(&logs, settings, HashMap::new(), Arc::default(), closed);
+        let told = Told::new(&trail.log, settings, HashMap::new(), Arc::default(), closed);
         let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::new(told));
         Ok(Self {
             runtime,
@@ -312,7 +313,7 @@ impl Standalone {
             address,
             proxy,
             whose,
-            logs,
+            trail,
             users: egress.users.len(),
         })
     }
@@ -339,7 +340,7 @@ impl Standalone {
             listener,
             proxy,
             whose,
-            logs,
+            trail,
             ..
         } = self;
         let served = runtime.block_on(async move {
@@ -351,10 +352,8 @@ impl Standalone {
             Ok(())
         });
         drop(runtime);
-        for log in logs {
-            if let Err(error) = log.close(LOG_DEADLINE) {
-                tracing::error!(%error, "the audit log could not be written to its end");
-            }
+        if let Err(error) = trail.log.close(LOG_DEADLINE) {
+            tracing::error!(%error, "the audit log could not be written to its end");
         }
         served
     }

@@ -15,7 +15,7 @@ use crate::upstream::stdio::{CallNote, UnderWay};
 /// Writes a record of every decision, with the call that it was for where there is only one.
 #[derive(Debug)]
 pub(crate) struct Told {
-    logs: Vec<Handle>,
+    log: Handle,
     server_version: Option<String>,
     /// By user of the proxy, where it is a server's command.
     levels: HashMap<Arc<str>, Level>,
@@ -26,7 +26,7 @@ pub(crate) struct Told {
 
 impl Told {
     pub(crate) fn new(
-        logs: &[Log],
+        log: &Log,
         settings: &Settings,
         levels: HashMap<Arc<str>, Level>,
         under_way: Arc<UnderWay>,
@@ -34,7 +34,7 @@ impl Told {
     ) -> Self {
         let version = settings.server_version.as_ref();
         Self {
-            logs: logs.iter().map(Log::handle).collect(),
+            log: log.handle(),
             server_version: version.map(|version| version.value.clone()),
             levels,
             under_way,
@@ -88,10 +88,8 @@ impl Told {
         egress.calls = &several;
         egress.revoked = line.revoked;
         record.egress = Some(egress);
-        for log in &self.logs {
-            // A log that takes nothing says so by `healthy`, counts, and writes a gap record.
-            let _ = log.append(&record);
-        }
+        // A log that takes nothing says so by `healthy`, counts, and writes a gap record.
+        let _ = self.log.append(&record);
     }
 }
 
@@ -147,7 +145,7 @@ impl Observe for Told {
     }
 
     fn ready(&self) -> bool {
-        !self.closed || self.logs.iter().all(Handle::healthy)
+        !self.closed || self.log.healthy()
     }
 
     fn ended(&self, traffic: &Traffic<'_>) {
