@@ -91,6 +91,11 @@ fn python_sockets() {
             r#"
 import multiprocessing.connection as m, os, socket as s, subprocess, struct, sys, threading
 os.chdir({here:?})
+# From one directory to another, as what unpacks packages does.
+for way in [os.rename, os.link]:
+    os.makedirs('from', exist_ok=True); os.makedirs('to', exist_ok=True)
+    open('from/x', 'w').close(); way('from/x', f'to/{{way.__name__}}')
+os.makedirs('from/below'); os.rename('from/below', 'to/below')
 a, b = s.socketpair(); a.send(b'x'); assert b.recv(1) == b'x'
 # A unix socket of its own, made with the mask it asks for, reached by a child, by a relative path
 # and by an absolute one.
