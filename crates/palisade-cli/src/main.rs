@@ -1,6 +1,7 @@
 //! The command `palisade`. Arguments → one call → output and exit code.
 
 mod arguments;
+mod auth;
 mod config;
 mod demo;
 mod serve;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr();
     let result = match arguments.command {
+        Command::Auth(auth) => auth::run(&auth),
         Command::Config(config) => config::run(&config),
         Command::Demo(demo) => demo::run(&demo),
         Command::Serve(serve) => serve::run(&serve),

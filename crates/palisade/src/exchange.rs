@@ -123,6 +123,8 @@ const MAX_REPORTED: usize = 16;
 pub struct Facts {
     /// The configured name of the server that the route chose.
     pub server: Option<Arc<str>>,
+    /// Who calls, once proven.
+    pub caller: Option<Arc<crate::auth::Caller>>,
     /// The messages of the body, in order; empty before the body has been read.
     pub calls: Vec<Call>,
     /// Whether `calls` came as a JSON array.
@@ -242,6 +244,8 @@ pub struct Connection {
     pub peer: Option<SocketAddr>,
     /// Whether it is TLS.
     pub tls: bool,
+    /// The client's certificate, where it showed one that holds.
+    pub certificate: Option<Arc<crate::auth::ClientCertificate>>,
     /// The peer's address as forwarding headers write it; made once for all requests.
     address: Option<HeaderValue>,
 }
@@ -253,8 +257,16 @@ impl Connection {
         Self {
             peer: Some(peer),
             tls,
+            certificate: None,
             address: HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok(),
         }
+    }
+
+    /// With the client's certificate, whose chain holds.
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: crate::auth::ClientCertificate) -> Self {
+        self.certificate = Some(Arc::new(certificate));
+        self
     }
 
     /// The peer's address.

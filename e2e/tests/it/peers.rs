@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Everything,
     /// The same by the HTTP+SSE transport of 2024-11-05.
     EverythingSse,
+    /// No MCP server but an OAuth 2.1 authorization server, oidc-provider.
+    Idp,
     /// The Python SDK, both eras.
     Python,
     /// The same by HTTP+SSE.
@@ -50,6 +52,7 @@ impl Kind {
         match self {
             Self::Everything => "everything",
             Self::EverythingSse => "everything-sse",
+            Self::Idp => "idp",
             Self::Python => "python",
             Self::PythonSse => "python-sse",
             Self::Rmcp => "rmcp",
@@ -70,6 +73,7 @@ impl Kind {
                 );
                 script("python3".into(), "everything.py")
             }
+            Self::Idp => script(node(), "idp.mjs"),
             Self::Python | Self::PythonSse => script(python("venv"), "python/server.py"),
             Self::Rmcp => Command::new(built("rmcp-server")),
         };

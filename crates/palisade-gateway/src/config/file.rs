@@ -4,6 +4,8 @@
 //! variables all come from these types. Text with a meaning (durations, sizes, URLs) is still
 //! text here; what it means is [`super::resolve`]'s part.
 
+pub(super) mod auth;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -12,7 +14,9 @@ use serde::Deserialize;
 use super::document::Said;
 use super::forms::OneOrMany;
 pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
-use super::settings::{Fail, Kind, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
+use super::settings::{
+    AuthMode, CallerHeader, Fail, Kind, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost,
+};
 
 type Text = Said<String>;
 type Texts = Said<Vec<Text>>;
@@ -45,6 +49,8 @@ pub(super) struct File {
     pub(super) origin: Guard,
     /// TLS on every listener. Absent: plain HTTP.
     pub(super) tls: Option<Said<Tls>>,
+    /// Who may call.
+    pub(super) auth: auth::Auth,
     /// Security headers: a string sets one, `false` removes it.
     pub(super) headers: Headers,
     /// Which web sites may call, and what they may read.
@@ -212,6 +218,9 @@ pub(super) struct Rate {
     /// Per caller.
     #[schemars(extend("default" = "100/min"))]
     pub(super) limit: Option<Text>,
+    /// Failed authentications, per client address.
+    #[schemars(extend("default" = "10/min"))]
+    pub(super) failed: Option<Text>,
     /// How many may come at once. Default: as many as the limit's number.
     #[schemars(range(min = 1, max = 4_294_967_295_u32))]
     pub(super) burst: Option<Said<u32>>,
@@ -354,6 +363,20 @@ pub(super) struct Server {
     /// Calls at once. Default: as many as the connections allow.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) concurrency: Option<Said<u32>>,
+    /// Whether callers must be known. Default: they must, once anything of `[auth]` is configured.
+    pub(super) auth: Option<Said<AuthMode>>,
+    /// Let the upstream have the client's Authorization.
+    #[schemars(extend("default" = false))]
+    pub(super) forward_authorization: Option<Said<bool>>,
+    /// How the upstream is told who calls: a signed token, plain headers, or not at all.
+    #[schemars(extend("default" = "jwt"))]
+    pub(super) caller_header: Option<Said<CallerHeader>>,
+    /// A file with what the upstream gets in Authorization, such as "Bearer …".
+    pub(super) credential_file: Option<Text>,
+    /// The same from an environment variable of this name.
+    pub(super) credential_env: Option<Text>,
+    /// Rules: as soon as there is one, what none allows is refused.
+    pub(super) allow: Vec<Said<auth::Allow>>,
     /// By tool name.
     pub(super) tool: BTreeMap<String, Tool>,
     /// Of this server's layers.

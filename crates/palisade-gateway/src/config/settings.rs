@@ -3,6 +3,8 @@
 //! [`Settings`] is what the rest of the gateway is built from. Nothing in it is compiled yet
 //! (regular expressions, rustls configurations): that is the plan's part.
 
+mod auth;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
+
+pub use auth::*;
 
 use super::names::{HostEntry, HttpUrl};
 use super::origins::{OriginPattern, OriginRegex};
@@ -77,6 +81,8 @@ pub struct Settings {
     pub dev: Value<bool>,
     /// `[i_accept]`.
     pub accept: Accept,
+    /// `[auth]`.
+    pub auth: Auth,
     /// `[tls]`; `None`: plain HTTP.
     pub tls: Option<Tls>,
     /// `[limits]` as far as it belongs to connections, not to one server.
@@ -278,6 +284,8 @@ pub struct Rate {
     pub peer: Value<RateLimit>,
     /// `limit`: per caller. Default 100/min.
     pub limit: Value<RateLimit>,
+    /// `failed`: failed authentications per client address. Default 10/min.
+    pub failed: Value<RateLimit>,
     /// `burst`: how many may come at once; `None`: as many as the limit's number.
     pub burst: Value<Option<NonZeroU32>>,
     /// `headers`: which forms of the rate-limit fields answers carry. Default draft-8.
@@ -399,6 +407,8 @@ pub struct Server {
     pub timeout: Value<Option<Duration>>,
     /// `concurrency`: calls at once; `None`: as many as the connections allow.
     pub concurrency: Value<Option<NonZeroU32>>,
+    /// Who may call, and what of it.
+    pub auth: ServerAuth,
     /// `[server.tool."name"]`: by tool name.
     pub tools: BTreeMap<String, Tool>,
     /// The sections, this server's own over the defaults.
@@ -579,6 +589,20 @@ macro_rules! names {
 }
 
 names! {
+    AuthMode { Required = "required", None = "none" }
+    CallerHeader { Jwt = "jwt", Headers = "headers", None = "none" }
+    CertificateIdentity { Uri = "uri", Dns = "dns", Email = "email", Subject = "subject" }
+    TokenAlgorithm {
+        EdDsa = "EdDSA",
+        Es256 = "ES256",
+        Es384 = "ES384",
+        Ps256 = "PS256",
+        Ps384 = "PS384",
+        Ps512 = "PS512",
+        Rs256 = "RS256",
+        Rs384 = "RS384",
+        Rs512 = "RS512",
+    }
     Fail { Closed = "closed", Open = "open" }
     Kind { Mcp = "mcp", Http = "http" }
     Mode { Enforce = "enforce", Report = "report", Off = "off" }

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use serde_json::{Value as Json, json};
 
 use super::settings::{
-    Backend, Command, Identity, List, Policy, Server, Settings, Sink, Source, Value,
+    Backend, Command, Credential, Identity, List, Policy, Server, ServerAuth, Settings, Sink,
+    Source, Value,
 };
 use super::units::{show_duration, show_size};
 
@@ -47,6 +48,7 @@ impl Settings {
         );
         rows.add("host.mode", &self.host_mode, |mode| json!(mode.name()));
         self.tls_rows(&mut rows);
+        self.auth_rows(&mut rows);
         self.limit_rows(&mut rows);
         rows.add("drain.deadline", &self.drain_deadline, |d| {
             json!(show_duration(*d))
@@ -114,6 +116,56 @@ impl Settings {
         rows.add("tls.profile", &tls.profile, |profile| json!(profile.name()));
         rows.list("tls.redirect", &tls.redirect, |address| {
             json!(address.to_string())
+        });
+    }
+
+    fn auth_rows(&self, rows: &mut Rows) {
+        let auth = &self.auth;
+        if !auth.is_configured() {
+            rows.add("auth", &Value::from(false), |none| json!(none));
+            return;
+        }
+        for jwt in &auth.jwt {
+            let key = |name: &str| format!("auth.jwt.{}.{name}", json!(jwt.issuer.value));
+            rows.add(&key("issuer"), &jwt.issuer, |issuer| json!(issuer));
+            rows.list(&key("audience"), &jwt.audience, |audience| json!(audience));
+            if let Some(jwks) = &jwt.jwks {
+                rows.add(&key("jwks"), jwks, |url| json!(url.to_string()));
+            }
+            if let Some(keys) = &jwt.keys {
+                rows.add(&key("keys"), keys, |path| json!(path));
+            }
+            rows.list(&key("type"), &jwt.kinds, |kind| json!(kind));
+            rows.list(&key("algorithms"), &jwt.algorithms, |name| {
+                json!(name.name())
+            });
+            rows.add(&key("groups"), &jwt.groups, |claim| json!(claim));
+            rows.add(&key("leeway"), &jwt.leeway, |d| json!(show_duration(*d)));
+        }
+        for api_key in &auth.keys {
+            let key = |name: &str| format!("auth.api_key.{}.{name}", json!(api_key.name.value));
+            rows.add(&key("name"), &api_key.name, |name| json!(name));
+            rows.add(&key("hash"), &api_key.hash, |_| json!("********"));
+            if let Some(expires) = &api_key.expires {
+                rows.add(&key("expires"), expires, |end| json!(end));
+            }
+            rows.list(&key("scopes"), &api_key.scopes, |scope| json!(scope));
+            rows.list(&key("groups"), &api_key.groups, |group| json!(group));
+        }
+        if let Some(identity) = &auth.certificate {
+            rows.list("auth.certificate.identity", identity, |part| {
+                json!(part.name())
+            });
+        }
+        rows.list("auth.key_headers", &auth.key_headers, |name| {
+            json!(name.as_str())
+        });
+        rows.list("auth.scopes", &auth.scopes, |scope| json!(scope));
+        rows.list("auth.allow_special", &auth.allow_special, |entry| {
+            json!(entry)
+        });
+        rows.add("auth.session_lifetime", &auth.session_lifetime, |d| {
+            json!(show_duration(*d))
         });
     }
 
@@ -238,6 +290,7 @@ impl Rows {
         rows.add("rate.mode", &rate.mode, |mode| json!(mode.name()));
         rows.add("rate.peer", &rate.peer, |rate| json!(rate.to_string()));
         rows.add("rate.limit", &rate.limit, |rate| json!(rate.to_string()));
+        rows.add("rate.failed", &rate.failed, |rate| json!(rate.to_string()));
         rows.add("rate.burst", &rate.burst, |burst| {
             burst.map_or_else(|| json!("the limit's number"), |n| json!(n))
         });
@@ -281,6 +334,45 @@ impl Rows {
         });
     }
 
+    fn server_auth(&mut self, prefix: &str, auth: &ServerAuth) {
+        let key = |name: &str| format!("{prefix}.{name}");
+        self.add(&key("auth"), &auth.required, |required| {
+            json!(if *required { "required" } else { "none" })
+        });
+        self.add(&key("forward_authorization"), &auth.forward, |yes| {
+            json!(yes)
+        });
+        if auth.required.value {
+            self.add(&key("caller_header"), &auth.caller_header, |form| {
+                json!(form.name())
+            });
+        }
+        match &auth.credential {
+            Some(Credential::File(path)) => {
+                self.add(&key("credential_file"), path, |path| json!(path));
+            }
+            Some(Credential::Variable(name)) => {
+                self.add(&key("credential_env"), name, |name| json!(name));
+            }
+            None => {}
+        }
+        for (index, allow) in auth.allow.iter().enumerate() {
+            for (name, list) in [
+                ("caller", &allow.callers),
+                ("group", &allow.groups),
+                ("scope", &allow.scopes),
+                ("tool", &allow.tools),
+                ("prompt", &allow.prompts),
+                ("resource", &allow.resources),
+            ] {
+                if !list.is_empty() {
+                    let key = key(&format!("allow.{}.{name}", index + 1));
+                    self.list(&key, list, |entry| json!(entry));
+                }
+            }
+        }
+    }
+
     fn server(&mut self, server: &Server, defaults: &[Row]) {
         let prefix = format!("server.{}", server.name.value);
         let key = |name: &str| format!("{prefix}.{name}");
@@ -312,6 +404,7 @@ impl Rows {
         self.add(&key("concurrency"), &server.concurrency, |count| {
             count.map_or_else(|| json!("as many as connect"), |n| json!(n))
         });
+        self.server_auth(&prefix, &server.auth);
         for (name, tool) in &server.tools {
             let quoted = json!(name);
             if let Some(timeout) = &tool.timeout {

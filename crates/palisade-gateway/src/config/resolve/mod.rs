@@ -2,6 +2,7 @@
 //!
 //! Nothing stops at a mistake: it is reported, the value underneath stays, and reading goes on.
 
+mod auth;
 mod command;
 mod policy;
 mod rules;
@@ -110,7 +111,8 @@ impl Resolver<'_> {
         );
         let tls = file.tls.as_ref().and_then(|tls| self.tls(tls));
         let limits = self.limits(&file.limits);
-        let servers = self.servers(&file.server, &defaults, file);
+        let auth = self.auth(&file.auth);
+        let servers = self.servers(&file.server, &defaults, file, auth.is_configured());
         let also = servers.iter().filter_map(|server| server.host.clone());
         let from_url = public_url
             .as_ref()
@@ -133,6 +135,7 @@ impl Resolver<'_> {
             public_url,
             dev: Value::from(false),
             accept,
+            auth,
             tls,
             limits,
             drain_deadline,

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::certs::local_ca::LocalCa;
 use crate::certs::{ServedCertificate, files};

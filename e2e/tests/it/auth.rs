@@ -1,0 +1,7 @@
+//! Who is calling: a real authorization server, keys, rules, sessions.
+
+mod idp;
+mod keys;
+mod rules;
+mod sessions;
+mod tokens;
