@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 
+use crate::certs::client;
 use crate::listen::h2::{self, Http2Limits};
 use crate::listen::limits::ConnectionPermit;
 use crate::listen::refused;
@@ -99,7 +100,13 @@ impl<S: Stack> Path<S> {
         };
         match accepted {
             Ok((stream, alpn)) => {
-                let connection = Connection::new(peer, true);
+                let mut connection = Connection::new(peer, true);
+                // Of the chain, which the handshake judged, the first is the client's own.
+                if let Some([own, ..]) = stream.get_ref().1.peer_certificates()
+                    && let Some(certificate) = client::certificate(own)
+                {
+                    connection = connection.with_certificate(certificate);
+                }
                 match alpn {
                     Alpn::Http2 => self.http2(stream, connection, peer).await,
                     Alpn::Http11 => self.http1(stream, connection).await,

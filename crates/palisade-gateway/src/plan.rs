@@ -30,19 +30,20 @@ use palisade_http1::server as http1;
 use tokio::sync::watch;
 
 use crate::auth::{self, Common, OwnRoute, Passed, Told};
+use crate::certs::client::ClientTrust;
 use crate::certs::files;
 use crate::certs::local_ca::{self, LocalCa};
 use crate::certs::resolver::CertificateResolver;
 use crate::config::{
-    Answers, BASE_ENVIRONMENT, Backend as BackendSetting, Command, Fail as FailSetting, Headers,
-    HttpUrl, Identity, Kind, Mode, Policy, RateHeaders, RateLimit, Scope, Server, Settings, Sink,
-    Tls, TlsProfile, UpstreamHost as HostSetting, Window,
+    Answers, BASE_ENVIRONMENT, Backend as BackendSetting, ClientAuth, Command, Fail as FailSetting,
+    Headers, HttpUrl, Identity, Kind, Mode, Policy, RateHeaders, RateLimit, Scope, Server,
+    Settings, Sink, Tls, TlsProfile, UpstreamHost as HostSetting, Window,
 };
 use crate::listen::h2::Http2Limits;
 use crate::listen::limits::{ConnectionCaps, ConnectionLimits};
 use crate::listen::redirect::Redirect;
 use crate::listen::tcp::BindError;
-use crate::listen::tls::{Profile, TlsAcceptor, TlsSettings};
+use crate::listen::tls::{Profile, TlsAcceptor, TlsError, TlsSettings};
 use crate::path::HttpLimits;
 use crate::redirect::RedirectService;
 use crate::upstream::backend::Backend;
@@ -160,6 +161,9 @@ pub enum StartError {
     /// rustls refused.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
+    /// TLS towards clients cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Listener(#[from] TlsError),
 }
 
 /// Requests that one client address may hold preflights beside: they are cheap, and a page may
@@ -421,6 +425,11 @@ fn acceptor(
             TlsProfile::Intermediate => Profile::Intermediate,
             TlsProfile::Modern => Profile::Modern,
         },
+        clients: tls.clients.as_ref().map(|clients| ClientTrust {
+            ca: clients.ca.value.clone(),
+            crl: clients.crl.as_ref().map(|crl| crl.value.clone()),
+            required: clients.auth.value == ClientAuth::Required,
+        }),
     };
     Ok(TlsAcceptor::new(&tls_settings, Arc::new(resolver))?)
 }

@@ -1,5 +1,7 @@
 //! Who is calling: a real authorization server, keys, rules, sessions.
 
+mod certificates;
+mod clients;
 mod idp;
 mod keys;
 mod rules;

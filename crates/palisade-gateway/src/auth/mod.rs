@@ -29,8 +29,10 @@ pub use keys::{Endpoint, KeyKeeper};
 pub(crate) use metadata::public_challenge;
 pub use metadata::{OwnBody, OwnRoute, Passed};
 
+use crate::certs::client;
 use crate::config::{
-    CallerHeader, CertificateIdentity, Credential, Kind, List, Server, Settings, TokenAlgorithm,
+    CallerHeader, CertificateHeader, CertificateIdentity, Credential, Kind, List, Server, Settings,
+    TokenAlgorithm,
 };
 use crate::plan::StartError;
 
@@ -257,10 +259,13 @@ impl Common {
             Some(credential) => Some(read_credential(credential, server)?),
             None => None,
         };
-        if form == CallerHeader::None && credential.is_none() {
+        let certificate = server.auth.certificate_header.as_ref();
+        let certificate = certificate.map(|form| form.value);
+        if form == CallerHeader::None && credential.is_none() && certificate.is_none() {
             return Ok(None);
         }
         Ok(Some(Told {
+            certificate,
             credential,
             form,
             assertions: self.assertions.clone(),
@@ -290,6 +295,7 @@ impl Common {
 /// What is written into requests to an upstream.
 #[derive(Debug)]
 pub struct Told {
+    certificate: Option<CertificateHeader>,
     credential: Option<HeaderValue>,
     form: CallerHeader,
     assertions: Option<Arc<Assertions>>,
@@ -314,6 +320,12 @@ impl Told {
         if let Some(credential) = &self.credential {
             out.put(&AUTHORIZATION, credential);
         }
+        if let (Some(form), Some(certificate)) = (
+            self.certificate,
+            exchange.connection().certificate.as_deref(),
+        ) {
+            put_certificate(form, certificate, out);
+        }
         let Some(caller) = exchange.facts().caller.clone() else {
             return;
         };
@@ -337,6 +349,31 @@ impl Told {
                 put(&GROUPS, &caller.groups().join(","));
             }
             _ => {}
+        }
+    }
+}
+
+fn put_certificate(
+    form: CertificateHeader,
+    certificate: &palisade::auth::ClientCertificate,
+    out: &mut FieldWriter<'_>,
+) {
+    let mut put = |name: &'static str, text: String| {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            out.put(&HeaderName::from_static(name), &value);
+        }
+    };
+    match form {
+        CertificateHeader::Xfcc => {
+            put(
+                "x-forwarded-client-cert",
+                encoded(&client::xfcc(certificate)),
+            );
+        }
+        CertificateHeader::Nginx => {
+            put("ssl-client-verify", "SUCCESS".to_owned());
+            put("ssl-client-subject-dn", encoded(&certificate.subject));
+            put("ssl-client-cert", client::escaped_pem(certificate));
         }
     }
 }

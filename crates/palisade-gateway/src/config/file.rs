@@ -15,7 +15,8 @@ use super::document::Said;
 use super::forms::OneOrMany;
 pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
 use super::settings::{
-    AuthMode, CallerHeader, Fail, Kind, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost,
+    AuthMode, CallerHeader, CertificateHeader, ClientAuth, Fail, Kind, Mode, RateHeaders, Scope,
+    TlsProfile, UpstreamHost,
 };
 
 type Text = Said<String>;
@@ -98,6 +99,13 @@ pub(super) struct Tls {
     /// Mozilla's server-side TLS profile: `modern` is TLS 1.3 alone.
     #[schemars(extend("default" = "intermediate"))]
     pub(super) profile: Option<Said<TlsProfile>>,
+    /// Authorities whose client certificates are taken: a PEM file. Certificates then say who calls.
+    pub(super) client_ca: Option<Text>,
+    /// Whether a client without a certificate is refused.
+    #[schemars(extend("default" = "required"))]
+    pub(super) client_auth: Option<Said<ClientAuth>>,
+    /// Certificates that were revoked: a PEM file of lists, one for each authority.
+    pub(super) client_crl: Option<Text>,
     /// Use a certificate authority that Palisade makes and keeps, for development.
     pub(super) local: Option<Said<bool>>,
     /// Addresses with plain HTTP that only redirects to HTTPS.
@@ -371,6 +379,8 @@ pub(super) struct Server {
     /// How the upstream is told who calls: a signed token, plain headers, or not at all.
     #[schemars(extend("default" = "jwt"))]
     pub(super) caller_header: Option<Said<CallerHeader>>,
+    /// How the upstream is told of the client's certificate: X-Forwarded-Client-Cert, or as nginx does.
+    pub(super) certificate_header: Option<Said<CertificateHeader>>,
     /// A file with what the upstream gets in Authorization, such as "Bearer …".
     pub(super) credential_file: Option<Text>,
     /// The same from an environment variable of this name.

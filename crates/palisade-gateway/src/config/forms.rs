@@ -8,8 +8,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::document::Said;
 use super::settings::{
-    AuthMode, CallerHeader, CertificateIdentity, Fail, Kind, Mode, RateHeaders, Scope, TlsProfile,
-    TokenAlgorithm, UpstreamHost,
+    AuthMode, CallerHeader, CertificateHeader, CertificateIdentity, ClientAuth, Fail, Kind, Mode,
+    RateHeaders, Scope, TlsProfile, TokenAlgorithm, UpstreamHost,
 };
 
 /// A value, or `false` for none.
@@ -227,7 +227,9 @@ macro_rules! words {
 words!(
     AuthMode,
     CallerHeader,
+    CertificateHeader,
     CertificateIdentity,
+    ClientAuth,
     TokenAlgorithm,
     Fail,
     Kind,

@@ -113,6 +113,8 @@ pub struct Tls {
     pub identity: Identity,
     /// `profile`; default `intermediate`.
     pub profile: Value<TlsProfile>,
+    /// `client_ca`; `None`: no client is asked for a certificate.
+    pub clients: Option<ClientCertificates>,
     /// `redirect`: addresses with plain HTTP that only redirects to HTTPS.
     pub redirect: List<SocketAddr>,
 }
@@ -589,6 +591,8 @@ macro_rules! names {
 }
 
 names! {
+    CertificateHeader { Xfcc = "xfcc", Nginx = "nginx" }
+    ClientAuth { Required = "required", Optional = "optional" }
     AuthMode { Required = "required", None = "none" }
     CallerHeader { Jwt = "jwt", Headers = "headers", None = "none" }
     CertificateIdentity { Uri = "uri", Dns = "dns", Email = "email", Subject = "subject" }

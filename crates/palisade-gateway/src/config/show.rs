@@ -114,6 +114,13 @@ impl Settings {
             Identity::Local(local) => rows.add("tls.local", local, |local| json!(local)),
         }
         rows.add("tls.profile", &tls.profile, |profile| json!(profile.name()));
+        if let Some(clients) = &tls.clients {
+            rows.add("tls.client_ca", &clients.ca, |path| json!(path));
+            rows.add("tls.client_auth", &clients.auth, |auth| json!(auth.name()));
+            if let Some(crl) = &clients.crl {
+                rows.add("tls.client_crl", crl, |path| json!(path));
+            }
+        }
         rows.list("tls.redirect", &tls.redirect, |address| {
             json!(address.to_string())
         });
@@ -346,6 +353,9 @@ impl Rows {
             self.add(&key("caller_header"), &auth.caller_header, |form| {
                 json!(form.name())
             });
+        }
+        if let Some(form) = &auth.certificate_header {
+            self.add(&key("certificate_header"), form, |form| json!(form.name()));
         }
         match &auth.credential {
             Some(Credential::File(path)) => {

@@ -11,8 +11,8 @@ use super::super::file::auth as file;
 use super::super::names::{Fault, HttpUrl};
 use super::super::problem::ProblemCode;
 use super::super::settings::{
-    Allow, ApiKey, Auth, AuthMode, CallerHeader, Credential, Jwt, List, ServerAuth, TokenAlgorithm,
-    Value,
+    Allow, ApiKey, Auth, AuthMode, CallerHeader, CertificateHeader, CertificateIdentity,
+    Credential, Jwt, List, ServerAuth, TokenAlgorithm, Value,
 };
 use super::{MOST_ENTRIES, Resolver, above_nought, duration};
 
@@ -21,13 +21,15 @@ pub(super) struct OfServer<'a> {
     pub(super) auth: Option<&'a document::Said<AuthMode>>,
     pub(super) forward: Option<&'a document::Said<bool>>,
     pub(super) caller_header: Option<&'a document::Said<CallerHeader>>,
+    pub(super) certificate_header: Option<&'a document::Said<CertificateHeader>>,
     pub(super) credential_file: Option<&'a document::Said<String>>,
     pub(super) credential_env: Option<&'a document::Said<String>>,
     pub(super) allow: &'a [document::Said<file::Allow>],
 }
 
 impl Resolver<'_> {
-    pub(super) fn auth(&mut self, said: &file::Auth) -> Auth {
+    /// `certificates`: clients are asked for one.
+    pub(super) fn auth(&mut self, said: &file::Auth, certificates: bool, tls: bool) -> Auth {
         let mut auth = Auth::default();
         self.section = "auth".to_owned();
         self.list(&mut auth.scopes, said.scopes.as_ref(), "scopes", |text| {
@@ -73,15 +75,26 @@ impl Resolver<'_> {
             let key = self.api_key(key);
             auth.keys.extend(key);
         }
-        if let Some(said) = &said.certificate {
+        // Who is asked for a certificate is called by it.
+        if certificates || said.certificate.is_some() {
             self.section = "auth.certificate".to_owned();
-            let mut identity = defaults::list(super::super::settings::CertificateIdentity::DEFAULT);
-            self.list(
-                &mut identity,
-                said.value.identity.as_ref(),
-                "identity",
-                |part| Ok(*part),
-            );
+            let mut identity = defaults::list(CertificateIdentity::DEFAULT);
+            if let Some(said) = &said.certificate {
+                let list = said.value.identity.as_ref();
+                self.list(&mut identity, list, "identity", |part| Ok(*part));
+                if !certificates {
+                    self.report(
+                        ProblemCode::Missing,
+                        "identity",
+                        said.at,
+                        "no client is asked for a certificate",
+                        match tls {
+                            true => "add `client_ca = \"clients.pem\"` under `[tls]`",
+                            false => "add a `[tls]` section with `client_ca = \"clients.pem\"`",
+                        },
+                    );
+                }
+            }
             auth.certificate = Some(identity);
         }
         self.section.clear();
@@ -257,6 +270,12 @@ impl Resolver<'_> {
         }
         self.copy(&mut auth.forward, said.forward);
         self.copy(&mut auth.caller_header, said.caller_header);
+        self.option(
+            &mut auth.certificate_header,
+            said.certificate_header,
+            "certificate_header",
+            |form| Ok(*form),
+        );
         auth.credential = match (said.credential_file, said.credential_env) {
             (Some(file), _) => Some(Credential::File(self.path(file))),
             (None, Some(name)) => Some(Credential::Variable(Value::new(

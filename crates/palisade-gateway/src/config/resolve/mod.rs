@@ -18,7 +18,8 @@ use super::file::{self, File, NumberOrText};
 use super::names::{Fault, HostEntry, HttpUrl};
 use super::problem::{Problem, ProblemCode, Problems};
 use super::settings::{
-    Accept, Identity, Limits, List, Policy, Settings, Source, Timeouts, Tls, Value,
+    Accept, ClientCertificates, Identity, Limits, List, Policy, Settings, Source, Timeouts, Tls,
+    Value,
 };
 use super::shape::join;
 use super::units;
@@ -111,7 +112,8 @@ impl Resolver<'_> {
         );
         let tls = file.tls.as_ref().and_then(|tls| self.tls(tls));
         let limits = self.limits(&file.limits);
-        let auth = self.auth(&file.auth);
+        let asked = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+        let auth = self.auth(&file.auth, asked, file.tls.is_some());
         let servers = self.servers(&file.server, &defaults, file, auth.is_configured());
         let also = servers.iter().filter_map(|server| server.host.clone());
         let from_url = public_url
@@ -201,6 +203,7 @@ impl Resolver<'_> {
         };
         let mut profile = Value::default();
         self.copy(&mut profile, tls.profile.as_ref());
+        let clients = self.clients(tls);
         let mut redirect = List::default();
         self.list(&mut redirect, tls.redirect.as_ref(), "redirect", |text| {
             listener(text)
@@ -209,7 +212,35 @@ impl Resolver<'_> {
         identity.map(|identity| Tls {
             identity,
             profile,
+            clients,
             redirect,
+        })
+    }
+
+    fn clients(&mut self, tls: &file::Tls) -> Option<ClientCertificates> {
+        let Some(ca) = &tls.client_ca else {
+            let auth = tls
+                .client_auth
+                .as_ref()
+                .map(|auth| ("client_auth", auth.at));
+            let crl = tls.client_crl.as_ref().map(|crl| ("client_crl", crl.at));
+            if let Some((name, at)) = auth.or(crl) {
+                self.report(
+                    ProblemCode::Missing,
+                    name,
+                    at,
+                    "whose client certificates are taken is not said",
+                    "add `client_ca = \"clients.pem\"` under `[tls]`",
+                );
+            }
+            return None;
+        };
+        let mut auth = Value::default();
+        self.copy(&mut auth, tls.client_auth.as_ref());
+        Some(ClientCertificates {
+            ca: self.path(ca),
+            auth,
+            crl: tls.client_crl.as_ref().map(|crl| self.path(crl)),
         })
     }
 

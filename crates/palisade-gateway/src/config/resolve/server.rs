@@ -122,6 +122,7 @@ impl Resolver<'_> {
             auth: said.auth.as_ref(),
             forward: said.forward_authorization.as_ref(),
             caller_header: said.caller_header.as_ref(),
+            certificate_header: said.certificate_header.as_ref(),
             credential_file: said.credential_file.as_ref(),
             credential_env: said.credential_env.as_ref(),
             allow: &said.allow,

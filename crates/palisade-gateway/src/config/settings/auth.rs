@@ -95,6 +95,8 @@ pub struct ServerAuth {
     pub forward: Value<bool>,
     /// `caller_header`. Default `jwt`.
     pub caller_header: Value<CallerHeader>,
+    /// `certificate_header`; `None`: it is not told.
+    pub certificate_header: Option<Value<CertificateHeader>>,
     /// `credential_file` or `credential_env`: what the upstream gets in `Authorization`.
     pub credential: Option<Credential>,
     /// `[[server.allow]]`.
@@ -147,6 +149,36 @@ pub enum CallerHeader {
     Jwt,
     /// Not at all.
     None,
+}
+
+/// Whose client certificates are taken.
+#[derive(Clone, Debug)]
+pub struct ClientCertificates {
+    /// `client_ca`.
+    pub ca: Value<PathBuf>,
+    /// `client_auth`. Default required.
+    pub auth: Value<ClientAuth>,
+    /// `client_crl`.
+    pub crl: Option<Value<PathBuf>>,
+}
+
+/// Whether a client without a certificate is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// It may prove itself by other means.
+    Optional,
+    /// The handshake fails.
+    #[default]
+    Required,
+}
+
+/// How the upstream is told of the client's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateHeader {
+    /// `ssl-client-verify`, `ssl-client-subject-dn` and `ssl-client-cert`.
+    Nginx,
+    /// `X-Forwarded-Client-Cert`.
+    Xfcc,
 }
 
 /// A part of a client certificate that names a caller.
