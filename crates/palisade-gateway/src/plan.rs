@@ -41,6 +41,7 @@ use crate::config::{
 };
 use crate::listen::h2::Http2Limits;
 use crate::listen::limits::{ConnectionCaps, ConnectionLimits};
+use crate::listen::proxy::Proxies;
 use crate::listen::redirect::Redirect;
 use crate::listen::tcp::BindError;
 use crate::listen::tls::{Profile, TlsAcceptor, TlsError, TlsSettings};
@@ -55,6 +56,8 @@ use crate::upstream::stdio::{self, Bridge, Host, Stdio};
 pub struct Plan {
     /// `None`: plain HTTP.
     pub tls: Option<TlsAcceptor>,
+    /// Terminators in front.
+    pub proxies: Option<Arc<Proxies>>,
     /// Bounds of the HTTP servers.
     pub http: HttpLimits,
     /// Bounds of connections.
@@ -221,6 +224,14 @@ impl Plan {
         let limits = &settings.limits;
         let plan = Self {
             tls: tls.transpose()?,
+            proxies: settings.proxy.as_ref().map(|proxy| {
+                let form = proxy.client_certificate.as_ref();
+                Arc::new(Proxies {
+                    trusted: proxy.trusted.iter().map(|range| range.value).collect(),
+                    client_address: proxy.client_address.value,
+                    certificate: form.map(|form| form.value),
+                })
+            }),
             http: http_limits(limits),
             connections: ConnectionLimits::new(ConnectionCaps {
                 total: limits.connections.value,

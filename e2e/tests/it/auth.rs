@@ -4,6 +4,7 @@ mod certificates;
 mod clients;
 mod idp;
 mod keys;
+mod proxies;
 mod rules;
 mod sessions;
 mod tokens;

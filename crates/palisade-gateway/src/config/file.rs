@@ -15,8 +15,8 @@ use super::document::Said;
 use super::forms::OneOrMany;
 pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
 use super::settings::{
-    AuthMode, CallerHeader, CertificateHeader, ClientAuth, Fail, Kind, Mode, RateHeaders, Scope,
-    TlsProfile, UpstreamHost,
+    AuthMode, CallerHeader, CertificateHeader, ClientAddress, ClientAuth, Fail, Kind, Mode,
+    RateHeaders, Scope, TlsProfile, UpstreamHost,
 };
 
 type Text = Said<String>;
@@ -48,6 +48,8 @@ pub(super) struct File {
     pub(super) host: Guard,
     /// The Origin guard. Its lists are those of `[cors]`.
     pub(super) origin: Guard,
+    /// Terminators in front, and what they are believed.
+    pub(super) proxy: Option<Said<Proxy>>,
     /// TLS on every listener. Absent: plain HTTP.
     pub(super) tls: Option<Said<Tls>>,
     /// Who may call.
@@ -86,6 +88,20 @@ pub(super) struct IAccept {
 pub(super) struct Guard {
     /// Of this guard alone.
     pub(super) mode: Option<Said<Mode>>,
+}
+
+/// Terminators in front, and what they are believed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Proxy {
+    /// Their addresses, such as "10.0.0.0/8". Required.
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub(super) trusted: Option<Texts>,
+    /// Where they say who the client is; nothing else is looked at.
+    #[schemars(extend("default" = "x-forwarded-for"))]
+    pub(super) client_address: Option<Said<ClientAddress>>,
+    /// How they hand on a client's certificate that they have validated. Default: they do not.
+    pub(super) client_certificate: Option<Said<CertificateHeader>>,
 }
 
 /// TLS on every listener.

@@ -8,8 +8,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::document::Said;
 use super::settings::{
-    AuthMode, CallerHeader, CertificateHeader, CertificateIdentity, ClientAuth, Fail, Kind, Mode,
-    RateHeaders, Scope, TlsProfile, TokenAlgorithm, UpstreamHost,
+    AuthMode, CallerHeader, CertificateHeader, CertificateIdentity, ClientAddress, ClientAuth,
+    Fail, Kind, Mode, RateHeaders, Scope, TlsProfile, TokenAlgorithm, UpstreamHost,
 };
 
 /// A value, or `false` for none.
@@ -229,6 +229,7 @@ words!(
     CallerHeader,
     CertificateHeader,
     CertificateIdentity,
+    ClientAddress,
     ClientAuth,
     TokenAlgorithm,
     Fail,

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
+use ipnet::IpNet;
 
 pub use auth::*;
 
@@ -83,6 +84,8 @@ pub struct Settings {
     pub accept: Accept,
     /// `[auth]`.
     pub auth: Auth,
+    /// `[proxy]`; `None`: every connection is a client's own.
+    pub proxy: Option<Proxy>,
     /// `[tls]`; `None`: plain HTTP.
     pub tls: Option<Tls>,
     /// `[limits]` as far as it belongs to connections, not to one server.
@@ -104,6 +107,31 @@ pub struct Accept {
     pub plaintext: Value<bool>,
     /// A listener off loopback may serve callers that nobody authenticated.
     pub no_authentication: Value<bool>,
+}
+
+/// `[proxy]`.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// `trusted`: never empty.
+    pub trusted: List<IpNet>,
+    /// `client_address`. Default `x-forwarded-for`.
+    pub client_address: Value<ClientAddress>,
+    /// `client_certificate`; `None`: none is handed on.
+    pub client_certificate: Option<Value<CertificateHeader>>,
+}
+
+/// Where a terminator says who the client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// The PROXY protocol, version 1 or 2, at the start of each connection.
+    ProxyProtocol,
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `X-Real-IP`.
+    XRealIp,
 }
 
 /// `[tls]`.
@@ -591,6 +619,12 @@ macro_rules! names {
 }
 
 names! {
+    ClientAddress {
+        XForwardedFor = "x-forwarded-for",
+        XRealIp = "x-real-ip",
+        Forwarded = "forwarded",
+        ProxyProtocol = "proxy-protocol",
+    }
     CertificateHeader { Xfcc = "xfcc", Nginx = "nginx" }
     ClientAuth { Required = "required", Optional = "optional" }
     AuthMode { Required = "required", None = "none" }

@@ -47,6 +47,17 @@ impl Settings {
             |yes| json!(yes),
         );
         rows.add("host.mode", &self.host_mode, |mode| json!(mode.name()));
+        if let Some(proxy) = &self.proxy {
+            rows.list("proxy.trusted", &proxy.trusted, |range| {
+                json!(range.to_string())
+            });
+            rows.add("proxy.client_address", &proxy.client_address, |source| {
+                json!(source.name())
+            });
+            if let Some(form) = &proxy.client_certificate {
+                rows.add("proxy.client_certificate", form, |form| json!(form.name()));
+            }
+        }
         self.tls_rows(&mut rows);
         self.auth_rows(&mut rows);
         self.limit_rows(&mut rows);

@@ -18,8 +18,8 @@ use super::file::{self, File, NumberOrText};
 use super::names::{Fault, HostEntry, HttpUrl};
 use super::problem::{Problem, ProblemCode, Problems};
 use super::settings::{
-    Accept, ClientCertificates, Identity, Limits, List, Policy, Settings, Source, Timeouts, Tls,
-    Value,
+    Accept, ClientCertificates, Identity, Limits, List, Policy, Proxy, Settings, Source, Timeouts,
+    Tls, Value,
 };
 use super::shape::join;
 use super::units;
@@ -110,9 +110,12 @@ impl Resolver<'_> {
             "drain.deadline",
             |text| duration(text),
         );
+        let proxy = file.proxy.as_ref().and_then(|proxy| self.proxy(proxy));
         let tls = file.tls.as_ref().and_then(|tls| self.tls(tls));
         let limits = self.limits(&file.limits);
-        let asked = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+        let handed = |proxy: &Proxy| proxy.client_certificate.is_some();
+        let asked = tls.as_ref().is_some_and(|tls| tls.clients.is_some())
+            || proxy.as_ref().is_some_and(handed);
         let auth = self.auth(&file.auth, asked, file.tls.is_some());
         let servers = self.servers(&file.server, &defaults, file, auth.is_configured());
         let also = servers.iter().filter_map(|server| server.host.clone());
@@ -138,6 +141,7 @@ impl Resolver<'_> {
             dev: Value::from(false),
             accept,
             auth,
+            proxy,
             tls,
             limits,
             drain_deadline,
@@ -215,6 +219,38 @@ impl Resolver<'_> {
             clients,
             redirect,
         })
+    }
+
+    fn proxy(&mut self, said: &Said<file::Proxy>) -> Option<Proxy> {
+        self.section = "proxy".to_owned();
+        let mut proxy = Proxy {
+            trusted: List::default(),
+            client_address: Value::default(),
+            client_certificate: None,
+        };
+        let trusted = said.value.trusted.as_ref();
+        self.list(&mut proxy.trusted, trusted, "trusted", |text| range(text));
+        self.copy(
+            &mut proxy.client_address,
+            said.value.client_address.as_ref(),
+        );
+        self.option(
+            &mut proxy.client_certificate,
+            said.value.client_certificate.as_ref(),
+            "client_certificate",
+            |form| Ok(*form),
+        );
+        if proxy.trusted.is_empty() && !self.problems.concern("proxy.trusted") {
+            self.report(
+                ProblemCode::Missing,
+                "trusted",
+                said.at,
+                "who is trusted to say who the client is, is not said",
+                "add `trusted = [\"10.0.0.0/8\"]` with the addresses of your proxies",
+            );
+        }
+        self.section.clear();
+        (!proxy.trusted.is_empty()).then_some(proxy)
     }
 
     fn clients(&mut self, tls: &file::Tls) -> Option<ClientCertificates> {
@@ -403,6 +439,22 @@ fn listener(text: &str) -> Result<SocketAddr, Fault> {
         };
         Fault::new("it is not an address to listen on", &remedy)
     })
+}
+
+/// An address or a CIDR. Everybody is no terminator.
+fn range(text: &str) -> Result<ipnet::IpNet, Fault> {
+    let one = text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+    match one.or_else(|_| text.parse::<ipnet::IpNet>()) {
+        Ok(range) if range.prefix_len() == 0 => Err(Fault::new(
+            "everybody would be believed, so that anyone could take any address",
+            "name the addresses of your proxies",
+        )),
+        Ok(range) => Ok(range.trunc()),
+        Err(_) => Err(Fault::new(
+            "it is neither an address nor a range of them",
+            "write one such as \"10.0.0.0/8\" or \"192.0.2.1\"",
+        )),
+    }
 }
 
 fn public(text: &str) -> Result<HttpUrl, Fault> {
