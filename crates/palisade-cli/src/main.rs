@@ -1,6 +1,7 @@
 //! The command `palisade`. Arguments → one call → output and exit code.
 
 mod arguments;
+mod auth;
 mod config;
 mod connect;
 mod demo;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr();
     let result = match arguments.command {
+        Command::Auth(auth) => auth::run(&auth),
         Command::Config(config) => config::run(&config),
         Command::Connect(connect) => connect::run(&connect),
         Command::Demo(demo) => demo::run(&demo),

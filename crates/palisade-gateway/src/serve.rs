@@ -241,6 +241,7 @@ async fn serve(mut worker: Worker) {
             stack: worker.plan.stack(index, &worker.recorder, &upstreams),
             tls: worker.plan.tls.clone(),
             recorder: worker.recorder.clone(),
+            proxies: worker.plan.proxies.clone(),
             http: worker.plan.http.clone(),
             draining: worker.draining.clone(),
         });
@@ -251,6 +252,7 @@ async fn serve(mut worker: Worker) {
             stack: worker.plan.redirect(),
             tls: None::<TlsAcceptor>,
             recorder: worker.recorder.clone(),
+            proxies: worker.plan.proxies.clone(),
             http: worker.plan.http.clone(),
             draining: worker.draining.clone(),
         });

@@ -26,7 +26,7 @@ use tower_service::Service;
 use crate::answer::Answer;
 use crate::exchange::{Call, CallOutcome, Exchange, Text};
 use crate::guard::{Guard as _, Moded};
-use crate::rate::{Limiter, Peer, RateGuard, RateKey as _};
+use crate::rate::{ByCaller, Limiter, Peer, RateGuard, RateKey as _};
 use crate::rejection::{Reason, Rejection};
 use crate::timer::Timer;
 
@@ -40,6 +40,8 @@ pub struct CallLimits {
     /// Asked once more for each message of a batch behind the first: before the body is read, a
     /// batch is one request.
     pub each: Option<Arc<Moded<RateGuard<Peer>>>>,
+    /// The same by caller.
+    pub each_caller: Option<Arc<Moded<RateGuard<ByCaller>>>>,
 }
 
 /// A time limit and a number of calls at once.
@@ -49,7 +51,7 @@ pub struct CallLimit {
     pub timeout: Option<Duration>,
     /// Calls at once; `None`: any number.
     pub concurrency: Option<Slots>,
-    /// Calls per window and client address; `None`: as many as come.
+    /// Calls per window and caller, or client address where nobody is asked who calls; `None`: as many as come.
     pub rate: Option<Limiter>,
 }
 
@@ -169,9 +171,14 @@ impl CallLimits {
         };
         // What is left is told by the guard of the request; it is off by these.
         let mark = exchange.facts().lines.mark();
-        let charged = (1..more).try_for_each(|_| match &self.each {
-            Some(each) => each.admit(head).map(drop),
-            None => Ok(()),
+        let charged = (1..more).try_for_each(|_| {
+            if let Some(each) = &self.each {
+                each.admit(head)?;
+            }
+            if let Some(each) = &self.each_caller {
+                each.admit(head)?;
+            }
+            Ok(())
         });
         exchange.facts().lines.back_to(mark);
         charged
@@ -206,7 +213,10 @@ impl CallLimits {
                 .flatten();
             for limit in std::iter::once(&self.server).chain(tool) {
                 if let Some(rate) = &limit.rate {
-                    let decision = rate.take(&Peer::default().of(head));
+                    let decision = match facts.caller.as_deref() {
+                        Some(caller) => rate.take(caller.mark()),
+                        None => rate.take(&Peer::default().of(head)),
+                    };
                     if !decision.allowed {
                         return Err(too_many(decision.retry_after, call));
                     }

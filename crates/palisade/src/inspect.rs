@@ -14,7 +14,6 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -118,7 +117,7 @@ where
 {
     type Response = Response<Answer<R>>;
     type Error = Infallible;
-    type Future = InspectFuture<S::Future, R>;
+    type Future = InspectFuture<R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -142,19 +141,18 @@ where
             },
         };
         match judged {
-            Ok(body) => InspectFuture::Called {
-                future: self.inner.call(Request::from_parts(head, body)),
-            },
-            Err(rejection) => InspectFuture::Refused {
-                answer: Some(rejection.into_response(&head)),
-            },
+            Ok(body) => {
+                let answered = self.inner.call(Request::from_parts(head, body));
+                InspectFuture::Called(Box::pin(answered))
+            }
+            Err(rejection) => InspectFuture::Refused(Some(rejection.into_response(&head))),
         }
     }
 }
 
 impl<S, T> InspectService<S, T> {
     /// Waits for the rest of the body.
-    fn wait<B, R>(&self, mut head: Parts, body: B, partial: Partial) -> InspectFuture<S::Future, R>
+    fn wait<B, R>(&self, mut head: Parts, body: B, partial: Partial) -> InspectFuture<R>
     where
         S: Service<Request<Inspected>, Response = Response<R>, Error = Infallible, Future: Send>
             + Clone
@@ -181,40 +179,36 @@ impl<S, T> InspectService<S, T> {
                 Err(rejection) => Ok(rejection.into_response(&head).map(Answer::own)),
             }
         };
-        InspectFuture::Waits {
-            future: Box::pin(waiting),
-        }
+        InspectFuture::Waits(Box::pin(waiting))
     }
 }
 
-pin_project! {
-    /// The future of [`InspectService`].
-    #[project = InspectFutureProjection]
-    #[allow(missing_docs, reason = "pin_project fields of the variants")]
-    pub enum InspectFuture<F, R> {
-        /// The inner service is at work.
-        Called { #[pin] future: F },
-        /// The body is still to come.
-        Waits { future: Pin<Box<dyn Future<Output = Result<Response<Answer<R>>, Infallible>> + Send>> },
-        /// The body or the message was refused.
-        Refused { answer: Option<Response<Bytes>> },
-    }
+/// What an inner service answers. Boxed: the types of the layers on both sides would else be one,
+/// which the compiler takes minutes to look through.
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, Infallible>> + Send>>;
+
+/// The future of [`InspectService`].
+#[allow(missing_debug_implementations, reason = "futures behind a trait")]
+pub enum InspectFuture<R> {
+    /// The inner service is at work.
+    Called(Boxed<Response<R>>),
+    /// The body is still to come, or names are looked up.
+    Waits(Boxed<Response<Answer<R>>>),
+    /// The body or the message was refused.
+    Refused(Option<Response<Bytes>>),
 }
 
-impl<F, R> Future for InspectFuture<F, R>
-where
-    F: Future<Output = Result<Response<R>, Infallible>>,
-{
+impl<R> Future for InspectFuture<R> {
     type Output = Result<Response<Answer<R>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            InspectFutureProjection::Called { future } => {
-                let Ok(answer) = ready!(future.poll(cx));
+        match self.get_mut() {
+            Self::Called(future) => {
+                let Ok(answer) = ready!(future.as_mut().poll(cx));
                 Poll::Ready(Ok(answer.map(Answer::inner)))
             }
-            InspectFutureProjection::Waits { future } => future.as_mut().poll(cx),
-            InspectFutureProjection::Refused { answer } => {
+            Self::Waits(future) => future.as_mut().poll(cx),
+            Self::Refused(answer) => {
                 Poll::Ready(Ok(answer.take().unwrap_or_default().map(Answer::own)))
             }
         }

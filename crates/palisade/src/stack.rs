@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
+use crate::access::{Access, AuthorizeLayer, AuthorizeService};
 use crate::audit::{Fail, ObserverLayer, ObserverService, Recorder, WitnessLayer, WitnessService};
+use crate::auth::{AuthenticateLayer, AuthenticateService, Authenticator};
 use crate::body::DeclaredBody;
 use crate::call_limits::{CallLimitLayer, CallLimitService, CallLimits};
 use crate::cors::{CorsLayer, CorsPolicy, CorsService};
@@ -20,10 +22,11 @@ use crate::inspect::{InspectLayer, InspectService, Inspection};
 use crate::mcp::shown::Shown;
 use crate::origin::OriginGuard;
 use crate::overload::Overload;
-use crate::rate::{Peer, Preflights, RateGuard};
+use crate::rate::{ByCaller, Peer, Preflights, RateGuard};
 use crate::request_id::{RequestIdLayer, RequestIds};
 use crate::route::Route;
 use crate::sanity::Sanity;
+use crate::session::{SessionLayer, SessionSeal, SessionService};
 use crate::timer::Timer;
 
 /// What the layers outside the route are made of: one per listener.
@@ -64,6 +67,14 @@ pub struct Inner<T> {
     pub peer: Arc<Moded<RateGuard<Peer>>>,
     /// The largest request body.
     pub body: Arc<Moded<DeclaredBody>>,
+    /// Who calls; `None`: everybody may.
+    pub authenticate: Option<Arc<Authenticator>>,
+    /// Requests by caller.
+    pub caller: Option<Arc<Moded<RateGuard<ByCaller>>>>,
+    /// Binds sessions to their callers; `None`: they pass as they are.
+    pub sessions: Option<Arc<SessionSeal>>,
+    /// What which caller may do; `None`: everything.
+    pub access: Option<Arc<Access>>,
     /// How long calls may take, how many at once.
     pub calls: Arc<CallLimits>,
     /// How messages are read; without it the server is plain HTTP.
@@ -96,8 +107,16 @@ pub fn inner<S, T: Timer>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
     // 16 Observer: sees what the server answers; refuses what could not be recorded.
     let observer = ObserverLayer::new(parts.recorder, parts.fail, parts.shown);
     let stack = observer.layer(stack);
+    // 15 Authorize: needs the caller and the message; filters what lists name.
+    let stack = AuthorizeLayer::new(parts.access).layer(stack);
     // 14 Inspect: collects the body once it is wanted, reads the message once.
     let stack = InspectLayer::new(parts.inspect).layer(stack);
+    // 13 Session: the sealed id belongs to this caller, or there is no such session.
+    let stack = SessionLayer::new(parts.sessions).layer(stack);
+    // 12 Rate by caller: now it is known whose quota this is.
+    let stack = GuardLayer::new(parts.caller).layer(stack);
+    // 11 Authenticate: after what is cheaper to refuse, before the body is read.
+    let stack = AuthenticateLayer::new(parts.authenticate).layer(stack);
     // 8 to 10  Origin before any work, then the peer's rate, then the declared size of the body:
     //          each is cheaper than what comes after it.
     let stack = GuardLayer::new((parts.origin, parts.peer, parts.body)).layer(stack);
@@ -124,7 +143,17 @@ pub type InnerStack<S, T> = OverrideService<
                 Arc<Moded<RateGuard<Peer>>>,
                 Arc<Moded<DeclaredBody>>,
             ),
-            InspectService<ObserverService<CallLimitService<S, T>>, T>,
+            AuthenticateService<
+                GuardService<
+                    Option<Arc<Moded<RateGuard<ByCaller>>>>,
+                    SessionService<
+                        InspectService<
+                            AuthorizeService<ObserverService<CallLimitService<S, T>>>,
+                            T,
+                        >,
+                    >,
+                >,
+            >,
         >,
         Arc<Moded<RateGuard<Preflights>>>,
     >,

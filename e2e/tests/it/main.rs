@@ -6,6 +6,7 @@
 )]
 
 mod audit;
+mod auth;
 mod clients;
 mod conformance;
 mod connect;

@@ -7,7 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::document::Said;
-use super::settings::{Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, UpstreamHost};
+use super::settings::{
+    AuthMode, CallerHeader, CertificateHeader, CertificateIdentity, ClientAddress, ClientAuth,
+    Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, TokenAlgorithm, UpstreamHost,
+};
 
 /// A value, or `false` for none.
 #[derive(Debug)]
@@ -222,6 +225,13 @@ macro_rules! words {
 }
 
 words!(
+    AuthMode,
+    CallerHeader,
+    CertificateHeader,
+    CertificateIdentity,
+    ClientAddress,
+    ClientAuth,
+    TokenAlgorithm,
     Fail,
     Kind,
     Level,

@@ -146,10 +146,12 @@ impl Recorder {
             id.as_str(),
         );
         record.phase = phase;
+        let caller = facts.caller.as_deref();
         record.actor = Actor {
-            id: None,
+            id: caller.map(crate::auth::Caller::id),
             ip: exchange.connection().peer_ip(),
         };
+        record.auth_method = caller.map(|caller| caller.proof().name());
         record.server = facts.server.as_deref();
         record.gateway_version = Some(self.shared.gateway_version);
         let version = facts.shown.as_ref().and_then(Shown::version);

@@ -1,0 +1,10 @@
+//! Who is calling: a real authorization server, keys, rules, sessions.
+
+mod certificates;
+mod clients;
+mod idp;
+mod keys;
+mod proxies;
+mod rules;
+mod sessions;
+mod tokens;
