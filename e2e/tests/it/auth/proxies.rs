@@ -17,16 +17,28 @@ async fn a_trusted_proxy_tells_the_client_by_the_one_header_that_is_configured()
     let told = [
         ("x-forwarded-for", "6.6.6.6, 203.0.113.7"),
         ("x-real-ip", "203.0.113.8"),
-        ("forwarded", "for=6.6.6.6, for=\"203.0.113.9:4711\";proto=http"),
+        (
+            "forwarded",
+            "for=6.6.6.6, for=\"203.0.113.9:4711\";proto=http",
+        ),
         ("x-forwarded-proto", "http"),
     ];
     for (proxy, expected) in [
         ("trusted = \"127.0.0.1\"", "203.0.113.7"),
-        ("trusted = \"127.0.0.0/8\"\nclient_address = \"x-real-ip\"", "203.0.113.8"),
-        ("trusted = \"127.0.0.0/8\"\nclient_address = \"forwarded\"", "203.0.113.9"),
+        (
+            "trusted = \"127.0.0.0/8\"\nclient_address = \"x-real-ip\"",
+            "203.0.113.8",
+        ),
+        (
+            "trusted = \"127.0.0.0/8\"\nclient_address = \"forwarded\"",
+            "203.0.113.9",
+        ),
         // Not from here.
         ("trusted = \"10.0.0.0/8\"", "127.0.0.1"),
-        ("trusted = \"10.0.0.0/8\"\nclient_address = \"proxy-protocol\"", "127.0.0.1"),
+        (
+            "trusted = \"10.0.0.0/8\"\nclient_address = \"proxy-protocol\"",
+            "127.0.0.1",
+        ),
     ] {
         let palisade = gateway(&upstream, proxy);
         for protocol in BOTH {
@@ -42,7 +54,11 @@ async fn a_trusted_proxy_tells_the_client_by_the_one_header_that_is_configured()
             let arrived = &upstream.arrived()[before];
             assert_eq!(arrived.all("x-forwarded-for"), [expected], "{proxy}");
             assert_eq!(arrived.all("x-real-ip"), [expected], "{proxy}");
-            let scheme = if expected == "127.0.0.1" { "https" } else { "http" };
+            let scheme = if expected == "127.0.0.1" {
+                "https"
+            } else {
+                "http"
+            };
             assert_eq!(arrived.all("x-forwarded-proto"), [scheme], "{proxy}");
         }
     }
@@ -63,11 +79,14 @@ async fn the_proxy_protocol_tells_the_client_of_a_connection() {
         body.len()
     );
     let v2: &[u8] = &[
-        13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10, 0x21, 0x11, 0, 12, 203, 0, 113, 9, 127, 0, 0,
-        1, 0x12, 0x34, 0, 80,
+        13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10, 0x21, 0x11, 0, 12, 203, 0, 113, 9, 127, 0,
+        0, 1, 0x12, 0x34, 0, 80,
     ];
     for (header, expected) in [
-        (&b"PROXY TCP4 203.0.113.7 127.0.0.1 4711 80\r\n"[..], "203.0.113.7"),
+        (
+            &b"PROXY TCP4 203.0.113.7 127.0.0.1 4711 80\r\n"[..],
+            "203.0.113.7",
+        ),
         (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
         (v2, "203.0.113.9"),
     ] {
@@ -90,7 +109,9 @@ async fn the_proxy_protocol_tells_the_client_of_a_connection() {
 async fn a_terminators_word_on_a_certificate_counts_from_where_it_is_trusted() {
     let upstream = Upstream::new();
     let params = rcgen::CertificateParams::new(vec!["robot.example".to_owned()]).unwrap();
-    let issued = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    let issued = params
+        .self_signed(&rcgen::KeyPair::generate().unwrap())
+        .unwrap();
     let escaped = issued
         .pem()
         .replace("\r\n", "\n")
@@ -115,7 +136,9 @@ async fn a_terminators_word_on_a_certificate_counts_from_where_it_is_trusted() {
             }
             for ask in [
                 Ask::call(),
-                Ask::call().field("ssl-client-verify", "NONE").field("ssl-client-cert", &escaped),
+                Ask::call()
+                    .field("ssl-client-verify", "NONE")
+                    .field("ssl-client-cert", &escaped),
                 Ask::call().field("ssl-client-verify", "SUCCESS"),
                 Ask::call().field("x-forwarded-client-cert", format!("Cert=\"{escaped}\"")),
             ] {
