@@ -113,6 +113,10 @@ fn guard(
         preflights: Arc::new(preflights.styles(&[]).with_mode(Mode::Enforce)),
         peer: Arc::new(peer.with_mode(Mode::Enforce)),
         body: Arc::new(DeclaredBody::default().with_mode(Mode::Enforce)),
+        authenticate: None,
+        caller: None,
+        sessions: None,
+        access: None,
         calls: Arc::new(CallLimits::default()),
         inspect: Arc::new(Inspection {
             mcp: true,

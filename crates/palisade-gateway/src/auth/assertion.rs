@@ -27,8 +27,11 @@ pub struct Assertions {
     y: String,
     random: SystemRandom,
     /// Made for callers lately: a signature costs more than a request.
-    made: Mutex<HashMap<(Mark, String, u64), (HeaderValue, u64)>>,
+    made: Mutex<HashMap<About, (HeaderValue, u64)>>,
 }
+
+/// Caller, audience, and a hash of what the caller was granted.
+type About = (Mark, String, u64);
 
 /// Most assertions that are kept.
 const MOST: usize = 4096;

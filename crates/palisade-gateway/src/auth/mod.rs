@@ -393,7 +393,6 @@ fn encoded(text: &str) -> String {
 }
 
 /// The guard of layer 12.
-#[must_use]
 pub fn by_caller(limiter: Arc<Limiter>) -> RateGuard<ByCaller> {
     RateGuard::new("caller", ByCaller, limiter).setting("rate.limit")
 }

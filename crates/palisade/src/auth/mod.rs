@@ -217,6 +217,10 @@ impl Authenticator {
                 }
             }
         };
+        // A proof is a signature to be computed, also where the token is known.
+        if dpop && let Err(rejection) = self.may_fail(head) {
+            return Judged::Refused(rejection);
+        }
         match self.possessed(&verified, text, dpop, head, exchange, now) {
             Ok(()) => Judged::Caller(Arc::clone(&verified.caller)),
             Err(fault) => Judged::Refused(self.faulty(fault)),

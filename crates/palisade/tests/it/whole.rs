@@ -88,6 +88,10 @@ where
         ),
         peer: Arc::new(RateGuard::new("peer", Peer::default(), limiter()).with_mode(Mode::Enforce)),
         body: Arc::new(DeclaredBody::default().with_mode(Mode::Enforce)),
+        authenticate: None,
+        caller: None,
+        sessions: None,
+        access: None,
         calls: Arc::new(CallLimits::default()),
         inspect: Arc::new(Inspection {
             urls: None,

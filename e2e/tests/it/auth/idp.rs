@@ -32,8 +32,8 @@ impl Idp {
     }
 
     pub(super) async fn control(&self, what: &str, body: &Json) -> Json {
-        let stream = tokio::net::TcpStream::connect(self.authority());
         #[expect(clippy::disallowed_methods, reason = "a test's own server")]
+        let stream = tokio::net::TcpStream::connect(self.authority());
         let stream = stream.await.unwrap();
         post(stream, &format!("/control/{what}"), self.authority(), body).await
     }

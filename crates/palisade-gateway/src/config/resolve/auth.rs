@@ -55,7 +55,7 @@ impl Resolver<'_> {
         );
         let jwt = said.jwt.get(MOST_ENTRIES).map(|said| ("jwt", said.at));
         let keys = said.api_key.get(MOST_ENTRIES);
-        if let Some((name, at)) = jwt.or(keys.map(|said| ("api_key", said.at))) {
+        if let Some((name, at)) = jwt.or_else(|| keys.map(|said| ("api_key", said.at))) {
             self.report(
                 ProblemCode::BadValue,
                 name,
