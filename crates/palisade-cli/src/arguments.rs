@@ -118,7 +118,7 @@ impl SettingsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
-    /// The MCP server's URL, such as https://mcp.example.com/mcp
+    /// The MCP server's URL: https, or http to this machine
     pub(crate) url: String,
     /// A file that holds the access token; PALISADE_TOKEN in the environment is the token itself
     #[arg(long, value_name = "FILE", env = "PALISADE_TOKEN_FILE")]

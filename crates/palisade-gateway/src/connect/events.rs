@@ -52,10 +52,12 @@ impl Events {
         mut bytes: &[u8],
         found: &mut Vec<Event>,
     ) -> Result<(), TooLarge> {
-        if self.after_return && bytes.first() == Some(&b'\n') {
-            bytes = &bytes[1..];
+        if bytes.is_empty() {
+            return Ok(());
         }
-        self.after_return &= bytes.is_empty();
+        if std::mem::take(&mut self.after_return) {
+            bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
+        }
         while !bytes.is_empty() {
             let end = memchr::memchr2(b'\r', b'\n', bytes);
             let part = &bytes[..end.unwrap_or(bytes.len())];
@@ -181,6 +183,19 @@ mod tests {
             ),
         ] {
             assert_eq!(read(&[text.as_bytes()]), Ok(wanted), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_end_of_two_bytes_may_come_in_two_pieces() {
+        let wanted = vec![event("a", None, None, None)];
+        for pieces in [
+            &["data: a\r", "\n", "\n"][..],
+            &["data: a\r", "", "\n\r", "", "\n"],
+            &["data: a\r", "\r"],
+        ] {
+            let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+            assert_eq!(read(&pieces), Ok(wanted.clone()), "{pieces:?}");
         }
     }
 

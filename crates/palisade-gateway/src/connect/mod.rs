@@ -13,6 +13,7 @@
 //! its standing stream, resumption, its renewal and its end, is made here; the client hears of none
 //! of it. Messages pass byte for byte, but for line ends.
 
+mod answer;
 mod backoff;
 mod call;
 mod challenge;

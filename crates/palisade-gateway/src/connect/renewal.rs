@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::call::{self, Content, agreed, drain, excerpt, is_message, kind_of};
+use super::answer::{self, Content, agreed, drain, excerpt, is_message, kind_of};
 use super::events::Events;
 use super::failure::Failure;
 use super::post::{Post, SESSION_ID};
@@ -190,7 +190,7 @@ async fn answer_to(response: Response<Incoming>, id: &str) -> Result<Vec<u8>, Fa
                 let bytes = frame.into_data().unwrap_or_default();
                 events
                     .push(&bytes, &mut found)
-                    .map_err(|_| call::too_large())?;
+                    .map_err(|_| answer::too_large())?;
                 for event in found.drain(..) {
                     if is_message(&event) && is_it(&event.data) {
                         return Ok(event.data);

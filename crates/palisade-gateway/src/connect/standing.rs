@@ -12,8 +12,8 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::answer::{Content, Resume, drain, excerpt, is_message, is_over, kind_of};
 use super::backoff::Backoff;
-use super::call::{Content, Resume, drain, excerpt, is_message, is_over, kind_of};
 use super::events::Events;
 use super::relay::Relay;
 use super::session::Snapshot;

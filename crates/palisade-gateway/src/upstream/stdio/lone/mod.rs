@@ -5,8 +5,11 @@
 //! `server/discover`; an older one is opened once by the bridge and spoken to through
 //! [`super::shim`].
 
+mod start;
+mod words;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,11 +19,11 @@ use palisade::mcp::Revision;
 use palisade::mcp::shown::Shown;
 use palisade::{Reason, Rejection};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::body::{self, Cancel, StdioBody, Why};
-use super::bridge::{Scope, Unanswered, answered, ask, header_revision, refusal};
-use super::envelope::{Edit, Envelope, Sort, edited};
+use super::bridge::{Scope, Unanswered, answered, header_revision, refusal};
+use super::envelope::{Envelope, Sort};
 use super::launcher::Launcher;
 use super::link::{Shim, error_text};
 use super::mailbox::Mailbox;
@@ -29,19 +32,9 @@ use super::rounds::Rounds;
 use super::seal::{Mark, Seal};
 use super::shim::{self, Opened};
 
-/// How long a child may take to start and to say that it does not know `server/discover`. Some never
-/// do.
-const PROBE: Duration = Duration::from_secs(20);
+use words::{invalid, misses, status_of};
 
-/// How long a child may take to make room for the next; longer than any takes to be ended.
-const ENDING: Duration = Duration::from_secs(7);
-
-/// What a child says to `server/discover`.
-enum Probed {
-    Modern,
-    Older,
-    Silent,
-}
+pub(super) use words::readdressed;
 
 /// How long a client may take to come back with an answer; a person may have to give it.
 const PARKED: Duration = Duration::from_secs(600);
@@ -63,9 +56,6 @@ struct Shared {
     era: AtomicU8,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
 }
-
-const ERA_MODERN: u8 = 1;
-const ERA_OLDER: u8 = 2;
 
 /// Whose child, and whether it was opened by a session's handshake.
 type Key = (Mark, Opening);
@@ -322,198 +312,4 @@ fn alive(place: &Option<Arc<Pooled>>) -> Option<Arc<Pooled>> {
         .ended()
         .is_none()
         .then(|| Arc::clone(child))
-}
-
-impl Shared {
-    /// A child that has answered: to `opening`, or to the probe.
-    async fn start(&self, opening: Option<Bytes>) -> Result<Pooled, Rejection> {
-        let mixed = self.scope == Scope::Shared;
-        let deadline = Instant::now() + self.launcher.start_timeout;
-        let handshake = opening.is_some();
-        let mut process = self.launcher.start(mixed, Duration::ZERO).await?;
-        let known = self.era.load(Ordering::Relaxed);
-        // What answers the probe with an error knows no better; silence may only mean that it is slow.
-        let mut is_older = true;
-        let mut slow = None;
-        if !handshake && known != ERA_OLDER {
-            let patience = if known == ERA_MODERN {
-                None
-            } else {
-                Some(PROBE)
-            };
-            match self.probe(&process, patience, deadline).await {
-                Probed::Modern => {
-                    self.era.store(ERA_MODERN, Ordering::Relaxed);
-                    self.launcher.succeeded();
-                    return Ok(Pooled {
-                        process: Arc::new(process),
-                        opened: None,
-                    });
-                }
-                Probed::Older if process.link.ended().is_none() => {}
-                // It ended at a message that it does not know, or the message may still be its
-                // first, by which some decide what they speak: the next begins with the other.
-                probed => {
-                    is_older = matches!(probed, Probed::Older);
-                    // One that is slow may be fetching its parts, which the next one needs too: it
-                    // goes on with that, if there is room for both.
-                    match self.launcher.start(mixed, Duration::ZERO).await {
-                        Ok(next) => slow = Some(std::mem::replace(&mut process, next)),
-                        Err(_) => {
-                            drop(process);
-                            process = self.launcher.start(mixed, ENDING).await?;
-                        }
-                    }
-                }
-            }
-        }
-        // Where callers share it, nobody knows whom it would ask.
-        let own = if mixed {
-            shim::INITIALIZE
-        } else {
-            shim::INITIALIZE_TO_BE_ASKED
-        };
-        let opening = opening.unwrap_or_else(|| Bytes::from_static(own.as_bytes()));
-        let opened = self.open(&process, &opening, deadline).await?;
-        drop(slow);
-        if !handshake && is_older {
-            self.era.store(ERA_OLDER, Ordering::Relaxed);
-        }
-        if let Some(version) = opened.version() {
-            self.shown.saw_version(&version);
-        }
-        self.launcher.succeeded();
-        Ok(Pooled {
-            process: Arc::new(process),
-            opened: Some(opened),
-        })
-    }
-
-    /// What the child answers to `server/discover`.
-    async fn probe(
-        &self,
-        process: &Process,
-        patience: Option<Duration>,
-        deadline: Instant,
-    ) -> Probed {
-        let text = shim::DISCOVER.as_bytes();
-        let Some(message) = Envelope::read(text) else {
-            return Probed::Older;
-        };
-        let mailbox = Mailbox::new(false);
-        let answer = ask(&process.link, &mailbox, text, &message);
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Enough has to be left for another child to be opened.
-        let patience = patience.map_or(left, |patience| patience.min(left / 2));
-        match timeout(patience, answer).await {
-            Err(_) => Probed::Silent,
-            Ok(answer) => {
-                let is_result = |answer: Bytes| {
-                    Envelope::read(&answer).is_some_and(|answer| answer.result.is_some())
-                };
-                if answer.is_some_and(is_result) {
-                    Probed::Modern
-                } else {
-                    Probed::Older
-                }
-            }
-        }
-    }
-
-    /// Opens the child's one session.
-    async fn open(
-        &self,
-        process: &Process,
-        opening: &[u8],
-        deadline: Instant,
-    ) -> Result<Opened, Rejection> {
-        let mailbox = Mailbox::new(false);
-        let Some(message) = Envelope::read(opening) else {
-            return Err(Rejection::new(Reason::Internal));
-        };
-        let patience = deadline.saturating_duration_since(Instant::now());
-        let answer = ask(&process.link, &mailbox, opening, &message);
-        let answer = match timeout(patience, answer).await {
-            Ok(Some(answer)) => answer,
-            Ok(None) => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                return Err(self.launcher.failed(process.last_words()));
-            }
-            Err(_) => {
-                let waited = self.launcher.start_timeout;
-                let cause = format!("no answer to its first message within {waited:?}");
-                return Err(self
-                    .launcher
-                    .failed(cause)
-                    .with_remedy("raise `start_timeout` of the server"));
-            }
-        };
-        let Some(opened) = Opened::read(&answer) else {
-            return Err(self.launcher.failed("it refused to be initialized"));
-        };
-        let _ = process.link.say(shim::INITIALIZED);
-        process.link.is_open();
-        Ok(opened)
-    }
-}
-
-/// What every request of this revision carries.
-fn misses(headers: &HeaderMap, message: &Envelope<'_>, id: &[u8]) -> Option<Response<StdioBody>> {
-    let meta = message.meta();
-    let version = meta
-        .protocol_version
-        .and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let capabilities = meta
-        .client_capabilities
-        .is_some_and(|raw| raw.get().starts_with('{'));
-    let Some(version) = version.filter(|_| capabilities) else {
-        let error = error_text(
-            id,
-            -32602,
-            "params._meta must carry io.modelcontextprotocol/protocolVersion and io.modelcontextprotocol/clientCapabilities",
-        );
-        return Some(body::json(StatusCode::BAD_REQUEST, error));
-    };
-    let named = headers.get("mcp-protocol-version");
-    if named.is_none_or(|named| named.as_bytes() != version.as_bytes()) {
-        let error = error_text(
-            id,
-            -32020,
-            "MCP-Protocol-Version and params._meta name different revisions",
-        );
-        return Some(body::json(StatusCode::BAD_REQUEST, error));
-    }
-    if Revision::parse(&version) == Revision::V2026_07_28 {
-        return None;
-    }
-    let error = serde_json::json!({
-        "code": -32022,
-        "message": "unsupported protocol version",
-        "data": { "supported": [shim::MODERN], "requested": version },
-    });
-    let id = std::str::from_utf8(id).unwrap_or("null");
-    let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
-    Some(body::json(StatusCode::BAD_REQUEST, text))
-}
-
-/// The status that goes with an answer (2026-07-28, "Transports").
-fn status_of(answer: &[u8]) -> StatusCode {
-    match Envelope::read(answer).and_then(|answer| answer.error_code()) {
-        Some(-32601) => StatusCode::NOT_FOUND,
-        Some(-32700 | -32600 | -32602 | -32022..=-32020) => StatusCode::BAD_REQUEST,
-        _ => StatusCode::OK,
-    }
-}
-
-fn invalid(id: &[u8], message: &str) -> Response<StdioBody> {
-    body::json(StatusCode::BAD_REQUEST, error_text(id, -32600, message))
-}
-
-/// An answer under another id.
-pub(super) fn readdressed(answer: &[u8], id: &[u8]) -> Bytes {
-    let own = Envelope::read(answer).and_then(|answer| answer.id);
-    match own {
-        Some(own) => edited(answer, vec![Edit::replace(answer, own, id.to_vec())]).into(),
-        None => Bytes::copy_from_slice(answer),
-    }
 }
