@@ -126,8 +126,19 @@ mod tests {
             revoked: true,
         });
         assert_eq!(
-            told.to_string(),
-            r#"{"form":"connect","decision":"egress.allow.public","level":"advisory","host":"a.example","port":443,"addresses":["93.184.216.34:443"],"hop":1,"child":7,"calls":["r-1","r-2"],"revoked":true}"#
+            told,
+            serde_json::json!({
+                "form": "connect",
+                "decision": "egress.allow.public",
+                "level": "advisory",
+                "host": "a.example",
+                "port": 443,
+                "addresses": ["93.184.216.34:443"],
+                "hop": 1,
+                "child": 7,
+                "calls": ["r-1", "r-2"],
+                "revoked": true,
+            })
         );
     }
 

@@ -119,6 +119,7 @@ fn guard(
         access: None,
         calls: Arc::new(CallLimits::default()),
         inspect: Arc::new(Inspection {
+            urls: None,
             mcp: true,
             limit: DEFAULT_LIMIT,
             report_above: None,

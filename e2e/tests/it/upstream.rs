@@ -649,7 +649,7 @@ fn plain_http_off_this_machine_needs_its_key() {
     }
 }
 
-// REQ: G-15, T-1
+// REQ: G-15, T-1, O-1
 #[tokio::test]
 async fn an_upstream_whose_certificate_does_not_hold_gets_no_request() {
     let directory = tempfile::tempdir().unwrap();
@@ -676,6 +676,18 @@ async fn an_upstream_whose_certificate_does_not_hold_gets_no_request() {
         .ask(Protocol::Http1, &Ask::call().target("/good"))
         .await;
     assert_eq!((answer.status, good.read()), (200, 1), "{answer:?}");
+    refused(&trusting, "/other", &other).await;
+    // The same by the configuration's own key, beside the system's roots.
+    let ca = format!("[egress]\nca = \"{}\"\n", root.display());
+    let trusting = Palisade::builder()
+        .config(&ca)
+        .config(&servers().concat())
+        .start();
+    let answer = trusting
+        .client()
+        .ask(Protocol::Http1, &Ask::call().target("/good"))
+        .await;
+    assert_eq!((answer.status, good.read()), (200, 2), "{answer:?}");
     refused(&trusting, "/other", &other).await;
     // The system's roots do not know the authority.
     let palisade = Palisade::builder().config(&servers().concat()).start();

@@ -90,8 +90,9 @@ impl Plan {
         proven.then(|| (Arc::clone(identity), child))
     }
 
-    /// Who comes to the listener of this name.
+    /// Who comes to the listener of this name, or of `name/number` for one of its children.
     pub(super) fn named(&self, name: &str) -> Option<Arc<Identity>> {
+        let name = name.split_once('/').map_or(name, |(name, _)| name);
         self.names.get(name).cloned()
     }
 

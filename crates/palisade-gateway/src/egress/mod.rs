@@ -42,6 +42,7 @@ pub struct Outbound {
     /// By server.
     ways: HashMap<Arc<str>, WayOut>,
     resolver: Arc<dyn Resolve>,
+    proxy: Proxy,
     handle: Handle,
     _end: watch::Sender<()>,
 }
@@ -138,10 +139,11 @@ impl Outbound {
         let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::new(told));
         let (end, ending) = watch::channel(());
         let handle = runtime.handle().clone();
-        run(runtime, listener, proxy, Whose::Shown, ending)?;
+        run(runtime, listener, proxy.clone(), Whose::Shown, ending)?;
         Ok(Some(Self {
             ways,
             resolver,
+            proxy,
             handle,
             _end: end,
         }))
@@ -151,6 +153,18 @@ impl Outbound {
     #[must_use]
     pub fn way(&self, server: &str) -> Option<WayOut> {
         self.ways.get(server).cloned()
+    }
+
+    /// The proxy of all commands, whose users are the servers by name.
+    #[must_use]
+    pub const fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    /// The runtime that the proxy works on.
+    #[must_use]
+    pub const fn runtime(&self) -> &Handle {
+        &self.handle
     }
 
     /// Looks names up on the thread of the proxy, for other threads.

@@ -105,6 +105,9 @@ async fn a_command_gets_what_is_named_and_nothing_else() {
     // Python's own.
     names.retain(|name| *name != "LC_CTYPE");
     names.sort_unstable();
+    // What tells it of its proxy; `egress.rs` looks into it.
+    names.retain(|name| !name.to_ascii_lowercase().ends_with("_proxy"));
+    names.retain(|name| *name != "NODE_USE_ENV_PROXY");
     assert_eq!(names, ["HOME", "NAMED", "PATH", "SET"]);
     assert_eq!(said["environment"]["NAMED"], "passed on");
     assert_eq!(said["environment"]["SET"], "to this");
