@@ -135,10 +135,10 @@ mod tests {
         let received = receive::<Built>(&theirs).expect("received");
         let (message, mut descriptors) = received.expect("a message");
         assert!(matches!(message, Built::Listeners(ports) if ports == [80, 443]));
-        let mut text = String::new();
+        let mut bytes = [0; 16];
         let mut file = File::from(descriptors.pop().expect("one"));
-        file.read_to_string(&mut text).expect("readable");
-        assert!(!text.is_empty() && descriptors.is_empty());
+        let read = file.read(&mut bytes).expect("readable");
+        assert!(read > 1 && descriptors.is_empty());
         drop(ours);
         assert!(receive::<Built>(&theirs).expect("an end").is_none());
     }

@@ -30,6 +30,7 @@ mod names;
 mod namespace;
 mod paths;
 mod prove;
+mod relay;
 mod sockets;
 mod supervise;
 mod sys;
@@ -45,7 +46,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::runtime::Handle;
 
 pub use launch::launch;
-pub use prove::{Proven, prove};
+pub use prove::{Proven, Start, prove};
 
 use crate::level::Level;
 use crate::proxy::Proxy;

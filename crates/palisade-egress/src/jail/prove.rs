@@ -56,6 +56,9 @@ impl fmt::Display for Proven {
     }
 }
 
+/// Starts a command, with the argument for [`launch`](super::launch) where it has a jail.
+pub type Start<'a> = dyn FnMut(&[OsString], Option<&str>) -> io::Result<Child> + 'a;
+
 /// How long a canary may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -67,11 +70,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The listeners cannot be made, or not even an unjailed canary runs.
-pub fn prove(
-    highest: Level,
-    runtime: &Handle,
-    start: &mut dyn FnMut(&[OsString], Option<&str>) -> io::Result<Child>,
-) -> io::Result<Proven> {
+pub fn prove(highest: Level, runtime: &Handle, start: &mut Start<'_>) -> io::Result<Proven> {
     let mut not_available = Vec::new();
     for level in [Level::Isolated, Level::Supervised] {
         if level > highest {
@@ -99,11 +98,7 @@ pub fn prove(
 }
 
 /// The ways out that the canary found.
-fn try_level(
-    level: Level,
-    runtime: &Handle,
-    start: &mut dyn FnMut(&[OsString], Option<&str>) -> io::Result<Child>,
-) -> io::Result<Vec<String>> {
+fn try_level(level: Level, runtime: &Handle, start: &mut Start<'_>) -> io::Result<Vec<String>> {
     let listeners = Listeners::new()?;
     let targets = serde_json::to_string(&listeners.targets)?;
     let command = [super::SELF, CANARY, &targets].map(OsString::from);

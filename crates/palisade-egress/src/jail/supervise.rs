@@ -2,22 +2,22 @@
 //! call out itself, on what it has read once; it lets none through.
 
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
-    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, bind, connect,
-    connect_unspec, getsockname, listen, sockopt,
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, connect_unspec, listen,
+    sockopt,
 };
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open, umask};
 use tokio::runtime::Handle;
@@ -29,11 +29,9 @@ use super::control::{self, Built};
 use super::filter::TYPE;
 use super::gate::Gate;
 use super::paths::{self, Moment, Paths};
+use super::relay::{in_family, local, to_this_process};
 use super::sockets::{Family, Held, Kind, Sockets, errno, of_io};
 use super::sys::{self, Call};
-
-/// How long a connection to our own listener may take; it is on loopback.
-const RELAY: Duration = Duration::from_secs(1);
 
 /// Guards the child whose launcher has the other end of `control`.
 pub(super) fn start(control: OwnedFd, gate: Arc<Gate>, allowed: Vec<PathBuf>) -> io::Result<()> {
@@ -435,67 +433,4 @@ fn taken(thread: u32, descriptor: i32) -> Result<OwnedFd, Errno> {
         .ok_or(Errno::ESRCH)?;
     let process = pidfd_open(process, PidfdFlags::empty()).map_err(errno)?;
     pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty()).map_err(errno)
-}
-
-/// An address in the form that a socket of this family takes.
-fn in_family(to: SocketAddr, family: AddressFamily) -> SocketAddr {
-    match to.ip() {
-        IpAddr::V4(v4) if family == AddressFamily::INET6 => {
-            SocketAddr::new(v4.to_ipv6_mapped().into(), to.port())
-        }
-        _ => to,
-    }
-}
-
-fn local(socket: &OwnedFd) -> Result<SocketAddr, Errno> {
-    let at: SocketAddrAny = getsockname(socket).map_err(errno)?;
-    let at = SocketAddr::try_from(at).map_err(errno)?;
-    Ok(SocketAddr::new(at.ip().to_canonical(), at.port()))
-}
-
-/// Connects a socket to a listener that is made for it; gives what connect gave, and the other
-/// end. Nobody else's connection is taken for it.
-fn to_this_process(
-    socket: &OwnedFd,
-    domain: AddressFamily,
-) -> Result<(Result<(), Errno>, TcpStream), Errno> {
-    let of_io = |error: io::Error| of_io(&error);
-    let v6 = Ipv6Addr::LOCALHOST.into();
-    let v4 = Ipv4Addr::LOCALHOST.into();
-    let listener = match domain {
-        AddressFamily::INET6 => TcpListener::bind(SocketAddr::new(v6, 0))
-            .or_else(|_| TcpListener::bind(SocketAddr::new(v4, 0))),
-        _ => TcpListener::bind(SocketAddr::new(v4, 0)),
-    };
-    let listener = listener.map_err(of_io)?;
-    listener.set_nonblocking(true).map_err(of_io)?;
-    let at = listener.local_addr().map_err(of_io)?;
-    let connected = connect(socket, &in_family(at, domain)).map_err(errno);
-    if !matches!(connected, Ok(()) | Err(Errno::EINPROGRESS)) {
-        return Err(connected.err().unwrap_or(Errno::ECONNREFUSED));
-    }
-    let own = local(socket)?;
-    let until = Instant::now() + RELAY;
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(|_| Errno::EINVAL)?;
-        let mut watched = [PollFd::new(&listener, PollFlags::IN)];
-        let ready = poll(&mut watched, Some(&left));
-        match listener.accept() {
-            Ok((stream, peer))
-                if peer.ip().to_canonical() == own.ip() && peer.port() == own.port() =>
-            {
-                return Ok((connected, stream));
-            }
-            // Somebody else on this machine.
-            Ok(_) => {}
-            Err(_) if ready.is_ok_and(|ready| ready > 0) => {}
-            Err(_) => {}
-        }
-        if Instant::now() >= until {
-            // It must not stay connected to what we do not know.
-            let _ = connect_unspec(socket);
-            return Err(Errno::ETIMEDOUT);
-        }
-    }
 }

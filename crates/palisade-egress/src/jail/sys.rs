@@ -237,23 +237,30 @@ pub(super) fn attempt(probe: Probe) -> io::Result<()> {
         iov_base: (&raw mut byte).cast(),
         iov_len: 1,
     };
+    // Whole registers: what an `int` leaves of one is not defined.
+    let (zero, length, one): (libc::c_long, libc::c_long, _) = (0, 1, &raw const one);
     // SAFETY: `one` and the byte it describes live through the call that writes there; the other
     // calls have null pointers where they take any, which the kernel refuses with EFAULT or EINVAL
     // once it has judged the right to call. A descriptor that comes of it is left to the end of
     // this short-lived process.
     let returned = unsafe {
         match probe {
-            Probe::IoUring => libc::syscall(libc::SYS_io_uring_setup, 1, null),
-            Probe::Ptrace(pid) => libc::syscall(libc::SYS_ptrace, SEIZE, pid, 0, 0),
+            Probe::IoUring => libc::syscall(libc::SYS_io_uring_setup, length, null),
+            Probe::Ptrace(pid) => {
+                let pid = libc::c_long::from(pid);
+                libc::syscall(libc::SYS_ptrace, SEIZE, pid, zero, zero)
+            }
             Probe::ReadMemory(pid) => {
-                let one = &raw const one;
-                libc::syscall(libc::SYS_process_vm_readv, pid, one, 1, one, 1, 0)
+                let pid = libc::c_long::from(pid);
+                let call = libc::SYS_process_vm_readv;
+                libc::syscall(call, pid, one, length, one, length, zero)
             }
             Probe::Unshare => {
-                libc::syscall(libc::SYS_unshare, libc::CLONE_NEWUSER | libc::CLONE_NEWNET)
+                let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNET;
+                libc::syscall(libc::SYS_unshare, libc::c_long::from(flags))
             }
-            Probe::Bpf => libc::syscall(libc::SYS_bpf, 0, null, 0),
-            Probe::Userfaultfd => libc::syscall(libc::SYS_userfaultfd, 0),
+            Probe::Bpf => libc::syscall(libc::SYS_bpf, zero, null, zero),
+            Probe::Userfaultfd => libc::syscall(libc::SYS_userfaultfd, zero),
         }
     };
     match (probe, Errno::result(returned)) {

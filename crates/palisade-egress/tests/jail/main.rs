@@ -1,12 +1,15 @@
 //! The jail with real children: Python, Node, curl and a small C program try every way out, and
-//! honest programs work. All on loopback, or in namespaces that the jail makes.
+//! honest programs work. All of it runs in a network namespace that has loopback and nothing else,
+//! so that even a broken jail sends nothing out.
 //!
 //! The binary starts itself as launcher and canary, so it has no harness of the compiler's.
 
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
-    reason = "the helpers of tests fail as the tests do"
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test's program: its helpers fail as the tests do, and it prints what it measures"
 )]
 
 mod canary;
@@ -19,7 +22,7 @@ mod support;
 mod ways;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 use palisade_egress::jail;
@@ -31,6 +34,9 @@ fn main() -> ExitCode {
     }
     if let Some(code) = rig::run_if_asked(&arguments) {
         return code;
+    }
+    if std::env::var_os(INSIDE).is_none() {
+        return in_a_network_of_its_own(&arguments);
     }
     let mut trials = Vec::new();
     for tests in [
@@ -48,4 +54,22 @@ fn main() -> ExitCode {
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Set within the namespace.
+const INSIDE: &str = "PALISADE_JAIL_TESTS";
+
+fn in_a_network_of_its_own(arguments: &[OsString]) -> ExitCode {
+    let status = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net", "--", "sh", "-c"])
+        .arg("ip link set lo up && exec \"$0\" \"$@\"")
+        .arg(std::env::current_exe().unwrap())
+        .args(arguments)
+        .env(INSIDE, "1")
+        .status()
+        .expect("unshare (util-linux) and ip (iproute2) run");
+    match status.code() {
+        Some(0) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }

@@ -24,6 +24,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("ways::python", python_gets_nothing_out),
     ("ways::node", node_gets_nothing_out),
     ("ways::curl", curl_gets_nothing_out),
+    ("ways::another_name", another_name),
 ];
 
 /// What must not be reached.
@@ -269,6 +270,46 @@ print('all tried')
         );
         let name = |line: &String| line.starts_with("dns test refused.example:");
         assert!(decisions.iter().any(name), "{decisions:?}");
+    }
+}
+
+/// Behind an allowed name, another one is asked for: by Host, by SNI, and by neither.
+// REQ: E-3
+fn another_name() {
+    for level in BOTH {
+        let rig = Rig::new(level);
+        let port = rig.allowed.address.port();
+        let script = format!(
+            r#"
+import socket as s, ssl
+def connect(): return s.create_connection(('allowed.example', {port}), timeout=60)
+for sent in [b'GET / HTTP/1.1\r\nHost: refused.example\r\n\r\n', b'\1raw']:
+    c = connect(); c.sendall(sent)
+    try: print(c.recv(4096))
+    except ConnectionError: print('reset')
+context = ssl.create_default_context()
+try: context.wrap_socket(connect(), server_hostname='refused.example')
+except OSError: print('all tried')
+"#
+        );
+        let ran = rig.run(&[&python(), "-c", &script]);
+        assert!(
+            ran.stdout.contains("all tried"),
+            "{} {}",
+            ran.stdout,
+            ran.stderr
+        );
+        assert!(!ran.stdout.contains("hello"), "{level} {}", ran.stdout);
+        assert_eq!(rig.allowed.got(), [""; 0], "{level}");
+        let decisions = rig.log.decisions();
+        for code in [
+            "egress.proxy.host",
+            "egress.tls.expected",
+            "egress.tls.name",
+        ] {
+            let told = |line: &String| line.ends_with(&format!("{code} 0"));
+            assert!(decisions.iter().any(told), "{level} {code}: {decisions:?}");
+        }
     }
 }
 
