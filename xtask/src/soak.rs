@@ -27,10 +27,13 @@ const DECISIONS: &[&str] = &[
 
 /// The fuzz targets, each for ten minutes.
 const TARGETS: &[&str] = &[
-    "message", "outcome", "sse", "request", "body", "response", "egress",
+    "message", "outcome", "sse", "request", "body", "response", "egress", "redact",
 ];
 
 const KEPT: f64 = 0.9;
+
+/// What the three questions may take on two cores.
+const QUESTIONS: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Runs everything; the harness's text goes to `docs/measured/bench.txt`.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -60,7 +63,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
     mutants()?;
     commands()?;
+    succeed(Command::new(env!("CARGO")).args([
+        "bench",
+        "--locked",
+        "--package",
+        "palisade-audit",
+        "--bench",
+        "redact",
+    ]))?;
     succeed(Command::new(env!("CARGO")).args(["build", "--release", "--locked"]))?;
+    questions()?;
     succeed(Command::new("python3").arg("bench/bridge.py"))?;
     succeed(Command::new("python3").args([
         "bench/run.py",
@@ -94,6 +106,51 @@ fn commands() -> anyhow::Result<()> {
             .env("PALISADE_STDIO_SESSIONS", "200")
             .env("PALISADE_STDIO_ROUNDS", "10"),
     )
+}
+
+/// The three questions over five million lines, 2.7 GB.
+fn questions() -> anyhow::Result<()> {
+    let log = "target/soak-audit.ndjson";
+    let generate = [
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "palisade-audit",
+        "--example",
+        "generate_log",
+    ];
+    succeed(Command::new(env!("CARGO")).args(generate))?;
+    let file = std::fs::File::create(log).context(log)?;
+    succeed(
+        Command::new("target/release/examples/generate_log")
+            .arg("5000000")
+            .stdout(file),
+    )?;
+    let begun = std::time::Instant::now();
+    let arguments = [
+        "audit",
+        "query",
+        "review",
+        log,
+        "--since",
+        "2026-11-20T00:00:00Z",
+        "--limit",
+        "20",
+    ];
+    succeed(Command::new("target/release/palisade").args(arguments))?;
+    let took = begun.elapsed();
+    let size = std::fs::metadata(log).context(log)?.len();
+    std::fs::remove_file(log).context(log)?;
+    println!(
+        "questions: three over {} MB in {took:.1?}",
+        size / 1_000_000
+    );
+    ensure!(
+        took <= QUESTIONS,
+        "the three questions took longer than {QUESTIONS:?}"
+    );
+    Ok(())
 }
 
 fn mutants() -> anyhow::Result<()> {

@@ -21,20 +21,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod chain;
 mod digest;
 mod egress;
 mod escape;
 mod log;
 mod memo;
+pub mod query;
 mod record;
 mod redact;
 mod sink;
 mod stamp;
 mod survey;
 
+pub use chain::{
+    Chain, ChainReport, CheckpointKey, Damage, Fault, KeyError, PublicKey, SegmentError, Verifier,
+};
 pub use digest::Fingerprint;
 pub use egress::Egress;
 pub use log::{AppendError, Change, Config, FlushError, Handle, Log, OnChange, Status};
 pub use record::{ARGS_MAX, Actor, Bytes, ERROR_MAX, Encoder, Outcome, Phase, Record};
-pub use redact::{redact_json, redact_text};
+pub use redact::{
+    NotJson, PSEUDONYM_KEY_LEN, Path, PathError, Redactor, ToolPolicy, redact_json, redact_text,
+};
 pub use sink::{OpenError, SinkConfig};

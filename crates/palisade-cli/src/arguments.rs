@@ -21,6 +21,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Ask an audit log, hold it against its chain, take secrets out of JSON
+    Audit(Audit),
     /// Make API keys
     Auth(Auth),
     /// Look at the configuration without starting anything
@@ -209,6 +211,163 @@ pub(crate) struct EgressCheck {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Show what happened around a moment: the calls before an outage
+    Around(Around),
+    /// Ask the three questions of a review
+    Query(Query),
+    /// Write NDJSON (one JSON value a line) without secrets and personal data, line for line
+    Redact(Redact),
+    /// Find lines that were changed, removed, added or moved
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    #[command(subcommand)]
+    pub(crate) question: Question,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Question {
+    /// Which calls destroyed something?
+    Destructive(AskDestructive),
+    /// Which tools fail too often?
+    Errors(AskErrors),
+    /// Who calls too often?
+    Frequent(AskFrequent),
+    /// All three at once, in one pass
+    Review(AskReview),
+}
+
+impl Question {
+    pub(crate) fn files(&self) -> &LogFiles {
+        match self {
+            Self::Destructive(asked) => &asked.files,
+            Self::Errors(asked) => &asked.files,
+            Self::Frequent(asked) => &asked.files,
+            Self::Review(asked) => &asked.files,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskDestructive {
+    #[command(flatten)]
+    pub(crate) files: LogFiles,
+    /// Names of destructive tools, `*` for any characters; may be given several times. Default: delete_*, drop_*, *_remove and
+    /// their kin; what the record itself calls destructive always counts
+    #[arg(long = "tool", value_name = "PATTERN")]
+    pub(crate) tools: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskErrors {
+    #[command(flatten)]
+    pub(crate) files: LogFiles,
+    /// More than this share of a tool's calls
+    #[arg(long, value_name = "SHARE", default_value = "5%")]
+    pub(crate) over: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskFrequent {
+    #[command(flatten)]
+    pub(crate) files: LogFiles,
+    /// More than so many calls
+    #[arg(long, value_name = "CALLS", default_value_t = 500)]
+    pub(crate) over: usize,
+    /// Within any span of this length, wherever it begins
+    #[arg(long, value_name = "SPAN", default_value = "1h")]
+    pub(crate) per: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskReview {
+    #[command(flatten)]
+    pub(crate) files: LogFiles,
+    /// As `--tool` of `destructive`
+    #[arg(long = "tool", value_name = "PATTERN")]
+    pub(crate) tools: Vec<String>,
+    /// As `--over` of `frequent`
+    #[arg(long, value_name = "CALLS", default_value_t = 500)]
+    pub(crate) over_calls: usize,
+    /// As `--per` of `frequent`
+    #[arg(long, value_name = "SPAN", default_value = "1h")]
+    pub(crate) per: String,
+    /// As `--over` of `errors`
+    #[arg(long, value_name = "SHARE", default_value = "5%")]
+    pub(crate) over_errors: String,
+}
+
+/// Which lines, and how to print.
+#[derive(Debug, Args)]
+pub(crate) struct LogFiles {
+    /// Files of the log, plain, .gz or .zst; `*` and `?` in a file's name; - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<String>,
+    /// Only records since TIME: a moment (2026-11-21T08:10:00Z) or a span before now (24h, 7d)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only records before TIME
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// List at most N records, the newest
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub(crate) limit: usize,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: TableFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Around {
+    /// The moment (2026-11-21T08:10:00Z), or a span before now (10m)
+    #[arg(value_name = "TIME")]
+    pub(crate) time: String,
+    #[command(flatten)]
+    pub(crate) files: LogFiles,
+    /// How long before it
+    #[arg(long, value_name = "SPAN", default_value = "5m")]
+    pub(crate) before: String,
+    /// How long after it
+    #[arg(long, value_name = "SPAN", default_value = "1m")]
+    pub(crate) after: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Redact {
+    /// Files, plain, .gz or .zst; standard input without one
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    /// Leave what stands at PATH as it is: a JSON Pointer such as /args/to, `*` for any member; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) allow: Vec<String>,
+    /// Write pseudonyms for tokens and e-mail addresses, by the key in FILE: 64 hexadecimal digits
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pseudonym_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// All files of one chain, in any order, plain, .gz or .zst; checkpoints of a second sink as well
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<String>,
+    /// The gateway's public key (ed25519:…), or a file that holds it
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct EgressServe {
     /// The configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "PALISADE_CONFIG")]
@@ -216,6 +375,19 @@ pub(crate) struct EgressServe {
     /// Listen on ADDR; 127.0.0.1:3128 by default
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+}
+
+/// How tables are printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// For spreadsheets
+    Csv,
+    /// For machines
+    Json,
+    /// For people
+    #[default]
+    #[value(alias = "table")]
+    Text,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The command `palisade`. Arguments → one call → output and exit code.
 
 mod arguments;
+mod audit;
 mod auth;
 mod config;
 mod connect;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr();
     let result = match arguments.command {
+        Command::Audit(audit) => audit::run(&audit),
         Command::Auth(auth) => auth::run(&auth),
         Command::Config(config) => config::run(&config),
         Command::Connect(connect) => connect::run(&connect),

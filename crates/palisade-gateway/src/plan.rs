@@ -227,6 +227,8 @@ impl Plan {
             client_tls: &client_tls,
             public: public.as_deref(),
             children: None,
+            // Nobody calls a tool of them.
+            outbound: None,
             auth: &common,
         };
         let own = own_plans(settings, &servers, &parts)?;
@@ -777,7 +779,7 @@ fn own_plans(
 ) -> Result<Vec<OwnPlan>, StartError> {
     let mut plans: Vec<OwnPlan> = Vec::new();
     for (index, (server, plan)) in settings.servers.iter().zip(servers).enumerate() {
-        let mut inspect = inspection(server, settings, parts.inflight, &plan.shown);
+        let mut inspect = inspection(server, settings, parts, &plan.shown)?;
         inspect.mcp = false;
         let inspect = Arc::new(inspect);
         let mut add = |path: &str, route| {
@@ -832,7 +834,7 @@ fn own_plans(
         .position(|server| server.auth.authenticate.is_some());
     if let (Some(keys), Some(index)) = (parts.auth.assertion_keys(), asked) {
         let server = &settings.servers[index];
-        let mut inspect = inspection(server, settings, parts.inflight, &servers[index].shown);
+        let mut inspect = inspection(server, settings, parts, &servers[index].shown)?;
         inspect.mcp = false;
         plans.push(OwnPlan {
             server: index,

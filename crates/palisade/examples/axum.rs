@@ -119,7 +119,6 @@ fn guard(
         access: None,
         calls: Arc::new(CallLimits::default()),
         inspect: Arc::new(Inspection {
-            urls: None,
             mcp: true,
             limit: DEFAULT_LIMIT,
             report_above: None,

@@ -7,13 +7,15 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -113,11 +115,11 @@ where
         + 'static,
     T: Timer,
     B: Body<Data = Bytes, Error: std::fmt::Display> + Send + Unpin + 'static,
-    R: Body<Data = Bytes> + 'static,
+    R: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
-    type Response = Response<Answer<R>>;
+    type Response = Response<Answer<Inside>>;
     type Error = Infallible;
-    type Future = InspectFuture<R>;
+    type Future = InspectFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -143,7 +145,7 @@ where
         match judged {
             Ok(body) => {
                 let answered = self.inner.call(Request::from_parts(head, body));
-                InspectFuture::Called(Box::pin(answered))
+                InspectFuture::Works(Box::pin(async move { answered.await.map(erased) }))
             }
             Err(rejection) => InspectFuture::Refused(Some(rejection.into_response(&head))),
         }
@@ -152,7 +154,7 @@ where
 
 impl<S, T> InspectService<S, T> {
     /// Waits for the rest of the body.
-    fn wait<B, R>(&self, mut head: Parts, body: B, partial: Partial) -> InspectFuture<R>
+    fn wait<B, R>(&self, mut head: Parts, body: B, partial: Partial) -> InspectFuture
     where
         S: Service<Request<Inspected>, Response = Response<R>, Error = Infallible, Future: Send>
             + Clone
@@ -160,6 +162,9 @@ impl<S, T> InspectService<S, T> {
             + 'static,
         T: Timer,
         B: Body<Data = Bytes, Error: std::fmt::Display> + Send + 'static,
+        R: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+            + Send
+            + 'static,
     {
         let inspection = Arc::clone(&self.inspection);
         let mut inner = self.inner.clone();
@@ -174,45 +179,48 @@ impl<S, T> InspectService<S, T> {
             match judged {
                 Ok(body) => {
                     let answered = inner.call(Request::from_parts(head, body));
-                    answered.await.map(|answer| answer.map(Answer::inner))
+                    answered.await.map(erased)
                 }
                 Err(rejection) => Ok(rejection.into_response(&head).map(Answer::own)),
             }
         };
-        InspectFuture::Waits(Box::pin(waiting))
+        InspectFuture::Works(Box::pin(waiting))
     }
 }
 
-/// What an inner service answers. Boxed: the types of the layers on both sides would else be one,
-/// which the compiler takes minutes to look through.
-type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, Infallible>> + Send>>;
+/// What stands inside, behind a trait: the types of the layers on both sides would else be one,
+/// which the compiler takes minutes to look through. It also makes what is moved small.
+type Inside = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+type Answered = Result<Response<Answer<Inside>>, Infallible>;
 
 /// The future of [`InspectService`].
 #[allow(missing_debug_implementations, reason = "futures behind a trait")]
-pub enum InspectFuture<R> {
-    /// The inner service is at work.
-    Called(Boxed<Response<R>>),
-    /// The body is still to come, or names are looked up.
-    Waits(Boxed<Response<Answer<R>>>),
+pub enum InspectFuture {
+    /// The body is still to come, or the inner service is at work.
+    Works(Pin<Box<dyn Future<Output = Answered> + Send>>),
     /// The body or the message was refused.
     Refused(Option<Response<Bytes>>),
 }
 
-impl<R> Future for InspectFuture<R> {
-    type Output = Result<Response<Answer<R>>, Infallible>;
+impl Future for InspectFuture {
+    type Output = Answered;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answered> {
         match self.get_mut() {
-            Self::Called(future) => {
-                let Ok(answer) = ready!(future.as_mut().poll(cx));
-                Poll::Ready(Ok(answer.map(Answer::inner)))
-            }
-            Self::Waits(future) => future.as_mut().poll(cx),
+            Self::Works(future) => future.as_mut().poll(cx),
             Self::Refused(answer) => {
                 Poll::Ready(Ok(answer.take().unwrap_or_default().map(Answer::own)))
             }
         }
     }
+}
+
+fn erased<R>(answer: Response<R>) -> Response<Answer<Inside>>
+where
+    R: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    answer.map(|body| Answer::inner(body.map_err(Into::into).boxed_unsync()))
 }
 
 impl<T> Inspection<T> {

@@ -310,7 +310,8 @@ impl Place {
         let key = place.0.path().join("key.pem");
         let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         fs::set_permissions(key, owner_only).unwrap();
-        for example in files(&root().join("examples"), "toml") {
+        let examples = ["toml", "ndjson"].map(|kind| files(&root().join("examples"), kind));
+        for example in examples.concat() {
             fs::copy(&example, place.0.path().join(example.file_name().unwrap())).unwrap();
         }
         place

@@ -6,6 +6,7 @@
 )]
 
 mod audit;
+mod audit_query;
 mod auth;
 mod clients;
 mod conformance;

@@ -8,11 +8,14 @@
 //!   two records with the same token can be seen to have it.
 //!
 //! [`keys`] decides by the name of a key, [`values`] by the shape of a value, [`copy`] walks the JSON.
-//! This is the engine's plain form: keys in languages other than English, JSON inside strings and
-//! keyed pseudonyms have their place in these three rooms and are not built yet.
+//! [`Redactor`] adds what an operator may want otherwise: keyed pseudonyms, tools whose arguments go whole,
+//! places that stay.
+//!
+//! What was redacted stays as it is when it is redacted again.
 
 mod copy;
 mod keys;
+mod policy;
 mod values;
 
 use std::borrow::Cow;
@@ -22,7 +25,9 @@ use crate::escape;
 use crate::survey::{is_alphanumeric, survey};
 use values::Scanner;
 
-pub(crate) use copy::Scratch;
+pub(crate) use copy::{Scratch, unescape};
+use policy::Masker;
+pub use policy::{NotJson, PSEUDONYM_KEY_LEN, Path, PathError, Redactor, ToolPolicy};
 
 /// Appends a redacted copy of the JSON value `json` to `out`, on one line.
 ///
@@ -58,8 +63,12 @@ pub(crate) enum Aim {
 /// How a finding is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mask {
-    /// By the eight characters of its hash.
+    /// By nothing but the word, or a pseudonym.
+    Address,
+    /// By the eight characters of its hash, or a pseudonym.
     Fingerprint,
+    /// By what the scanner has at hand: bytes from and to.
+    Given(usize, usize),
     /// By nothing but the word.
     Plain,
 }
@@ -74,18 +83,24 @@ pub(crate) struct Finding {
 
 pub(crate) fn json_into(json: &[u8], out: &mut Vec<u8>, scratch: &mut Scratch) {
     let start = out.len();
-    match copy::copy(json, out, scratch) {
-        Ok(()) => return,
+    match copy::copy(json, out, scratch, &Masker::PLAIN, &[]) {
+        Ok(_) => {}
         Err(copy::Refused::Deep) => {
             out.truncate(start);
-            return push_omitted(out, json);
+            push_omitted(out, json);
         }
-        Err(copy::Refused::Invalid) => out.truncate(start),
+        Err(copy::Refused::Invalid) => {
+            out.truncate(start);
+            push_invalid(out, json, &Masker::PLAIN);
+        }
     }
+}
+
+fn push_invalid(out: &mut Vec<u8>, json: &[u8], masker: &Masker) {
     let text = String::from_utf8_lossy(head(json, INVALID_MAX + MARGIN));
     // The window is a little wider than what is shown, so that a secret across the edge is
     // still recognised by its shape.
-    let redacted = text_with(&text, Aim::All);
+    let redacted = text_masked(&text, Aim::All, masker);
     escape::push_string(out, cut_bytes(&redacted, INVALID_MAX));
 }
 
@@ -99,22 +114,30 @@ pub(crate) fn push_omitted(out: &mut Vec<u8>, json: &[u8]) {
 }
 
 pub(crate) fn text_with(text: &str, aim: Aim) -> Cow<'_, str> {
+    text_masked(text, aim, &Masker::PLAIN)
+}
+
+fn text_masked<'a>(text: &'a str, aim: Aim, masker: &Masker) -> Cow<'a, str> {
     let bytes = text.as_bytes();
     if !values::may_hold(bytes) {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::new();
     let mut from = 0;
-    for finding in Scanner::surveyed(bytes, 0, aim) {
+    let mut scanner = Scanner::surveyed(bytes, aim, masker);
+    while let Some(finding) = scanner.next() {
         out.extend_from_slice(&bytes[from..finding.start]);
-        push_mask(&mut out, &bytes[finding.start..finding.end], finding.mask);
+        match finding.mask {
+            Mask::Given(from, to) => out.extend_from_slice(scanner.given(from, to)),
+            mask => masker.push(&mut out, &bytes[finding.start..finding.end], mask),
+        }
         from = finding.end;
     }
     if from == 0 {
         return Cow::Borrowed(text);
     }
     out.extend_from_slice(&bytes[from..]);
-    // Findings begin and end at ASCII bytes, so this never replaces anything.
+    // Findings begin and end between characters, so this never replaces anything.
     Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
@@ -129,18 +152,16 @@ pub(crate) fn is_plain(text: &str, aim: Aim) -> bool {
     if survey.plain < text.len() {
         return false;
     }
-    !values::may_hold_surveyed(text, survey) || Scanner::surveyed(text, 0, aim).next().is_none()
+    !values::may_hold_surveyed(text, survey)
+        || Scanner::surveyed(text, aim, &Masker::PLAIN)
+            .next()
+            .is_none()
 }
 
-/// Appends what stands in the place of `secret`; never a quote, a backslash or a control.
-pub(crate) fn push_mask(out: &mut Vec<u8>, secret: &[u8], mask: Mask) {
-    if mask == Mask::Fingerprint && secret.len() >= FINGERPRINT_MIN {
-        out.extend_from_slice(b"[REDACTED:sha256:");
-        out.extend_from_slice(Fingerprint::of(secret).as_bytes());
-        out.push(b']');
-    } else {
-        out.extend_from_slice(b"[REDACTED]");
-    }
+fn fingerprint(out: &mut Vec<u8>, secret: &[u8]) {
+    out.extend_from_slice(b"[REDACTED:sha256:");
+    out.extend_from_slice(Fingerprint::of(secret).as_bytes());
+    out.push(b']');
 }
 
 /// At most `max` bytes of `text`, whole characters.
@@ -151,9 +172,6 @@ pub(crate) fn cut_bytes(text: &str, max: usize) -> &str {
 fn head(bytes: &[u8], max: usize) -> &[u8] {
     &bytes[..bytes.len().min(max)]
 }
-
-/// A shorter value could be found by trying all of them against the hash.
-const FINGERPRINT_MIN: usize = 16;
 
 /// How much of arguments that are not JSON is shown, in bytes.
 const INVALID_MAX: usize = 4_096;

@@ -30,17 +30,18 @@ impl Copier<'_> {
             }
             self.some_digits()?;
         }
-        if let Some((depth, from, mask)) = self.hidden {
-            if depth == self.depth {
-                self.hidden = None;
-                self.replace_value(from, &self.json[start..self.at], mask);
-            }
+        let expected = self.expected.take();
+        if self.hidden.is_some() {
             return Ok(());
         }
         let text = &self.json[start..self.at];
-        if !float && values::is_card(text) {
+        let kinds = [expected, self.scalars.map(|(_, kind)| kind)];
+        let named =
+            kinds != [None, None] && kinds.iter().flatten().any(|kind| kind.judge_number(text));
+        let whole = !float && digits >= 13 && values::is_card(text);
+        if (named || whole) && self.allowed.is_none() {
             self.replace_value(start, text, Mask::Plain);
-        } else if (float || digits > 300) && !is_finite(text) {
+        } else if (float || digits > 300) && !self.inner && !is_finite(text) {
             self.flush(start);
             self.out.push(b'"');
             self.out.extend_from_slice(text);

@@ -102,8 +102,45 @@ impl Copier<'_> {
     }
 }
 
+/// Finds the place of decoded characters in the spelling of a string.
+pub(super) struct RawCursor<'a> {
+    raw: &'a [u8],
+    at: usize,
+    decoded: usize,
+}
+
+impl<'a> RawCursor<'a> {
+    pub(super) fn new(raw: &'a [u8]) -> Self {
+        Self {
+            raw,
+            at: 0,
+            decoded: 0,
+        }
+    }
+
+    /// Where the decoded byte `target` is spelt; never goes back.
+    pub(super) fn advance(&mut self, target: usize) -> usize {
+        while self.decoded < target {
+            let rest = &self.raw[self.at..];
+            let plain = memchr::memchr(b'\\', rest)
+                .unwrap_or(rest.len())
+                .min(target - self.decoded);
+            if plain > 0 {
+                self.at += plain;
+                self.decoded += plain;
+            } else {
+                let Some(escape) = rest.get(1..) else { break };
+                let (letter, length) = unescape(escape);
+                self.at += 1 + length;
+                self.decoded += letter.len_utf8();
+            }
+        }
+        self.at
+    }
+}
+
 /// The character of a checked escape, read from behind the backslash, and its length there.
-fn unescape(escape: &[u8]) -> (char, usize) {
+pub(crate) fn unescape(escape: &[u8]) -> (char, usize) {
     let unit = |at: usize| {
         escape
             .get(at..)

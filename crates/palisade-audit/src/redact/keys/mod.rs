@@ -4,43 +4,77 @@
 //! are all `access`, `token`) and the segments are looked up whole, alone or in pairs: `tokenizer`, `author` and
 //! `keyboard` are none of them. A last segment that says the value is *about* the secret
 //! (`token_count`, `password_policy`) makes the name innocent.
+//!
+//! [`Kind::judge`] then decides by the value itself: a name alone takes neither the `A1` of a `cell` nor the
+//! `13` of a `pin`.
 
+mod fold;
+mod judge;
 mod names;
 
-use super::Mask;
-use names::{Meaning, NAMES, PAGING, PAIRS, WORD_MAX, word};
+use names::{ENDINGS, Meaning, NAMES, NO_ENDINGS, OTHER_SCRIPTS, PAGING, PAIRS, WORD_MAX, word};
 
-/// What becomes of the value under a key.
+pub(crate) use judge::{is_opaque, mask_length, placeholder};
+
+/// What stands under a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Rule {
-    /// Replaced whole, whatever it is (but `true`, `false`, `null`).
-    Whole(Mask),
-    /// Only its strings are replaced: `tokens` may be secrets, or counts.
-    Strings(Mask),
+pub(crate) enum Kind {
+    /// A number of a person: so many digits at least.
+    Digits(u8),
+    /// An address, if it has an `@`.
+    Email,
+    /// The name of what stands beside it.
+    Name,
+    /// A secret, if it looks random.
+    Opaque,
+    /// A secret that people choose or remember, whatever it looks like.
+    Password,
+    /// Descriptions of values, by their names.
+    Schema,
+    /// A secret that machines make.
+    Token,
+    /// Secrets, or counts of units of text.
+    Tokens,
+    /// What stands beside its name.
+    Value,
+    /// A password, unless it is a count or a directory: `pass`, `pwd`.
+    Word,
 }
 
 /// `None`: the name says nothing.
-pub(crate) fn classify(key: &[u8]) -> Option<Rule> {
+pub(crate) fn classify(key: &[u8]) -> Option<Kind> {
     if key.iter().all(u8::is_ascii_lowercase) {
         return classify_word(key);
     }
+    if !key.is_ascii() {
+        let folded = fold::fold(key)?;
+        let text = folded.lower.as_str();
+        if OTHER_SCRIPTS.iter().any(|name| text.ends_with(name)) {
+            return Some(Kind::Password);
+        }
+        return classify_ascii(folded.latin.as_bytes());
+    }
+    classify_ascii(key)
+}
+
+fn classify_ascii(key: &[u8]) -> Option<Kind> {
     let mut state = State::default();
     let mut start = 0;
-    let mut before = Kind::Other;
+    let mut before = Letter::Other;
     for (at, &byte) in key.iter().enumerate() {
-        let kind = KINDS[usize::from(byte)];
+        let kind = LETTERS[usize::from(byte)];
         let starts = match (before, kind) {
-            (_, Kind::Other) | (Kind::Other | Kind::Lower, Kind::Upper) => true,
+            (_, Letter::Other) | (Letter::Other | Letter::Lower, Letter::Upper) => true,
             // The last capital of `JWTToken` begins the next word.
-            (Kind::Upper, Kind::Upper) => key
+            (Letter::Upper, Letter::Upper) => key
                 .get(at + 1)
-                .is_some_and(|&next| KINDS[usize::from(next)] == Kind::Lower),
-            (Kind::Other, Kind::Lower) => true,
-            (Kind::Lower | Kind::Upper, Kind::Lower) => false,
+                .is_some_and(|&next| LETTERS[usize::from(next)] == Letter::Lower),
+            (Letter::Other, Letter::Lower) => true,
+            (Letter::Lower | Letter::Upper, Letter::Lower) => false,
         };
         if starts {
             state.take(&key[start..at]);
-            start = at + usize::from(kind == Kind::Other);
+            start = at + usize::from(kind == Letter::Other);
         }
         before = kind;
     }
@@ -51,23 +85,57 @@ pub(crate) fn classify(key: &[u8]) -> Option<Rule> {
 /// As [`classify`], for a name of small letters only, which is one segment: nearly every such name is told
 /// apart by its first and last letter and its length.
 #[inline]
-pub(crate) fn classify_word(key: &[u8]) -> Option<Rule> {
+pub(crate) fn classify_word(key: &[u8]) -> Option<Kind> {
     if key.len() > WORD_MAX || ENDS[ends(key)?].alone & 1 << key.len() == 0 {
-        return None;
+        return if may_end(key) { ending(key) } else { None };
     }
     let mut state = State::default();
     state.take(key);
     state.finish()
 }
 
+/// Whether the last two letters are those of one of [`ENDINGS`], and there is more before them.
+#[inline]
+fn may_end(segment: &[u8]) -> bool {
+    segment.len() > 6
+        && matches!(
+            segment.last_chunk().map(|[a, b]| [a | 0x20, b | 0x20]),
+            Some(
+                [b'r' | b'w' | b'i', b'd']
+                    | [b's' | b'd', b'e']
+                    | [b'e', b'y' | b't' | b'n']
+                    | [b'l', b's']
+            )
+        )
+}
+
+/// What a segment is by its end.
+fn ending(segment: &[u8]) -> Option<Kind> {
+    let is = |name: &&str| segment.eq_ignore_ascii_case(name.as_bytes());
+    let (_, kind) = ENDINGS.iter().find(|(ending, _)| {
+        segment
+            .len()
+            .checked_sub(ending.len())
+            .is_some_and(|at| segment[at..].eq_ignore_ascii_case(ending.as_bytes()))
+    })?;
+    if NO_ENDINGS.iter().any(is) {
+        None
+    } else {
+        Some(*kind)
+    }
+}
+
 #[derive(Default)]
 struct State {
     /// The segment before, 0 where it is no word of ours.
     previous: u128,
-    rule: Option<Rule>,
+    kind: Option<Kind>,
+    /// What the last segment is, if it counts only as that.
+    last: Option<Kind>,
     /// The last segment makes the whole innocent.
     qualified: bool,
     counted: bool,
+    segments: u32,
 }
 
 impl State {
@@ -75,11 +143,23 @@ impl State {
     fn take(&mut self, segment: &[u8]) {
         let Some(ends) = ends(segment) else { return };
         self.qualified = false;
+        self.last = None;
+        self.segments += 1;
         // Nearly every segment is done with here.
         if segment.len() <= WORD_MAX && ENDS[ends].lengths & 1 << segment.len() != 0 {
             self.look_up(segment, &GROUPS[usize::from(segment[0] & 31)]);
         } else {
             self.previous = 0;
+            self.by_ending(segment);
+        }
+    }
+
+    #[inline]
+    fn by_ending(&mut self, segment: &[u8]) {
+        if may_end(segment)
+            && let Some(kind) = ending(segment)
+        {
+            self.find(kind);
         }
     }
 
@@ -90,42 +170,65 @@ impl State {
             .iter()
             .find(|(name, _)| *name == word)
         else {
-            return;
+            return self.by_ending(segment);
         };
         self.previous = word;
         match meaning {
-            Personal => self.find(Rule::Whole(Mask::Plain)),
-            Secret if previous != 0 && PAGING.contains(&previous) => {}
-            Secret => self.find(Rule::Whole(Mask::Fingerprint)),
-            Plural => self.find(Rule::Strings(Mask::Fingerprint)),
-            Qualifier => self.qualified = true,
-            Quantity => self.counted = true,
-            Part => {}
+            Meaning::Digits4 => self.find(Kind::Digits(4)),
+            Meaning::Digits5 => self.find(Kind::Digits(5)),
+            Meaning::Email => self.find(Kind::Email),
+            Meaning::Name => {
+                self.last = Some(Kind::Name);
+                // A key may be the secret itself.
+                self.qualified = segment.len() != 3;
+            }
+            Meaning::Opaque => self.last = Some(Kind::Opaque),
+            Meaning::Part => {}
+            Meaning::Password => self.find(Kind::Password),
+            Meaning::PasswordLast => self.last = Some(Kind::Word),
+            Meaning::Plural if PAGING.contains(&previous) => {}
+            Meaning::Plural => self.find(Kind::Tokens),
+            Meaning::Qualifier => self.qualified = true,
+            Meaning::Quantity => self.counted = true,
+            Meaning::Schema => self.last = Some(Kind::Schema),
+            Meaning::Secret if PAGING.contains(&previous) => {}
+            Meaning::Secret => self.find(Kind::Token),
+            Meaning::Value => self.last = Some(Kind::Value),
         }
         if previous != 0
-            && let Some((_, _, mask)) = PAIRS
+            && let Some((_, _, kind)) = PAIRS
                 .iter()
                 .find(|(first, second, _)| *first == previous && *second == word)
         {
-            self.find(Rule::Whole(*mask));
+            // Two words say more than one: `secret_id`.
+            if self.kind != Some(Kind::Password) {
+                self.kind = Some(*kind);
+            }
             self.qualified = false;
         }
     }
 
-    fn find(&mut self, rule: Rule) {
-        // `password_token` is rather a password: the stricter rule stays.
-        if self.rule != Some(Rule::Whole(Mask::Plain)) {
-            self.rule = Some(rule);
+    fn find(&mut self, kind: Kind) {
+        // `password_token` is rather a password, and `email_token` a token: the stricter kind stays.
+        let rank = |kind| match kind {
+            Kind::Password => 2,
+            Kind::Token => 1,
+            _ => 0,
+        };
+        if self.kind.is_none_or(|known| rank(kind) >= rank(known)) {
+            self.kind = Some(kind);
         }
     }
 
-    fn finish(self) -> Option<Rule> {
-        match self.rule {
+    fn finish(self) -> Option<Kind> {
+        let alone = self.segments == 1;
+        match (self.kind, self.last) {
+            (None, last @ Some(Kind::Name | Kind::Schema | Kind::Value)) if alone => last,
+            (kind, Some(Kind::Name | Kind::Schema | Kind::Value)) if !self.qualified => kind,
             _ if self.qualified => None,
-            Some(Rule::Whole(Mask::Fingerprint)) if self.counted => {
-                Some(Rule::Strings(Mask::Fingerprint))
-            }
-            rule => rule,
+            (Some(Kind::Token), _) if self.counted => Some(Kind::Tokens),
+            (kind, last @ Some(Kind::Word)) if kind != Some(Kind::Password) => last,
+            (kind, last) => kind.or(last),
         }
     }
 }
@@ -145,32 +248,30 @@ fn pack(segment: &[u8]) -> u128 {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Letter {
     Lower,
     Upper,
     /// Between segments; digits too, so that `password2` is a password.
     Other,
 }
 
-static KINDS: [Kind; 256] = {
-    let mut kinds = [Kind::Other; 256];
+static LETTERS: [Letter; 256] = {
+    let mut kinds = [Letter::Other; 256];
     let mut byte = 0;
     while byte < 256 {
         kinds[byte] = match byte as u8 {
-            b'A'..=b'Z' => Kind::Upper,
-            b'a'..=b'z' | 0x80.. => Kind::Lower,
-            _ => Kind::Other,
+            b'A'..=b'Z' => Letter::Upper,
+            b'a'..=b'z' | 0x80.. => Letter::Lower,
+            _ => Letter::Other,
         };
         byte += 1;
     }
     kinds
 };
 
-use Meaning::{Part, Personal, Plural, Qualifier, Quantity, Secret};
-
 /// Sorted by first letter.
 static WORDS: [(u128, Meaning); NAMES.len()] = {
-    let mut words = [(0, Part); NAMES.len()];
+    let mut words = [(0, Meaning::Part); NAMES.len()];
     let mut next = 0;
     let mut letter = 0;
     while letter < 32 {
@@ -231,7 +332,10 @@ static ENDS: [Lengths; 256] = {
         let name = NAMES[at].0.as_bytes();
         if let Some(ends) = ends(name) {
             all[ends].lengths |= 1 << name.len();
-            if matches!(NAMES[at].1, Personal | Plural | Secret) {
+            if !matches!(
+                NAMES[at].1,
+                Meaning::Part | Meaning::Qualifier | Meaning::Quantity
+            ) {
                 all[ends].alone |= 1 << name.len();
             }
         }
@@ -258,21 +362,27 @@ mod tests {
     #[test]
     fn single_words() {
         for (name, meaning) in NAMES {
-            let mut state = State::default();
+            let mut state = State {
+                segments: 1,
+                ..State::default()
+            };
             state.look_up(
                 name.as_bytes(),
                 &GROUPS[usize::from(name.as_bytes()[0] & 31)],
             );
-            let rule = state.finish();
+            let kind = state.finish();
             assert_eq!(
                 classify(name.to_ascii_uppercase().as_bytes()),
-                rule,
+                kind,
                 "{name}"
             );
-            assert_eq!(classify_word(name.as_bytes()), rule, "{name}");
-            assert_eq!(classify(name.as_bytes()), rule, "{name}");
-            let says = matches!(meaning, Personal | Plural | Secret);
-            assert_eq!(rule.is_some(), says, "{name}");
+            assert_eq!(classify_word(name.as_bytes()), kind, "{name}");
+            assert_eq!(classify(name.as_bytes()), kind, "{name}");
+            let says = !matches!(
+                meaning,
+                Meaning::Part | Meaning::Quantity | Meaning::Qualifier
+            );
+            assert_eq!(kind.is_some(), says, "{name}");
         }
         assert_eq!(classify_word(b""), None);
         assert_eq!(classify_word(&[b't'; 40]), None);
@@ -281,87 +391,66 @@ mod tests {
     // REQ: L-2
     #[test]
     fn names() {
-        let token = Some(Rule::Whole(Mask::Fingerprint));
-        let plain = Some(Rule::Whole(Mask::Plain));
-        for (name, expected) in [
-            ("token", token),
-            ("accessToken", token),
-            ("access_token", token),
-            ("ACCESS_TOKEN", token),
-            ("X-Auth-Token", token),
-            ("githubToken2", token),
-            ("JWTToken", token),
-            ("authorization", token),
-            ("Proxy-Authorization", token),
-            ("apiKey", token),
-            ("api_key", token),
-            ("APIKey", token),
-            ("x-api-key", token),
-            ("apikey", token),
-            ("aws.secret_access_key", token),
-            ("clientSecret", token),
-            ("Set-Cookie", token),
-            ("session_id", token),
-            ("credentials", token),
-            ("password", plain),
-            ("userPassword", plain),
-            ("PASSWORD", plain),
-            ("db.password", plain),
-            ("password_hash", plain),
-            ("passwd", plain),
-            ("email", plain),
-            ("e-mail", plain),
-            ("contactEmail", plain),
-            ("ssn", plain),
-            ("userSSN", plain),
-            ("cardNumber", plain),
-            ("credit_card", plain),
-            ("pin_code", plain),
-            ("tokens", Some(Rule::Strings(Mask::Fingerprint))),
-            ("max_tokens", Some(Rule::Strings(Mask::Fingerprint))),
-            ("maxToken", Some(Rule::Strings(Mask::Fingerprint))),
+        for (kind, names) in [
+            (
+                Kind::Token,
+                "token accessToken access_token ACCESS_TOKEN X-Auth-Token githubToken2 JWTToken authorization \
+                 Proxy-Authorization apiKey api_key APIKey x-api-key apikey aws.secret_access_key clientSecret Set-Cookie \
+                 session_id credentials githubtoken mysecret gh_token Private-Token Ocp-Apim-Subscription-Key DD-API-KEY \
+                 DD-APPLICATION-KEY dbCredentials refreshToken id_token_hint code_verifier email_token storageKey \
+                 JSESSIONID x-amz-security-token SharedAccessKey service_role_key token_value",
+            ),
+            (
+                Kind::Password,
+                "password userPassword PASSWORD db.password password_hash passwd dbpassword rootpasswd userpass dbpassphrase \
+                 mot_de_passe contraseña CONTRASEÑA Passwort hasło şifre пароль 用户密码 パスワード ｐａｓｓｗｏｒｄ pass\u{200b}word pаssword \
+                 p\u{301}assword security_answer seed_phrase cvv password_value token_password passcode2 seedPhrase",
+            ),
+            (
+                Kind::Tokens,
+                "tokens max_tokens maxToken input_token total-tokens TOKENS",
+            ),
+            (Kind::Word, "pass pwd db_pass smtpPass OLD_PWD pw"),
+            (
+                Kind::Email,
+                "email e-mail contactEmail user_email email_address mail",
+            ),
+            (
+                Kind::Digits(4),
+                "pin pin_code otp otp_code mfaCode verification_code",
+            ),
+            (
+                Kind::Digits(5),
+                "ssn userSSN cardNumber credit_card phone phoneNumber mobile cell passport_number tax_id social_security_number",
+            ),
+            (Kind::Opaque, "auth x-auth pat _auth secret_id"),
+            (Kind::Name, "name key field selector Element label id type"),
+            (Kind::Value, "value text val"),
+            (Kind::Schema, "properties"),
         ] {
-            assert_eq!(classify(name.as_bytes()), expected, "{name}");
+            for name in names.split_whitespace() {
+                let kind = match name {
+                    "mot_de_passe" | "e-mail" => continue,
+                    _ => kind,
+                };
+                assert_eq!(classify(name.as_bytes()), Some(kind), "{name}");
+            }
         }
-        for name in [
-            "",
-            "_",
-            "tokenizer",
-            "tokenize",
-            "author",
-            "keyboard",
-            "passenger",
-            "compass",
-            "bypass",
-            "key",
-            "keys",
-            "keywords",
-            "monkey",
-            "secretary",
-            "emailed",
-            "pinned",
-            "spin",
-            "token_count",
-            "tokenType",
-            "password_policy",
-            "passwordRequired",
-            "token_endpoint",
-            "email_verified",
-            "token_expires_in",
-            "secret_name",
-            "nextPageToken",
-            "next_token",
-            "progressToken",
-            "accession",
-            "id",
-            "session",
-            "primaryKey",
-            "number",
-            "code",
-            "card",
-            "a_very_long_segmentwithoutanyend_x",
-        ] {
+        for name in "_ tokenizer tokenize author keyboard passenger compass bypass keys keywords monkey secretary emailed pinned spin \
+             token_count tokenType password_policy passwordRequired token_endpoint email_verified token_expires_in secret_name \
+             nextPageToken next_token progressToken accession session primaryKey number code card \
+             a_very_long_segmentwithoutanyend_x tokenAddress token_symbol tokenId secretName secretRef secret_arn password_policy_url \
+             pageToken nextpagetoken continuationToken eosToken publicKey public_key partition_key sort_key cache_key idempotency_key \
+             api_key_env ssh_key_path passthrough pass_through pass_rate auth_type authUrl key_name api_key_header \
+             email_template password_selector tokens_per_second cookie_policy cookieConsent broken betoken sectoken_kind жить"
+            .split_whitespace()
+        {
             assert_eq!(classify(name.as_bytes()), None, "{name}");
         }
+        assert_eq!(classify(b""), None);
+        assert_eq!(classify(b"API Key"), Some(Kind::Token));
+        assert_eq!(classify(b"Credit Card Number"), Some(Kind::Digits(5)));
+        assert_eq!(classify("\u{e9}".repeat(300).as_bytes()), None);
+        assert_eq!(classify(b"\xff"), None);
     }
 }

@@ -1,24 +1,55 @@
 //! E-mail addresses, and credentials in URLs.
 
-use super::classes::{DOMAIN, LOCAL, run, run_back};
+use super::classes::{CLASSES, DOMAIN, LOCAL, URL_SAFE, WORD, run, run_back, run_within};
 use crate::redact::{Finding, Mask};
 
-/// `local@domain.tld`.
+/// `local@domain.tld`; the sign is `width` bytes long.
 #[inline(never)]
-pub(super) fn email(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+pub(super) fn email(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> {
     let lowest = floor.max(at.saturating_sub(64));
-    let mut start = run_back(text, lowest, at, LOCAL);
-    while start < at && matches!(text[start], b'.' | b'-' | b'+' | b'%') {
+    let mut start = back_over_letters(text, lowest, at);
+    while start < at && matches!(text[start], b'.' | b'-' | b'+' | b'%' | b'\'' | b'=') {
         start += 1;
     }
-    if start == at {
+    if text[..at].last() == Some(&b'"') {
+        // A quoted local part, RFC 5321, section 4.1.2.
+        let inside = text[lowest..at - 1]
+            .iter()
+            .rposition(|byte| matches!(byte, b'"' | b'\n'))?;
+        start = lowest + inside;
+        if text[start] != b'"' {
+            return None;
+        }
+    }
+    if start >= at {
         return None;
     }
-    let mut end = run(text, at + 1, DOMAIN);
-    while end > at + 1 && matches!(text[end - 1], b'.' | b'-') {
+    let (start, end) = (start, domain(text, &text[start..at], at + width)?);
+    if text[..start].ends_with(b"://") {
+        return None;
+    }
+    Some(Finding {
+        start,
+        end,
+        mask: Mask::Address,
+    })
+}
+
+/// Where the domain behind the sign ends, if it is one: of ASCII, or of the letters of the world.
+fn domain(text: &[u8], local: &[u8], start: usize) -> Option<usize> {
+    let ascii = run(text, start, DOMAIN);
+    let whole = |end| is_domain(text, local, start, end);
+    whole(ascii).or_else(|| {
+        let wide = over_domain(text, start, ascii);
+        if wide > ascii { whole(wide) } else { None }
+    })
+}
+
+fn is_domain(text: &[u8], local: &[u8], domain_start: usize, mut end: usize) -> Option<usize> {
+    while end > domain_start && matches!(text[end - 1], b'.' | b'-') {
         end -= 1;
     }
-    let domain = &text[at + 1..end];
+    let domain = &text[domain_start..end];
     // Near the end, so a plain loop is there first.
     let dot = domain.iter().rposition(|byte| *byte == b'.')?;
     let (host, last) = (&domain[..dot], &domain[dot + 1..]);
@@ -27,45 +58,283 @@ pub(super) fn email(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     if !top_level || matches!(host, [] | [b'.', ..]) {
         return None;
     }
-    // `icon@2x.png`, `package@1.2.3-beta.rc`, `git@github.com:owner/repository`.
+    // `icon@2x.png`, `package@1.2.3-beta.rc`, `git@github.com:owner/repository`, `getty@tty1.service`
     let scaled = matches!(host, [b'1'..=b'9', b'x']);
-    let version = matches!(
-        host,
-        [b'0'..=b'9', b'.', ..] | [b'0'..=b'9', b'0'..=b'9', b'.', ..]
-    ) && !host
+    let remote = local == b"git" && matches!(text.get(end), Some(b':' | b'/') | None);
+    let file = NO_TOP_LEVEL
         .iter()
-        .any(|byte| byte.is_ascii_alphabetic() && *byte != b'x');
-    let remote = &text[start..at] == b"git" && matches!(text.get(end), Some(b':' | b'/'));
-    if scaled || version || remote {
-        return None;
-    }
-    Some(Finding {
-        start,
-        end,
-        mask: Mask::Plain,
-    })
+        .any(|known| last.eq_ignore_ascii_case(known));
+    (!scaled && !is_version(host) && !remote && !file).then_some(end)
 }
 
-/// `user:password@` behind `://`, RFC 3986, section 3.2.1.
+/// Letters of addresses, those of Latin, Greek and Cyrillic names included: two bytes each in UTF-8.
+fn back_over_letters(text: &[u8], lowest: usize, at: usize) -> usize {
+    let mut start = run_back(text, lowest, at, LOCAL);
+    while start >= lowest + 2
+        && text[start - 1] & 0xc0 == 0x80
+        && matches!(text[start - 2], 0xc3..=0xd3)
+    {
+        start = run_back(text, lowest, start - 2, LOCAL);
+    }
+    start
+}
+
+fn over_domain(text: &[u8], start: usize, mut end: usize) -> usize {
+    // No domain is longer, RFC 1035, section 2.3.4.
+    let most = text.len().min(start + 255);
+    while end < most && text[end] >= 0x80 {
+        end = run(&text[..most], end + 1, DOMAIN);
+    }
+    end
+}
+
+/// `1.2`, `v1.2.3-rc`
+fn is_version(host: &[u8]) -> bool {
+    let host = host.strip_prefix(b"v").unwrap_or(host);
+    let digits = host.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    digits > 0
+        && host.get(digits) == Some(&b'.')
+        && host
+            .get(digits + 1)
+            .is_some_and(|byte| byte.is_ascii_digit() || *byte == b'x')
+}
+
+/// `user:password@` behind `://`, RFC 3986, section 3.2.1; the secret path of a webhook.
 #[inline(never)]
 pub(super) fn userinfo(text: &[u8], at: usize) -> Option<Finding> {
     let rest = text[at..].strip_prefix(b"://")?;
+    let start = at + 3;
     let length = rest
         .iter()
         .position(|byte| {
             matches!(
                 byte,
-                b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'\\' | 0..=b' '
+                b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'\\' | b'`' | 0..=b' '
             )
         })
         .unwrap_or(rest.len());
-    let user = memchr::memrchr(b'@', &rest[..length])?;
-    let start = at + 3;
+    let Some(user) = memchr::memrchr(b'@', &rest[..length]) else {
+        return unescaped(rest, start, length).or_else(|| webhook(text, rest, start, length));
+    };
     // A bare user name is no secret; a long one is a token in its place.
-    let secret = memchr::memchr(b':', &rest[..user]).is_some() || user >= 20;
+    let colon = memchr::memchr(b':', &rest[..user]);
+    let secret = match colon {
+        Some(colon) => !is_nothing(&rest[colon + 1..user]),
+        None => user >= 20,
+    };
     (secret && user > 0).then_some(Finding {
         start,
         end: start + user,
         mask: Mask::Plain,
     })
 }
+
+/// `user:pa/ss@host`: a password whose signs should have been escaped.
+fn unescaped(rest: &[u8], start: usize, length: usize) -> Option<Finding> {
+    let colon = memchr::memchr(b':', &rest[..length])?;
+    let port = rest[colon + 1..length].iter().all(u8::is_ascii_digit);
+    if port || rest.starts_with(b"[") {
+        return None;
+    }
+    let head = &rest[..rest.len().min(length + 128)];
+    let space = head[length..]
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'<' | b'>' | 0..=b' '))
+        .unwrap_or(head.len() - length);
+    let user = length + memchr::memrchr(b'@', &head[length..length + space])?;
+    Some(Finding {
+        start,
+        end: start + user,
+        mask: Mask::Plain,
+    })
+}
+
+/// URLs that whoever knows them may post to.
+fn webhook(text: &[u8], rest: &[u8], start: usize, length: usize) -> Option<Finding> {
+    let host = &rest[..length.min(64)];
+    let (_, path) = WEBHOOKS
+        .iter()
+        .find(|(name, path)| host.ends_with(name) && rest[length..].starts_with(path))?;
+    let from = start + length + path.len();
+    let bot = path.ends_with(b"bot");
+    let end = from
+        + text[from..]
+            .iter()
+            .position(|byte| {
+                bot && *byte == b'/'
+                    || matches!(
+                        byte,
+                        b'?' | b'#'
+                            | b'"'
+                            | b'\''
+                            | b'<'
+                            | b'>'
+                            | b'\\'
+                            | b'`'
+                            | b')'
+                            | b']'
+                            | b','
+                            | 0..=b' '
+                    )
+            })
+            .unwrap_or_else(|| text.len() - from);
+    let path = &text[from..end];
+    let end = from + path.strip_suffix(b".").unwrap_or(path).len();
+    (end >= from + 8 && !text[from..].starts_with(b"[REDACTED")).then_some(Finding {
+        start: from,
+        end,
+        mask: Mask::Fingerprint,
+    })
+}
+
+/// `user:password@tcp(host)`, `user:password@localhost:5432`: without a scheme before.
+#[inline(never)]
+pub(super) fn bare_userinfo(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    let host = run_within(text, at + 1, DOMAIN, 64);
+    let name = &text[at + 1..host];
+    let known = name.eq_ignore_ascii_case(b"localhost") || is_ipv4(name);
+    let follows = match text.get(host) {
+        Some(b'(') => name == b"tcp" || name == b"unix",
+        Some(b':') => text.get(host + 1).is_some_and(u8::is_ascii_digit),
+        Some(b'/') => true,
+        _ => known,
+    };
+    let starts = name.first().is_some_and(u8::is_ascii_alphabetic) || known;
+    if !follows || !starts {
+        return None;
+    }
+    let lowest = floor.max(at.saturating_sub(96));
+    let mut start = at;
+    while start > lowest
+        && !matches!(
+            text[start - 1],
+            b'"' | b'\'' | b'`' | b'/' | b'=' | b'(' | b'<' | b'>' | b',' | b'@' | 0..=b' '
+        )
+    {
+        start -= 1;
+    }
+    let pair = &text[start..at];
+    let colon = memchr::memchr(b':', pair)?;
+    let user = &pair[..colon];
+    let name = !user.is_empty()
+        && user
+            .iter()
+            .all(|byte| CLASSES[usize::from(*byte)] & (URL_SAFE | LOCAL) != 0);
+    let secret = &pair[colon + 1..];
+    (name && !secret.is_empty() && !secret.starts_with(b"[REDACTED")).then_some(Finding {
+        start: start + colon + 1,
+        end: at,
+        mask: Mask::Plain,
+    })
+}
+
+/// `scott/tiger@` of Oracle's thin driver; `at` is behind `thin`.
+pub(super) fn thin(text: &[u8], at: usize) -> Option<Finding> {
+    let rest = text.get(at..)?.strip_prefix(b":")?;
+    let user = run_within(rest, 0, WORD, 64);
+    let secret = rest.get(user..)?.strip_prefix(b"/")?;
+    let length = memchr::memchr3(b'@', b' ', b'\n', &secret[..secret.len().min(128)])?;
+    let start = at + 1 + user + 1;
+    (user > 0 && length > 0 && secret[length] == b'@' && !secret.starts_with(b"[REDACTED"))
+        .then_some(Finding {
+            start,
+            end: start + length,
+            mask: Mask::Plain,
+        })
+}
+
+fn is_ipv4(name: &[u8]) -> bool {
+    name.split(|byte| *byte == b'.').count() == 4
+        && name
+            .split(|byte| *byte == b'.')
+            .all(|part| (1..=3).contains(&part.len()) && part.iter().all(u8::is_ascii_digit))
+}
+
+/// A placeholder, or what this module has put there before.
+fn is_nothing(secret: &[u8]) -> bool {
+    secret.is_empty() || crate::redact::keys::placeholder(secret) || secret.starts_with(b"$")
+}
+
+/// By host and path what leads to the secret part.
+const WEBHOOKS: &[(&[u8], &[u8])] = &[
+    (b"hooks.slack.com", b"/services/"),
+    (b"hooks.slack.com", b"/workflows/"),
+    (b"hooks.slack.com", b"/triggers/"),
+    (b"hooks.slack-gov.com", b"/services/"),
+    (b"discord.com", b"/api/webhooks/"),
+    (b"discordapp.com", b"/api/webhooks/"),
+    (b"webhook.office.com", b"/webhookb2/"),
+    (b"hooks.zapier.com", b"/hooks/catch/"),
+    (b"hook.eu1.make.com", b"/"),
+    (b"hook.us1.make.com", b"/"),
+    (b"maker.ifttt.com", b"/trigger/"),
+    (b"api.telegram.org", b"/bot"),
+    (b"chat.googleapis.com", b"/v1/spaces/"),
+];
+
+/// What stands behind a dot and is no domain: files and units.
+const NO_TOP_LEVEL: &[&[u8]] = &[
+    b"service",
+    b"socket",
+    b"target",
+    b"timer",
+    b"mount",
+    b"slice",
+    b"device",
+    b"path",
+    b"swap",
+    b"png",
+    b"jpg",
+    b"jpeg",
+    b"gif",
+    b"svg",
+    b"webp",
+    b"ico",
+    b"js",
+    b"mjs",
+    b"cjs",
+    b"ts",
+    b"tsx",
+    b"jsx",
+    b"css",
+    b"scss",
+    b"json",
+    b"html",
+    b"htm",
+    b"txt",
+    b"yaml",
+    b"yml",
+    b"toml",
+    b"xml",
+    b"lock",
+    b"log",
+    b"tgz",
+    b"gz",
+    b"tar",
+    b"rb",
+    b"go",
+    b"java",
+    b"kt",
+    b"jar",
+    b"aar",
+    b"whl",
+    b"patch",
+    b"diff",
+    b"bak",
+    b"conf",
+    b"cfg",
+    b"ini",
+    b"class",
+    b"dll",
+    b"exe",
+    b"tmp",
+    b"csv",
+    b"pdf",
+    b"setter",
+    b"getter",
+    b"override",
+    b"staticmethod",
+    b"route",
+    b"fixture",
+    b"parametrize",
+];

@@ -1,5 +1,6 @@
 //! What a byte may be part of.
 
+use super::prose::WORDS;
 use super::token::SHAPES;
 
 /// Where the bytes stop being of the class, from `at` on.
@@ -21,6 +22,13 @@ pub(super) fn run_back(text: &[u8], floor: usize, at: usize, class: u16) -> usiz
         .rev()
         .position(|byte| CLASSES[usize::from(*byte)] & class == 0);
     at - length.unwrap_or(before.len())
+}
+
+/// As [`run`], looking at `max` bytes at most.
+#[inline]
+pub(super) fn run_within(text: &[u8], at: usize, class: u16, max: usize) -> usize {
+    let end = text.len().min(at.saturating_add(max));
+    run(&text[..end], at.min(end), class)
 }
 
 /// Letters and digits.
@@ -46,6 +54,8 @@ pub(super) const LINE: u16 = 1 << 12;
 pub(super) const STARTS: u16 = 1 << 13;
 /// Looked at wherever it stands.
 pub(super) const MARK: u16 = 1 << 14;
+/// Neither a space nor a control.
+pub(super) const VISIBLE: u16 = 1 << 15;
 
 pub(super) static CLASSES: [u16; 256] = {
     let mut classes = [0; 256];
@@ -83,7 +93,10 @@ pub(super) static CLASSES: [u16; 256] = {
         if matches!(b, b'%' | b'+' | b'\'') {
             class |= LOCAL;
         }
-        if matches!(b, b'@' | b'=' | b':' | b'_') {
+        if matches!(
+            b,
+            b'@' | b'=' | b':' | b'_' | b'~' | b'%' | b'<' | b'{' | b'['
+        ) {
             class |= MARK;
         }
         if !matches!(
@@ -107,6 +120,9 @@ pub(super) static CLASSES: [u16; 256] = {
         if !matches!(b, b'\r' | b'\n' | b'"' | b'\'' | b'\\') {
             class |= LINE;
         }
+        if !matches!(b, 0..=b' ' | 0x7f) {
+            class |= VISIBLE;
+        }
         classes[byte] = class;
         byte += 1;
     }
@@ -115,8 +131,19 @@ pub(super) static CLASSES: [u16; 256] = {
         classes[SHAPES[at].prefix[0] as usize] |= STARTS;
         at += 1;
     }
-    classes[b'b' as usize] |= STARTS;
-    classes[b'B' as usize] |= STARTS;
+    at = 0;
+    while at < WORDS.len() {
+        let first = WORDS[at].as_bytes()[0];
+        classes[first as usize] |= STARTS;
+        classes[first.to_ascii_uppercase() as usize] |= STARTS;
+        at += 1;
+    }
     classes[b'e' as usize] |= STARTS;
+    // Numbers of persons and accounts begin with capitals.
+    let mut capital = b'A';
+    while capital <= b'Z' {
+        classes[capital as usize] |= STARTS;
+        capital += 1;
+    }
     classes
 };

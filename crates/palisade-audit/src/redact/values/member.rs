@@ -1,132 +1,550 @@
 //! Values that stand behind the name of a secret, inside a text.
 
-use super::classes::{KEY, LINE, VALUE, run, run_back};
+use super::classes::{CLASSES, KEY, LINE, VALUE, WORD, run, run_back, run_within};
 use super::pem::private_key;
 use super::scheme::credential;
-use crate::redact::Finding;
-use crate::redact::keys::{self, Rule};
+use super::value::{
+    bare_end, ends_line, in_text, is_code, is_identifier, is_kind_word, number_end, quoted,
+    telling, visible_end,
+};
+use crate::redact::keys::{Kind, is_opaque, mask_length, placeholder};
+use crate::redact::{Finding, Mask};
 
-/// `key=value`: queries, forms, connection strings, cookies, command lines.
-#[inline(never)]
-pub(super) fn assignment(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
-    if text.get(at + 1) == Some(&b'=') {
-        return None;
-    }
-    let key = &text[run_back(text, floor.max(at.saturating_sub(64)), at, KEY)..at];
-    let rule = keys::classify(key)?;
-    let (start, end) = match text.get(at + 1) {
-        Some(&quote @ (b'"' | b'\'')) => {
-            let start = at + 2;
-            (
-                start,
-                start + memchr::memchr(quote, &text[start..]).unwrap_or(text.len() - start),
-            )
-        }
-        _ => (at + 1, run(text, at + 1, VALUE)),
-    };
-    value(text, start, end, rule)
+/// A name in a text, and what stands round it.
+struct Name<'a> {
+    name: &'a [u8],
+    kind: Kind,
+    /// In quotes.
+    quoted: bool,
+    /// What stands before it says that it is a name, not a word of a sentence.
+    structural: bool,
+    /// Alone at the beginning of its line, or behind `export`.
+    leads: bool,
+    /// A space stands between it and its sign.
+    spaced: bool,
+    /// Behind `?` or `&`.
+    query: bool,
+    /// Right behind a colon: a part of a path.
+    path: bool,
 }
 
-/// `"key": "value"` of JSON in a text, also with its quotes escaped; `Authorization: …` and `Cookie: …`.
+/// `key=value`: queries, forms, connection strings, cookies, command lines, programs; the sign is `width` bytes long.
 #[inline(never)]
-pub(super) fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
-    let lowest = floor.max(at.saturating_sub(72));
-    let mut key_end = at;
-    let quote = match text[..at].last() {
-        Some(&quote @ (b'"' | b'\'')) => {
-            key_end -= 1;
-            while key_end > lowest && text[key_end - 1] == b'\\' {
-                key_end -= 1;
-            }
-            Some(quote)
-        }
-        _ => None,
-    };
-    let key_start = run_back(text, lowest, key_end, KEY);
-    let rule = keys::classify(&text[key_start..key_end])?;
-    let mut start = at + 1;
-    while text
-        .get(start)
-        .is_some_and(|byte| matches!(byte, b' ' | b'\t'))
-    {
-        start += 1;
-    }
-    if quote.is_none() {
-        // In prose a colon says little: `invalid token: expected a string`. A header's name is a
-        // header's name, and a word with a digit in it is no prose.
-        let name = text[key_start..key_end]
-            .rsplit(|byte| *byte == b'-')
-            .next()
-            .unwrap_or_default();
-        let header = [b"authorization".as_slice(), b"cookie"]
-            .iter()
-            .any(|known| name.eq_ignore_ascii_case(known));
-        // Judged by its head: nothing long is read that is not then replaced.
-        let head = &text[start..text.len().min(start + 64)];
-        let telling = header || head[..run(head, 0, VALUE)].iter().any(u8::is_ascii_digit);
-        let end = run(
-            text,
-            start,
-            if !telling {
-                0
-            } else if header {
-                LINE
-            } else {
-                VALUE
-            },
-        );
-        return if telling {
-            value(text, start, end, rule)
-        } else {
-            None
-        };
-    }
-    while text.get(start) == Some(&b'\\') {
-        start += 1;
-    }
-    let end = match text.get(start) {
-        Some(&quote @ (b'"' | b'\'')) => {
-            start += 1;
-            let length = memchr::memchr(quote, &text[start..]).unwrap_or(text.len() - start);
-            let mut end = start + length;
-            while end > start && text[end - 1] == b'\\' {
-                end -= 1;
-            }
-            end
-        }
-        _ => run(text, start, VALUE),
-    };
-    value(text, start, end, rule)
-}
-
-/// The finding for a sensitive key's value in a text, unless the value says nothing.
-fn value(text: &[u8], start: usize, mut end: usize, rule: Rule) -> Option<Finding> {
-    if let Some(block) = private_key(text, start) {
-        return Some(block);
-    }
-    let word = text.get(start..end)?;
-    if matches!(
-        word,
-        b"" | b"null" | b"true" | b"false" | b"undefined" | b"None"
-    ) {
+pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> {
+    let mut next = at + width;
+    if matches!(text.get(next), Some(b'=' | b'~')) {
         return None;
     }
-    let mask = match rule {
-        Rule::Strings(_) if word.iter().all(u8::is_ascii_digit) => return None,
-        Rule::Whole(mask) | Rule::Strings(mask) => mask,
+    // `:=`, `+=`, `?=`
+    let mut end = at;
+    if width == 1 && matches!(text[..at].last(), Some(b':' | b'+' | b'?')) {
+        end -= 1;
+    }
+    let name = name_before(text, floor, end);
+    let Some(name) = name else {
+        return beside(text, floor, at).or_else(|| query(text, floor, at, width));
     };
-    // Of `authorization=Bearer abc` the space does not end the value.
-    if [b"bearer".as_slice(), b"basic"]
+    let arrow = text.get(next) == Some(&b'>');
+    next += usize::from(arrow);
+    let start = skip_space(text, next);
+    let spaced = start > next || name.spaced;
+    let encoded = width == 3;
+    let (start, stop) = match text.get(start)? {
+        b'"' | b'\'' | b'`' => quoted(text, start)?,
+        b'\\' if matches!(text.get(start + 1), Some(b'"' | b'\'' | b'\\')) => quoted(text, start)?,
+        b'{' | b'[' => return braced(text, start, name.kind),
+        _ if arrow => return None,
+        _ if prefixed(text, start) > start => quoted(text, prefixed(text, start))?,
+        // `password = ` at the end of a line has no value.
+        _ if start > next && ends_line(text, start) => return None,
+        _ => return bare(text, start, &name, spaced, encoded),
+    };
+    judge(text, start, stop, name.kind)
+}
+
+/// A value without quotes behind `=`.
+fn bare(
+    text: &[u8],
+    start: usize,
+    name: &Name<'_>,
+    spaced: bool,
+    encoded: bool,
+) -> Option<Finding> {
+    // Judged by its head: nothing long is read that is not then replaced.
+    let head = run_within(text, start, VALUE, HEAD_MAX);
+    let scheme = SCHEMES
         .iter()
-        .any(|scheme| word.eq_ignore_ascii_case(scheme))
+        .any(|scheme| text[start..head].eq_ignore_ascii_case(scheme));
+    if mask_length(&text[start..]).is_some()
+        || !scheme
+            && !matches!(name.kind, Kind::Digits(_))
+            && name.kind.judge(&text[start..head]).is_none()
+        || head == start + HEAD_MAX && is_code(text, start, head, b"") && !name.query
+    {
+        return None;
+    }
+    let shell = name.leads && !spaced && name.name.iter().all(|byte| !byte.is_ascii_lowercase());
+    let mut end = if encoded {
+        start
+            + text[start..]
+                .iter()
+                .position(|byte| CLASSES[usize::from(*byte)] & VALUE == 0 || *byte == b'%')
+                .unwrap_or(text.len() - start)
+    } else if let Kind::Digits(_) = name.kind {
+        number_end(text, start)
+    } else if shell {
+        visible_end(text, start)
+    } else {
+        bare_end(text, start, name.query)
+    };
+    let value = &text[start..end];
+    // Of `authorization=Bearer abc` the space does not end the value.
+    if SCHEMES
+        .iter()
+        .any(|scheme| value.eq_ignore_ascii_case(scheme))
         && text.get(end) == Some(&b' ')
     {
         end = run(text, end + 1, VALUE);
+        return judge(text, start, end, name.kind);
     }
+    let last = name
+        .name
+        .rsplit(|byte| *byte == b'.')
+        .next()
+        .unwrap_or_default();
+    if is_code(text, start, end, last) && !name.query {
+        return None;
+    }
+    if spaced && is_identifier(value) {
+        // `token = lexer` of a program; `password = hunter` of a configuration, where nothing follows.
+        let program = value.contains(&b'_') || value.contains(&b'.') || telling(value);
+        if !matches!(name.kind, Kind::Password | Kind::Word) || program || !ends_line(text, end) {
+            return None;
+        }
+    }
+    let password = matches!(name.kind, Kind::Password | Kind::Word);
+    if spaced && !(name.structural && password) && !telling(value) {
+        return None;
+    }
+    judge(text, start, end, name.kind)
+}
+
+/// `"key": "value"` of JSON in a text, also with its quotes escaped; `Authorization: …` and `Cookie: …`; YAML.
+#[inline(never)]
+pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> {
+    let next = at + width;
+    if matches!(text.get(next), Some(b'=' | b':')) || text[..at].last() == Some(&b':') {
+        return None;
+    }
+    let name = name_before(text, floor, at)?;
+    // `arn:aws:…:secret:name`
+    if name.path {
+        return None;
+    }
+    let start = skip_space(text, next);
+    let (from, to) = match text.get(start)? {
+        b'"' | b'\'' | b'`' => {
+            // `unexpected token: '<'`
+            let (from, to) = quoted(text, start)?;
+            let word = &text[from..to];
+            let said = telling(word) && word.len() >= 4;
+            if !(name.structural || name.quoted || said) {
+                return None;
+            }
+            (from, to)
+        }
+        b'\\' if matches!(text.get(start + 1), Some(b'"' | b'\'' | b'\\')) => quoted(text, start)?,
+        b'{' | b'[' => return braced(text, start, name.kind),
+        _ if prefixed(text, start) > start => quoted(text, prefixed(text, start))?,
+        _ if name.quoted => (start, run(text, start, VALUE)),
+        _ => return plain(text, start, &name),
+    };
+    judge(text, from, to, name.kind)
+}
+
+/// A value without quotes behind a name without quotes and a colon. In a sentence a colon says little: `invalid token:
+/// expected a string`. A header's name is a header's name, and a word with a digit in it is no prose.
+fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
+    let last = name
+        .name
+        .rsplit(|byte| *byte == b'-')
+        .next()
+        .unwrap_or_default();
+    let header = [b"authorization".as_slice(), b"cookie"]
+        .iter()
+        .any(|known| last.eq_ignore_ascii_case(known));
+    if mask_length(&text[start..]).is_some() {
+        return None;
+    }
+    if header {
+        let rest = &text[start..];
+        let many = [b"digest ".as_slice(), b"oauth "].iter().any(|scheme| {
+            rest.get(..scheme.len())
+                .is_some_and(|word| word.eq_ignore_ascii_case(scheme))
+        });
+        let end = if many {
+            // Its parts are in quotes.
+            start + memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())
+        } else {
+            run(text, start, LINE)
+        };
+        return judge(text, start, end, name.kind);
+    }
+    if matches!(name.kind, Kind::Digits(_)) {
+        return judge(text, start, number_end(text, start), name.kind);
+    }
+    // Judged by its head: nothing long is read that is not then replaced.
+    let head = &text[start..text.len().min(start + 64)];
+    let head = &head[..run(head, 0, VALUE)];
+    let code = is_code(text, start, start + head.len(), last);
+    if head.is_empty() || code || is_kind_word(head) {
+        return None;
+    }
+    // `token: Token,` of a program.
+    if is_identifier(head) && head[0].is_ascii_uppercase() && !ends_line(text, start + head.len()) {
+        return None;
+    }
+    let field = name.name.contains(&b'-');
+    let telling = telling(head);
+    if !telling && !field {
+        // YAML has nothing behind its value; a program's field has.
+        let password = matches!(name.kind, Kind::Password | Kind::Word);
+        let alone =
+            name.structural && (name.leads || password) && ends_line(text, start + head.len());
+        if !alone || matches!(head.last(), Some(b'.' | b':' | b'(')) {
+            return None;
+        }
+    }
+    let end = if name.structural && name.leads {
+        yaml_end(text, start)
+    } else {
+        bare_end(text, start, false)
+    };
+    judge(text, start, end, name.kind)
+}
+
+/// Of a line `key: value` all that has no space in it.
+fn yaml_end(text: &[u8], start: usize) -> usize {
+    let end = visible_end(text, start);
+    if ends_line(text, end)
+        && !matches!(
+            text[end - 1],
+            b',' | b';' | b')' | b']' | b'}' | b'"' | b'\''
+        )
+    {
+        end
+    } else {
+        bare_end(text, start, false)
+    }
+}
+
+/// The name that ends before `end`.
+fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
+    let lowest = floor.max(end.saturating_sub(80));
+    let mut end = end;
+    let signed = end;
+    while end > lowest && matches!(text[end - 1], b' ' | b'\t') && signed - end < 24 {
+        end -= 1;
+    }
+    let spaced = end < signed;
+    // `headers["Authorization"]`
+    if end > lowest + 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
+        end -= 1;
+    }
+    let quoted = matches!(text[..end].last(), Some(b'"' | b'\'' | b'`')) && end > lowest;
+    if quoted {
+        end -= 1;
+        while end > lowest && text[end - 1] == b'\\' {
+            end -= 1;
+        }
+    }
+    let mut start = run_back(text, lowest, end, KEY);
+    if quoted {
+        // A name in quotes may be of several words, or of another script.
+        while start > lowest
+            && (text[start - 1] == b' ' || text[start - 1] >= 0x80)
+            && end - start < 48
+        {
+            start = run_back(text, lowest, start - 1, KEY);
+        }
+        while start < end && text[start] & 0xc0 == 0x80 {
+            start += 1;
+        }
+    }
+    let mut name = &text[start..end];
+    let kind = match in_text(name) {
+        // `api key`, `card number`
+        None if !quoted
+            && start > lowest
+            && text[start - 1] == b' '
+            && PAIRED.iter().any(|word| name.eq_ignore_ascii_case(word)) =>
+        {
+            start = run_back(text, lowest, start - 1, KEY);
+            name = &text[start..end];
+            in_text(name)
+        }
+        kind => kind,
+    }?;
+    let mut before = start;
+    while before > lowest && matches!(text[before - 1], b' ' | b'\t') && start - before < 24 {
+        before -= 1;
+    }
+    let previous = text[..before].last().copied().unwrap_or(b'\n');
+    let exported = [
+        b"export".as_slice(),
+        b"set",
+        b"ENV",
+        b"env",
+        b"-e",
+        b"--env",
+        b"setx",
+        b"ARG",
+    ]
+    .iter()
+    .any(|word| text[..before].ends_with(word));
+    // A sentence may end with a colon, a list item begin with a hyphen.
+    let structural = matches!(
+        previous,
+        b'\n'
+            | b'\r'
+            | b'{'
+            | b','
+            | b'('
+            | b';'
+            | b'['
+            | b'-'
+            | b'|'
+            | b'&'
+            | b'?'
+            | b'"'
+            | b'\''
+            | b'`'
+            | b'\\'
+            | b'='
+            | b'/'
+            | b'$'
+            | b'*'
+            | b'#'
+            | b':'
+            | b'>'
+            | b'<'
+            | b'+'
+    ) || exported
+        || text[..before].ends_with(b"\\n")
+        || [
+            b"let".as_slice(),
+            b"var",
+            b"const",
+            b"val",
+            b"string",
+            b"String",
+            b"auto",
+            b"final",
+            b"mut",
+        ]
+        .iter()
+        .any(|word| text[..before].ends_with(word) && before < start);
+    let line = matches!(previous, b'\n' | b'\r' | b'-' | b'\\')
+        || exported
+        || previous == b'\''
+        || previous == b'"';
+    Some(Name {
+        name,
+        kind,
+        quoted,
+        structural: structural || quoted,
+        leads: line,
+        spaced,
+        query: matches!(previous, b'?' | b'&') && before == start,
+        path: previous == b':' && before == start && !quoted,
+    })
+}
+
+/// `key="ApiKey" value="…"` of XML.
+fn beside(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    if !text[..at].ends_with(b"value") || !matches!(text.get(at + 1), Some(b'"' | b'\'')) {
+        return None;
+    }
+    let before = &text[floor.max(at.saturating_sub(96))..at - 5];
+    let before = before.trim_ascii_end();
+    let quote = *before.last()?;
+    let inside = before
+        .strip_suffix(b"\"")
+        .or_else(|| before.strip_suffix(b"'"))?;
+    let opening = memchr::memrchr(quote, inside)?;
+    let sign = inside[..opening].strip_suffix(b"=")?;
+    let known = [b"key".as_slice(), b"name", b"id", b"type", b"property"];
+    if !known.iter().any(|word| sign.ends_with(word)) {
+        return None;
+    }
+    let kind = in_text(&inside[opening + 1..])?;
+    let (start, end) = quoted(text, at + 1)?;
+    judge(text, start, end, kind)
+}
+
+/// What is a secret only in the query of a URL: signatures, codes, keys.
+fn query(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> {
+    let start = run_back(text, floor.max(at.saturating_sub(24)), at, KEY);
+    if width != 1 || !matches!(text[..start].last(), Some(b'?' | b'&' | b'#' | b';')) {
+        return None;
+    }
+    let name = &text[start..at];
+    if !QUERY.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return None;
+    }
+    // Another parameter's sign ends what is looked at, so that nothing is looked at twice.
+    let rest = &text[at + 1..];
+    let letters = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_.~%+/".contains(byte);
+    let head = &rest[..rest.iter().take(HEAD_MAX).take_while(letters).count()];
+    if head.len() < 16 || !is_opaque(head) {
+        return None;
+    }
+    let end = bare_end(text, at + 1, true);
+    (end >= at + 17).then_some(Finding {
+        start: at + 1,
+        end,
+        mask: Mask::Fingerprint,
+    })
+}
+
+/// `<password>…</password>`
+#[inline(never)]
+pub(super) fn element(text: &[u8], at: usize) -> Option<Finding> {
+    let end = run(&text[..text.len().min(at + 65)], at + 1, KEY);
+    let mut name = &text[at + 1..end];
+    let mut close = end;
+    if text.get(end) == Some(&b':') {
+        close = run(&text[..text.len().min(end + 65)], end + 1, KEY);
+        name = &text[end + 1..close];
+    }
+    if name.is_empty() || text.get(close) != Some(&b'>') {
+        return None;
+    }
+    let kind = in_text(name)?;
+    let start = close + 1;
+    let end = start + memchr::memchr(b'<', &text[start..text.len().min(start + 4096)])?;
+    let closed =
+        text[end..].starts_with(b"</") && text[end + 2..].starts_with(&text[at + 1..close]);
+    let value = text[start..end].trim_ascii();
+    if !closed || value.is_empty() || text[start..].starts_with(b"<![CDATA[") {
+        return None;
+    }
+    judge(text, start, end, kind)
+}
+
+/// A value in braces (ODBC), or a list or an object under the name of a secret.
+fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
+    if !matches!(kind, Kind::Password | Kind::Token | Kind::Word) {
+        return None;
+    }
+    let close = if text[start] == b'{' { b'}' } else { b']' };
+    if mask_length(&text[start..]).is_some() || text[start..].starts_with(b"{{") {
+        return None;
+    }
+    let head = &text[start..text.len().min(start + 512)];
+    // Neither lists nor braced values hold others of their kind.
+    let end = 1 + memchr::memchr2(text[start], close, &head[1..])?;
+    if head[end] != close {
+        return None;
+    }
+    let inside = &head[1..end];
+    let list = inside.iter().any(|byte| matches!(byte, b'"' | b'\''));
+    let word = !inside.is_empty()
+        && inside
+            .iter()
+            .all(|byte| CLASSES[usize::from(*byte)] & WORD != 0 || byte.is_ascii_punctuation());
+    let braced = word && text[start] == b'{';
+    if !(list || braced) {
+        return None;
+    }
+    if list
+        && inside
+            .iter()
+            .filter(|byte| byte.is_ascii_alphanumeric())
+            .count()
+            < 3
+    {
+        return None;
+    }
+    judge(text, start + 1, start + end, Kind::Password)
+}
+
+/// The finding for a sensitive name's value in a text, unless the value says nothing.
+fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Finding> {
+    if let Some(block) = private_key(text, start) {
+        return Some(block);
+    }
+    let value = text.get(start..end)?;
+    if mask_length(&text[start..]).is_some() {
+        return None;
+    }
+    let scheme = SCHEMES.iter().find(|scheme| {
+        value.len() > scheme.len() && value[..scheme.len()].eq_ignore_ascii_case(scheme)
+    });
+    if let Some(scheme) = scheme
+        && mask_length(value[scheme.len()..].trim_ascii_start()).is_some()
+    {
+        return None;
+    }
+    let mask = kind.judge(&value[..value.len().min(HEAD_MAX)])?;
+    end = start + value.trim_ascii_end().len();
     let (secret, mask) = credential(&text[start..end], mask);
-    (!secret.is_empty()).then_some(Finding {
+    (!secret.is_empty() && !placeholder(secret)).then_some(Finding {
         start: end - secret.len(),
         end,
         mask,
     })
 }
+
+/// Behind the letters that some languages put before a quote.
+fn prefixed(text: &[u8], start: usize) -> usize {
+    let letters = text[start..]
+        .iter()
+        .take(3)
+        .take_while(|byte| {
+            matches!(
+                byte,
+                b'r' | b'b' | b'f' | b'u' | b'R' | b'B' | b'F' | b'U' | b'@' | b'$' | b'&' | b'L'
+            )
+        })
+        .count();
+    if letters > 0 && letters < 3 && matches!(text.get(start + letters), Some(b'"' | b'\'')) {
+        start + letters
+    } else {
+        start
+    }
+}
+
+fn skip_space(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest
+        .iter()
+        .take(24)
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count()
+}
+
+/// What a value is judged by.
+const HEAD_MAX: usize = 256;
+
+/// The second words of names in two words.
+const PAIRED: [&[u8]; 7] = [b"key", b"keys", b"number", b"code", b"id", b"card", b"word"];
+
+const SCHEMES: [&[u8]; 7] = [
+    b"bearer", b"basic", b"token", b"apikey", b"ssws", b"digest", b"bot",
+];
+
+const QUERY: [&[u8]; 12] = [
+    b"sig",
+    b"signature",
+    b"x-amz-signature",
+    b"x-goog-signature",
+    b"hmac",
+    b"code",
+    b"key",
+    b"auth",
+    b"ticket",
+    b"x-ms-signature",
+    b"sign",
+    b"policy",
+];

@@ -6,21 +6,30 @@
 
 mod address;
 mod classes;
+mod embed;
+pub(crate) mod flag;
+mod ids;
 mod member;
 mod number;
 mod pem;
+mod prose;
 mod scheme;
 mod token;
+mod value;
 
+use super::keys::mask_length;
+use super::policy::Masker;
 use super::{Aim, Finding, Mask};
 use crate::survey::Survey;
-use address::{email, userinfo};
-use classes::{CLASSES, MARK, STARTS, URL_SAFE, WORD, run};
-use member::{assignment, member};
+use address::{bare_userinfo, email, thin, userinfo};
+use classes::{BASE64, CLASSES, MARK, STARTS, URL_SAFE, WORD, run, run_back, run_within};
+use embed::Given;
+use flag::Commands;
+use member::{assignment, element, member};
 use number::{may_be_number, number};
 use pem::private_key;
 use scheme::scheme;
-use token::{SECONDS, token};
+use token::{Runs, SECONDS, token};
 
 pub(crate) use number::is_card;
 pub(crate) use scheme::credential;
@@ -33,84 +42,244 @@ pub(crate) struct Scanner<'a> {
     floor: usize,
     /// Up to here a run of base64url letters is known to be no JWT.
     no_jwt: usize,
+    /// Before this no bot of Discord begins.
+    no_discord: usize,
+    /// Behind an AWS key id its secret may stand: up to here.
+    aws: usize,
     aim: Aim,
+    masker: &'a Masker,
+    nest: u8,
+    given: Given,
+    commands: Commands,
+    runs: Runs,
 }
 
 impl<'a> Scanner<'a> {
-    /// Findings begin and end at ASCII bytes, so that valid UTF-8 stays so around them.
-    pub(crate) fn new(text: &'a [u8], aim: Aim) -> Self {
-        let at = if may_hold(text) { 0 } else { text.len() };
-        Self::surveyed(text, at, aim)
+    /// Findings begin and end between characters, so that valid UTF-8 stays so around them.
+    pub(crate) fn new(text: &'a [u8], aim: Aim, masker: &'a Masker) -> Self {
+        let mut scanner = Self::surveyed(text, aim, masker);
+        if !may_hold(text) {
+            scanner.at = text.len();
+        }
+        scanner
     }
 
-    /// From `at` on, without the look whether there could be anything.
-    pub(crate) fn surveyed(text: &'a [u8], at: usize, aim: Aim) -> Self {
+    /// Without the look whether there could be anything.
+    pub(crate) fn surveyed(text: &'a [u8], aim: Aim, masker: &'a Masker) -> Self {
         Self {
             text,
-            at,
+            at: 0,
             floor: 0,
             no_jwt: 0,
+            no_discord: 0,
+            aws: 0,
             aim,
+            masker,
+            nest: 0,
+            given: Given::default(),
+            commands: Commands::default(),
+            runs: Runs::default(),
         }
+    }
+
+    /// Of a text that stands in JSON that stands in a text, and so on.
+    pub(crate) fn nested(mut self, nest: u8) -> Self {
+        self.nest = nest;
+        self
+    }
+
+    /// The bytes of [`Mask::Given`].
+    pub(crate) fn given(&self, from: usize, to: usize) -> &[u8] {
+        self.given.bytes(from, to)
     }
 
     #[inline]
     fn look_at_word(&mut self, first: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
         if first.is_ascii_digit() {
-            return if may_be_number(&text[at..]) && self.aim == Aim::All {
-                number(text, at)
-            } else {
-                None
+            // `12`, `1.234.`, `1 23 `
+            let digits = |from: usize, to: usize| {
+                text.get(from..to)
+                    .is_some_and(|group| group.iter().all(u8::is_ascii_digit))
             };
+            let grouped = match text.get(at + 1) {
+                Some(b'0'..=b'9') => true,
+                Some(b'.') => digits(at + 2, at + 5),
+                Some(b' ') => digits(at + 2, at + 4),
+                _ => false,
+            };
+            if self.aim == Aim::Secrets || !grouped {
+                return None;
+            }
+            return self.look_at_digits();
         }
         let second = *text.get(at + 1)?;
-        if second >= 0x80 || SECONDS[usize::from(first)] & 1 << second == 0 {
+        if second >= 0x80 {
             return None;
         }
-        self.look_at_prefix(first)
+        if SECONDS[usize::from(first)] & 1 << second != 0
+            && let Some(finding) = self.look_at_prefix(first)
+        {
+            return Some(finding);
+        }
+        if !first.is_ascii_uppercase() {
+            return None;
+        }
+        if matches!(first, b'M' | b'N' | b'O')
+            && at >= self.no_discord
+            && let Some(finding) = self.discord(at)
+        {
+            return Some(finding);
+        }
+        // Of the numbers that begin with letters all have a digit among the first seven signs.
+        let head = &text[at..text.len().min(at + 7)];
+        if self.aim == Aim::All
+            && head[1..].iter().any(u8::is_ascii_digit)
+            && head[1..]
+                .iter()
+                .all(|byte| byte.is_ascii_uppercase() || !byte.is_ascii_alphabetic())
+        {
+            return ids::id(text, at);
+        }
+        None
+    }
+
+    #[inline(never)]
+    fn look_at_digits(&mut self) -> Option<Finding> {
+        let (text, at) = (self.text, self.at);
+        let found = if may_be_number(&text[at..]) {
+            number(text, at)
+        } else {
+            None
+        };
+        found.or_else(|| ids::id(text, at))
     }
 
     #[inline(never)]
     fn look_at_prefix(&mut self, first: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
         match first {
-            b'b' | b'B' => scheme(text, at),
             b'e' => self.jwt(at),
+            b't' | b'T' => scheme(text, at).or_else(|| {
+                let thin_driver = text[at..].starts_with(b"thin:");
+                if thin_driver {
+                    thin(text, at + 4)
+                } else {
+                    prose::announced(text, at)
+                }
+            }),
+            b'b' | b'B' => scheme(text, at),
+            b'a' | b'A' | b's' | b'S' => scheme(text, at).or_else(|| prose::announced(text, at)),
+            b'c' | b'C' | b'p' | b'P' | b'o' | b'O' | b'r' | b'R' | b'k' | b'K' | b'i' | b'I' => {
+                prose::announced(text, at)
+            }
             _ => None,
         }
-        .or_else(|| token(text, at))
+        .or_else(|| token(text, at, &mut self.runs))
     }
 
     /// The neighbours say first whether a mark is worth a look: hyphens in dates, colons in times are not.
     #[inline]
     fn look_at_mark(&mut self, mark: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
-        let before = at.checked_sub(1).map_or(0, |at| text[at]);
+        let before = at.checked_sub(1).map_or(b' ', |at| text[at]);
         let after = text.get(at + 1).copied().unwrap_or_default();
         match mark {
-            b'@' if self.aim == Aim::All => email(text, self.floor, at),
-            b'=' => assignment(text, self.floor, at),
-            b':' if after == b'/' => userinfo(text, at),
+            // Nothing before it, nothing to find.
+            b'@' if matches!(before, b' ' | b'@') => None,
+            b'@' => self.look_at_sign(),
+            b'=' => assignment(text, self.floor, at, 1),
+            b':' if after == b'/' => userinfo(text, at).or_else(|| member(text, self.floor, at, 1)),
             // Neither a time of day nor a port has a key before its colon.
-            b':' if before.is_ascii_alphabetic() || matches!(before, b'"' | b'\'') => {
-                member(text, self.floor, at)
+            b':' if before.is_ascii_digit() => match after {
+                b'A' => telegram(text, self.floor, at),
+                b'0'..=b'9' => None,
+                _ => member(text, self.floor, at, 1),
+            },
+            b':' if after != b':' => member(text, self.floor, at, 1),
+            b'-' if after == b'-' && text.get(at + 2) == Some(&b'-') => private_key(text, at),
+            b'-' if after.is_ascii_alphanumeric() || after == b'-' => {
+                self.look_at_hyphen(before, after)
             }
-            b'-' if after == b'-' => private_key(text, at),
             // GitHub's prefixes are telling enough to be seen inside a word.
             b'_' if matches!(before, b'o' | b'p' | b'r' | b's' | b'u') => self.github(),
+            b'~' if before == b'Q' => azure(text, self.floor, at),
+            b'%' => match (after, text.get(at + 2)?) {
+                (b'4', b'0') if self.aim == Aim::All => email(text, self.floor, at, 3),
+                (b'3', b'D' | b'd') => assignment(text, self.floor, at, 3),
+                _ => None,
+            },
+            b'<' if after.is_ascii_alphabetic() => element(text, at),
+            b'{' | b'[' => self.look_at_json(),
+            _ => None,
+        }
+    }
+
+    fn look_at_sign(&mut self) -> Option<Finding> {
+        let (text, at) = (self.text, self.at);
+        let address = if self.aim == Aim::All {
+            email(text, self.floor, at, 1)
+        } else {
+            None
+        };
+        address.or_else(|| bare_userinfo(text, self.floor, at))
+    }
+
+    fn look_at_hyphen(&mut self, before: u8, after: u8) -> Option<Finding> {
+        let (text, at) = (self.text, self.at);
+        match before {
+            b' ' | b'"' | b'\'' | b'`' | b'(' | b'[' | b'\n' | b'\t' | b'=' | b',' => {
+                flag::flag(text, at, &mut self.commands)
+            }
+            // Mailchimp: 32 hexadecimal digits and a data centre.
+            b'0'..=b'9' | b'a'..=b'f' if after == b'u' && text.get(at + 2) == Some(&b's') => {
+                let start = run_back(
+                    text,
+                    self.floor.max(at.saturating_sub(33)),
+                    at,
+                    classes::HEX,
+                );
+                let end = run_within(text, at + 3, classes::DIGIT, 3);
+                let whole = start == 0 || CLASSES[usize::from(text[start - 1])] & WORD == 0;
+                (at - start == 32 && end > at + 3 && whole).then_some(Finding {
+                    start,
+                    end,
+                    mask: Mask::Fingerprint,
+                })
+            }
             _ => None,
         }
     }
 
     #[inline(never)]
-    fn github(&self) -> Option<Finding> {
+    fn github(&mut self) -> Option<Finding> {
         let at = self.at.checked_sub(3).filter(|at| *at >= self.floor)?;
         if self.text[at..].starts_with(b"gh") {
-            token(self.text, at)
+            token(self.text, at, &mut self.runs)
         } else {
             None
         }
+    }
+
+    /// JSON within the text: its secrets one after the other.
+    #[inline(never)]
+    fn look_at_json(&mut self) -> Option<Finding> {
+        self.given.read(self.text, self.at, self.nest, self.masker);
+        self.given.take()
+    }
+
+    /// The secret of an AWS key behind its id: forty letters of base64.
+    fn aws_secret(&self, at: usize) -> Option<Finding> {
+        let text = self.text;
+        let end = run_within(text, at, BASE64, 48);
+        let secret = &text[at..end];
+        let any = |class: fn(&u8) -> bool| secret.iter().any(class);
+        (secret.len() == 40 && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase))
+            .then_some(Finding {
+                start: at,
+                end,
+                mask: Mask::Fingerprint,
+            })
     }
 
     /// Three parts of base64url, the first a JSON object (`{"` is `eyJ`), RFC 7519; five for a JWE.
@@ -125,7 +294,9 @@ impl<'a> Scanner<'a> {
             return None;
         }
         let mut end = run(text, header + 1, URL_SAFE);
-        if end - header < 8 {
+        // The second part of a JWE with a key agreed on directly is empty.
+        let direct = end == header + 1 && text.get(end) == Some(&b'.');
+        if end - header < 8 && !direct {
             self.no_jwt = header;
             return None;
         }
@@ -147,23 +318,65 @@ impl<'a> Scanner<'a> {
     }
 }
 
-impl Iterator for Scanner<'_> {
-    type Item = Finding;
-
-    fn next(&mut self) -> Option<Finding> {
+impl Scanner<'_> {
+    /// A bot of Discord: its id in base64, a time, a signature.
+    fn discord(&mut self, at: usize) -> Option<Finding> {
         let text = self.text;
-        let mut at = self.at;
+        let id = run(text, at, URL_SAFE);
+        if id - at > 30 {
+            // What begins in the same run before this is as much too long.
+            self.no_discord = id - 30;
+            return None;
+        }
+        let time = run_within(text, id + 1, URL_SAFE, 9);
+        let parts = id - at >= 23
+            && text.get(id) == Some(&b'.')
+            && (6..=8).contains(&time.saturating_sub(id + 1))
+            && text.get(time) == Some(&b'.');
+        if !parts {
+            return None;
+        }
+        let end = run(text, time + 1, URL_SAFE);
+        (end >= time + 26).then_some(Finding {
+            start: at,
+            end,
+            mask: Mask::Fingerprint,
+        })
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Finding> {
+        if let Some(finding) = self.given.take() {
+            return Some(self.found(finding));
+        }
+        let text = self.text;
+        let mut at = self.at.max(self.given.end());
         while let Some(&byte) = text.get(at) {
             let class = CLASSES[usize::from(byte)];
-            if class & (STARTS | MARK) != 0 {
+            if class & (STARTS | MARK) != 0 || at < self.aws && class & WORD != 0 {
                 self.at = at;
-                let finding = if class & MARK != 0 {
-                    self.look_at_mark(byte)
+                let mut finding = if at < self.aws {
+                    self.aws_secret(at)
                 } else {
-                    self.look_at_word(byte)
+                    None
                 };
-                if let Some(finding) = finding {
+                if finding.is_none() {
+                    finding = if class & MARK != 0 {
+                        self.look_at_mark(byte)
+                    } else {
+                        self.look_at_word(byte)
+                    };
+                }
+                // What was redacted stays as it is.
+                if let Some(finding) = finding
+                    && (matches!(finding.mask, Mask::Given(..))
+                        || mask_length(&text[finding.start..]).is_none())
+                {
                     return Some(self.found(finding));
+                }
+                // JSON without secrets is done with.
+                if self.given.end() > at {
+                    at = self.given.end();
+                    continue;
                 }
             }
             at += 1;
@@ -179,18 +392,46 @@ impl Iterator for Scanner<'_> {
         self.at = at;
         None
     }
-}
 
-impl Scanner<'_> {
     fn found(&mut self, mut finding: Finding) -> Finding {
+        let found = &self.text[finding.start..finding.end];
         // Hyphens run on from a token into a private key behind it, which would then go unseen.
-        if self.text[finding.start..finding.end].ends_with(b"-----BEGIN") {
+        if found.ends_with(b"-----BEGIN") {
             finding.end -= 10;
+        }
+        if found.len() == 20 && matches!(found, [b'A', b'K' | b'S', b'I', b'A', ..]) {
+            self.aws = finding.end + 64;
         }
         self.at = finding.end.max(self.at + 1);
         self.floor = finding.end;
         finding
     }
+}
+
+/// `123456789:AA…`, a bot of Telegram.
+fn telegram(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    let start = run_back(text, floor.max(at.saturating_sub(12)), at, classes::DIGIT);
+    let end = run_within(text, at + 1, URL_SAFE, 64);
+    (at - start >= 6 && end - at > 33).then_some(Finding {
+        start,
+        end,
+        mask: Mask::Fingerprint,
+    })
+}
+
+/// A client secret of Entra: `xxx8Q~` and 34 letters.
+fn azure(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    let start = at.checked_sub(5).filter(|start| *start >= floor)?;
+    let head = &text[start..at - 1];
+    let letters = head[..3]
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_~.-".contains(byte));
+    let end = run_within(text, at + 1, classes::TOKEN68, 48);
+    (letters && head[3].is_ascii_digit() && end - at >= 31).then_some(Finding {
+        start,
+        end,
+        mask: Mask::Fingerprint,
+    })
 }
 
 /// Whether a scan could find anything: the one look that nearly every string gets.
@@ -208,9 +449,10 @@ pub(crate) fn may_hold(text: &[u8]) -> bool {
 /// Whether a text that is one word, of letters and digits only, gives something away.
 pub(crate) fn is_telling_word(word: &[u8], aim: Aim) -> bool {
     word.first().is_some_and(|first| {
-        Scanner::surveyed(word, 0, aim)
-            .look_at_word(*first)
-            .is_some()
+        CLASSES[usize::from(*first)] & STARTS != 0
+            && Scanner::surveyed(word, aim, &Masker::PLAIN)
+                .look_at_word(*first)
+                .is_some()
     })
 }
 
@@ -249,5 +491,5 @@ static MARKS: [u8; 256] = {
     marks
 };
 
-/// The shortest finding without one of [`PAIRED`]: `Basic YTpi`.
-const SHORTEST_PLAIN: usize = 10;
+/// The shortest finding without one of [`PAIRED`]: `12345678Z`, `AB123456C`.
+const SHORTEST_PLAIN: usize = 9;

@@ -16,7 +16,22 @@ pub(super) fn scheme(text: &[u8], at: usize) -> Option<Finding> {
     } else if is_basic(rest) {
         (6, true)
     } else {
-        return None;
+        let (length, _) = OTHERS
+            .iter()
+            .map(|name| (name.len(), name))
+            .find(|(length, name)| {
+                rest.get(..*length)
+                    .is_some_and(|word| word.eq_ignore_ascii_case(name))
+            })?;
+        let end = run(text, at + length, TOKEN68);
+        let secret = &text[at + length..end];
+        let random =
+            secret.len() >= 16 && secret.iter().any(u8::is_ascii_digit) && !secret.contains(&b'/');
+        return random.then_some(Finding {
+            start: at + length,
+            end,
+            mask: Mask::Fingerprint,
+        });
     };
     let start = at + length;
     let end = run(text, start, TOKEN68);
@@ -100,6 +115,9 @@ pub(crate) fn credential(secret: &[u8], mask: Mask) -> (&[u8], Mask) {
         _ => (secret, mask),
     }
 }
+
+/// Schemes of single services.
+const OTHERS: [&[u8]; 3] = [b"ssws ", b"apikey ", b"token "];
 
 const PROSE: [&[u8]; 9] = [
     b"token",

@@ -1,11 +1,12 @@
 //! Tokens that are known by the prefix their issuer gives them.
 
-use super::classes::{BASE64, DOTTED, HEX, UPPER, URL_SAFE, WORD, run};
+use super::classes::{BASE64, CLASSES, DOTTED, HEX, TOKEN68, UPPER, URL_SAFE, WORD, run};
+use super::prose::WORDS;
 use crate::redact::{Finding, Mask};
 
 /// A token by the prefix that its issuer gives it.
 #[inline(never)]
-pub(super) fn token(text: &[u8], at: usize) -> Option<Finding> {
+pub(super) fn token(text: &[u8], at: usize, runs: &mut Runs) -> Option<Finding> {
     let rest = &text[at..];
     let (from, to) = BY_LETTER[usize::from(rest[0])];
     for shape in &SHAPES[usize::from(from)..usize::from(to)] {
@@ -13,122 +14,357 @@ pub(super) fn token(text: &[u8], at: usize) -> Option<Finding> {
         if rest.get(1) != Some(&shape.second) || !rest.starts_with(shape.prefix) {
             continue;
         }
-        let start = shape.prefix.len();
-        // Judged by its head, so that a long run that is none costs little each time.
-        let head = &rest[start..rest.len().min(start + shape.min + 48)];
-        let length = run(head, 0, shape.letters);
-        if length < shape.min || shape.opaque && !is_opaque(&head[..length]) {
-            continue;
+        if let Some(end) = shape.end(text, at + shape.prefix.len(), runs) {
+            return Some(Finding {
+                start: at,
+                end,
+                mask: Mask::Fingerprint,
+            });
         }
-        let end = run(text, at + start + length, shape.letters);
-        return Some(Finding {
-            start: at,
-            end,
-            mask: Mask::Fingerprint,
-        });
     }
     None
 }
 
-/// Random letters rather than words with hyphens between.
-fn is_opaque(letters: &[u8]) -> bool {
-    letters
-        .iter()
-        .any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
-        || !letters.contains(&b'-')
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// So many letters at least.
+    Any,
+    /// So many, neither more nor less.
+    Exact,
+    /// With a digit, or both small letters and capitals.
+    Mixed,
+    /// The prefix is also a word's beginning, so the rest must look random.
+    Opaque,
+    /// Two parts with an underscore between.
+    Two,
+    /// RFC 9562, section 4.
+    Uuid,
 }
 
 pub(super) struct Shape {
     pub(super) prefix: &'static [u8],
     second: u8,
     letters: u16,
-    /// At least so many letters behind the prefix.
+    /// How many letters behind the prefix.
     min: usize,
-    /// The prefix is also a word's beginning, so the rest must look random.
-    opaque: bool,
+    look: Look,
 }
 
-const fn shape(prefix: &'static str, letters: u16, min: usize) -> Shape {
+impl Shape {
+    /// Where the token whose letters begin at `start` ends.
+    fn end(&self, text: &[u8], start: usize, runs: &mut Runs) -> Option<usize> {
+        let rest = text.get(start..)?;
+        match self.look {
+            Look::Two => {
+                let first = run(&rest[..rest.len().min(16)], 0, WORD);
+                let second = run(rest, first + 1, WORD);
+                let parts =
+                    first >= 6 && rest.get(first) == Some(&b'_') && second > first + self.min;
+                return (parts && is_mixed(&rest[..second])).then_some(start + second);
+            }
+            Look::Uuid => return is_uuid(rest).then_some(start + 36),
+            Look::Any | Look::Exact | Look::Mixed | Look::Opaque => {}
+        }
+        let end = runs.end(text, start, self.letters, self.min + 48);
+        let letters = &text[start..end];
+        if letters.len() < self.min || is_example(letters) {
+            return None;
+        }
+        let fits = match self.look {
+            Look::Exact => {
+                letters.len() == self.min
+                    && text
+                        .get(end)
+                        .is_none_or(|byte| CLASSES[usize::from(*byte)] & (WORD | self.letters) == 0)
+            }
+            Look::Mixed => is_mixed(letters),
+            // Random letters rather than words with hyphens between.
+            Look::Opaque => {
+                runs.random(text, start) < end || memchr::memchr(b'-', letters).is_none()
+            }
+            Look::Any | Look::Two | Look::Uuid => true,
+        };
+        // What was looked at may be only the head.
+        fits.then(|| run(text, end, self.letters))
+    }
+}
+
+/// Where runs of letters end: remembered, since a run of many beginnings would else be read for each of them.
+#[derive(Default)]
+pub(super) struct Runs {
+    url_safe: (usize, usize),
+    dotted: (usize, usize),
+    random: (usize, usize),
+}
+
+impl Runs {
+    /// Where the run of the class at `start` ends; for some classes only as far as `most` letters.
+    fn end(&mut self, text: &[u8], start: usize, class: u16, most: usize) -> usize {
+        let known = match class {
+            URL_SAFE => &mut self.url_safe,
+            DOTTED => &mut self.dotted,
+            _ => return run(&text[..text.len().min(start + most)], start, class),
+        };
+        if !(known.0..known.1).contains(&start) {
+            *known = (start, run(text, start, class));
+        }
+        known.1
+    }
+
+    /// Where the next digit or capital is.
+    fn random(&mut self, text: &[u8], start: usize) -> usize {
+        if !(self.random.0..=self.random.1).contains(&start) || self.random.1 == 0 {
+            let rest = &text[start..];
+            let length = rest
+                .iter()
+                .position(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+            self.random = (start, start + length.unwrap_or(rest.len()));
+        }
+        self.random.1
+    }
+}
+
+/// With a digit and a letter, or letters of both sizes, in its beginning.
+fn is_mixed(letters: &[u8]) -> bool {
+    let (mut digit, mut lower, mut upper) = (false, false, false);
+    for byte in letters.iter().take(64) {
+        digit |= byte.is_ascii_digit();
+        lower |= byte.is_ascii_lowercase();
+        upper |= byte.is_ascii_uppercase();
+    }
+    digit && (lower || upper) || lower && upper
+}
+
+/// `xxxxxxxx`, as documentation has it.
+fn is_example(letters: &[u8]) -> bool {
+    !letters.is_empty()
+        && letters
+            .iter()
+            .all(|byte| matches!(byte, b'x' | b'X' | b'.'))
+}
+
+fn is_uuid(text: &[u8]) -> bool {
+    let Some(text) = text.get(..36) else {
+        return false;
+    };
+    text.iter().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    })
+}
+
+const fn shape(prefix: &'static str, letters: u16, min: usize, look: Look) -> Shape {
     Shape {
         prefix: prefix.as_bytes(),
         second: prefix.as_bytes()[1],
         letters,
         min,
-        opaque: false,
+        look,
     }
 }
 
-const fn opaque(prefix: &'static str, letters: u16, min: usize) -> Shape {
-    Shape {
-        prefix: prefix.as_bytes(),
-        second: prefix.as_bytes()[1],
-        letters,
-        min,
-        opaque: true,
-    }
-}
-
-/// By their issuers' documentation; lengths are lower bounds, for issuers lengthen them.
+/// By their issuers' documentation; lengths are lower bounds, for issuers lengthen them. Longer prefixes come first.
 pub(super) static SHAPES: &[Shape] = &[
-    shape("AKIA", UPPER, 16), // AWS access key ids
-    shape("ASIA", UPPER, 16),
-    shape("ABIA", UPPER, 16),
-    shape("ACCA", UPPER, 16),
-    shape("AIza", URL_SAFE, 30),    // Google API key
-    shape("ATATT3", URL_SAFE, 20),  // Atlassian
-    shape("GOCSPX-", URL_SAFE, 20), // Google OAuth client secret
-    shape("PMAK-", URL_SAFE, 20),   // Postman
-    shape("SG.", DOTTED, 30),       // SendGrid
-    shape("dapi", HEX, 32),         // Databricks
-    shape("dop_v1_", HEX, 32),      // DigitalOcean
-    shape("doo_v1_", HEX, 32),
-    shape("dor_v1_", HEX, 32),
-    shape("figd_", URL_SAFE, 20), // Figma
-    shape("ghp_", URL_SAFE, 16),  // GitHub
-    shape("gho_", URL_SAFE, 16),
-    shape("ghu_", URL_SAFE, 16),
-    shape("ghs_", DOTTED, 16),
-    shape("ghr_", URL_SAFE, 16),
-    shape("github_pat_", URL_SAFE, 16),
-    shape("glpat-", DOTTED, 16), // GitLab
-    shape("gldt-", DOTTED, 16),
-    shape("glrt-", DOTTED, 16),
-    shape("glptt-", DOTTED, 16),
-    shape("glcbt-", DOTTED, 16),
-    shape("glsa_", URL_SAFE, 20), // Grafana
-    shape("gsk_", URL_SAFE, 20),  // Groq
-    shape("hf_", WORD, 20),       // Hugging Face
-    shape("hvs.", URL_SAFE, 20),  // Vault
-    shape("hvb.", URL_SAFE, 20),
-    shape("lin_api_", WORD, 20), // Linear
-    shape("npm_", WORD, 20),
-    shape("ntn_", WORD, 20), // Notion
-    opaque("pypi-", URL_SAFE, 16),
-    shape("r8_", WORD, 20),      // Replicate
-    shape("rk_live_", WORD, 10), // Stripe
-    shape("rk_test_", WORD, 10),
-    shape("sk_live_", WORD, 10),
-    shape("sk_test_", WORD, 10),
-    opaque("sk-", URL_SAFE, 16), // OpenAI, Anthropic and their kin
-    shape("sbp_", HEX, 20),      // Supabase
-    shape("secret_", WORD, 32),  // Notion, older
-    shape("shpat_", HEX, 20),    // Shopify
-    shape("shpca_", HEX, 20),
-    shape("shppa_", HEX, 20),
-    shape("shpss_", HEX, 20),
-    shape("sntrys_", DOTTED, 20),  // Sentry
-    shape("whsec_", BASE64, 16),   // webhook secrets
-    opaque("xapp-", URL_SAFE, 10), // Slack
-    opaque("xoxa-", URL_SAFE, 10),
-    opaque("xoxb-", URL_SAFE, 10),
-    opaque("xoxe-", URL_SAFE, 10),
-    opaque("xoxe.", DOTTED, 10),
-    opaque("xoxo-", URL_SAFE, 10),
-    opaque("xoxp-", URL_SAFE, 10),
-    opaque("xoxr-", URL_SAFE, 10),
-    opaque("xoxs-", URL_SAFE, 10),
-    shape("xkeysib-", URL_SAFE, 20), // Brevo
-    shape("ya29.", DOTTED, 20),      // Google access token
+    shape("AAAAAAAAAAAAAAAAAAAA", TOKEN68, 60, Look::Mixed),
+    shape("AGE-SECRET-KEY-1", URL_SAFE, 20, Look::Any),
+    shape("ATATT3", URL_SAFE, 20, Look::Any),
+    shape("ATCTT3", URL_SAFE, 20, Look::Any),
+    shape("ATSTT3", URL_SAFE, 20, Look::Any),
+    shape("ABIA", UPPER, 16, Look::Any),
+    shape("ABSK", BASE64, 40, Look::Any),
+    shape("ACCA", UPPER, 16, Look::Any),
+    shape("AIza", URL_SAFE, 30, Look::Any),
+    shape("AKCp", WORD, 60, Look::Mixed),
+    shape("AKIA", UPPER, 16, Look::Any),
+    shape("AKID", WORD, 32, Look::Any),
+    shape("AQVN", DOTTED, 20, Look::Mixed),
+    shape("ASIA", UPPER, 16, Look::Any),
+    shape("ATBB", URL_SAFE, 20, Look::Mixed),
+    shape("ATTA", HEX, 64, Look::Exact),
+    shape("CCIPAT_", WORD, 20, Look::Any),
+    shape("CCIPRJ_", WORD, 20, Look::Any),
+    shape("CFPAT-", WORD, 20, Look::Any),
+    shape("EZAK", WORD, 20, Look::Mixed),
+    shape("EZTK", WORD, 20, Look::Mixed),
+    shape("EAA", DOTTED, 60, Look::Mixed),
+    shape("FLWSECK_TEST-", URL_SAFE, 20, Look::Any),
+    shape("FwoGZXIvYXdz", BASE64, 40, Look::Any),
+    shape("FLWSECK-", URL_SAFE, 20, Look::Any),
+    shape("GOCSPX-", URL_SAFE, 20, Look::Any),
+    shape("HRKU-", URL_SAFE, 20, Look::Mixed),
+    shape("IQoJb3JpZ2lu", BASE64, 40, Look::Any),
+    shape("LTAI", WORD, 16, Look::Exact),
+    shape("NRAK-", URL_SAFE, 20, Look::Any),
+    shape("NRII-", URL_SAFE, 20, Look::Any),
+    shape("NRJS-", URL_SAFE, 20, Look::Any),
+    shape("NRRA-", URL_SAFE, 20, Look::Any),
+    shape("PMAK-", URL_SAFE, 20, Look::Any),
+    shape("SG.", DOTTED, 30, Look::Any),
+    shape("SK", HEX, 32, Look::Exact),
+    shape("access-development-", HEX, 0, Look::Uuid),
+    shape("access-production-", HEX, 0, Look::Uuid),
+    shape("access-sandbox-", HEX, 0, Look::Uuid),
+    shape("apify_api_", URL_SAFE, 20, Look::Any),
+    shape("api_org_", WORD, 20, Look::Any),
+    shape("aio_", WORD, 20, Look::Mixed),
+    shape("bb_live_", URL_SAFE, 20, Look::Any),
+    shape("bb_test_", URL_SAFE, 20, Look::Any),
+    shape("bkua_", WORD, 20, Look::Any),
+    shape("cmVmdGtu", WORD, 60, Look::Mixed),
+    shape("cfat_", URL_SAFE, 20, Look::Any),
+    shape("cfut_", URL_SAFE, 20, Look::Any),
+    shape("cfk_", URL_SAFE, 20, Look::Any),
+    shape("csk-", WORD, 20, Look::Mixed),
+    shape("duffel_live_", WORD, 20, Look::Any),
+    shape("dckr_oat_", URL_SAFE, 20, Look::Any),
+    shape("dckr_pat_", URL_SAFE, 20, Look::Any),
+    shape("dp.audit.", URL_SAFE, 20, Look::Any),
+    shape("dp.scim.", URL_SAFE, 20, Look::Any),
+    shape("doo_v1_", HEX, 32, Look::Any),
+    shape("dop_v1_", HEX, 32, Look::Any),
+    shape("dor_v1_", HEX, 32, Look::Any),
+    shape("dt0c01.", URL_SAFE, 20, Look::Any),
+    shape("dt0s01.", URL_SAFE, 20, Look::Any),
+    shape("dp.ct.", URL_SAFE, 20, Look::Any),
+    shape("dp.pt.", URL_SAFE, 20, Look::Any),
+    shape("dp.sa.", URL_SAFE, 20, Look::Any),
+    shape("dp.st.", URL_SAFE, 20, Look::Any),
+    shape("dbtc_", WORD, 20, Look::Any),
+    shape("dbtu_", WORD, 20, Look::Any),
+    shape("dapi", HEX, 32, Look::Any),
+    shape("dkea", HEX, 32, Look::Mixed),
+    shape("dose", HEX, 32, Look::Mixed),
+    shape("e2b_", WORD, 20, Look::Mixed),
+    shape("figd_", URL_SAFE, 20, Look::Any),
+    shape("figo_", URL_SAFE, 20, Look::Any),
+    shape("figu_", URL_SAFE, 20, Look::Any),
+    shape("fm1r_", URL_SAFE, 20, Look::Any),
+    shape("fm2_", URL_SAFE, 20, Look::Any),
+    shape("fo1_", URL_SAFE, 20, Look::Any),
+    shape("fc-", HEX, 24, Look::Mixed),
+    shape("fw_", WORD, 20, Look::Mixed),
+    shape("github_pat_", URL_SAFE, 16, Look::Any),
+    shape("glagent-", DOTTED, 16, Look::Any),
+    shape("glffct-", DOTTED, 16, Look::Any),
+    shape("glsoat-", DOTTED, 16, Look::Any),
+    shape("glcbt-", DOTTED, 16, Look::Any),
+    shape("glimt-", DOTTED, 16, Look::Any),
+    shape("gloas-", DOTTED, 16, Look::Any),
+    shape("glpat-", DOTTED, 16, Look::Any),
+    shape("glptt-", DOTTED, 16, Look::Any),
+    shape("glrtr-", DOTTED, 16, Look::Any),
+    shape("gldt-", DOTTED, 16, Look::Any),
+    shape("glft-", DOTTED, 16, Look::Any),
+    shape("glrt-", DOTTED, 16, Look::Any),
+    shape("glsa_", URL_SAFE, 20, Look::Any),
+    shape("glwt-", DOTTED, 16, Look::Any),
+    shape("gho_", URL_SAFE, 16, Look::Any),
+    shape("ghp_", URL_SAFE, 16, Look::Any),
+    shape("ghr_", URL_SAFE, 16, Look::Any),
+    shape("ghs_", DOTTED, 16, Look::Any),
+    shape("ghu_", URL_SAFE, 16, Look::Any),
+    shape("glc_", URL_SAFE, 20, Look::Mixed),
+    shape("gsk-", URL_SAFE, 20, Look::Mixed),
+    shape("gsk_", URL_SAFE, 20, Look::Any),
+    shape("hvb.", URL_SAFE, 20, Look::Any),
+    shape("hvr.", URL_SAFE, 20, Look::Any),
+    shape("hvs.", URL_SAFE, 20, Look::Any),
+    shape("hf_", WORD, 20, Look::Any),
+    shape("jina_", WORD, 20, Look::Any),
+    shape("key-", HEX, 32, Look::Exact),
+    shape("lin_oauth_", WORD, 20, Look::Any),
+    shape("lin_api_", WORD, 20, Look::Any),
+    shape("lsv2_pt_", WORD, 20, Look::Any),
+    shape("lsv2_sk_", WORD, 20, Look::Any),
+    shape("lin_wh_", WORD, 20, Look::Any),
+    shape("mdb_sa_sk_", URL_SAFE, 20, Look::Any),
+    shape("mob-", HEX, 0, Look::Uuid),
+    shape("nvapi-", URL_SAFE, 20, Look::Any),
+    shape("napi_", WORD, 20, Look::Any),
+    shape("nfp_", WORD, 20, Look::Any),
+    shape("npm_", WORD, 20, Look::Any),
+    shape("ntn_", WORD, 20, Look::Any),
+    shape("ops_eyJ", WORD, 20, Look::Any),
+    shape("pscale_oauth_", URL_SAFE, 20, Look::Any),
+    shape("pscale_tkn_", URL_SAFE, 20, Look::Any),
+    shape("pscale_pw_", URL_SAFE, 20, Look::Any),
+    shape("pat-ap1-", HEX, 0, Look::Uuid),
+    shape("pat-eu1-", HEX, 0, Look::Uuid),
+    shape("pat-na1-", HEX, 0, Look::Uuid),
+    shape("pat-na2-", HEX, 0, Look::Uuid),
+    shape("pcsk_", WORD, 20, Look::Any),
+    shape("pplx-", WORD, 20, Look::Mixed),
+    shape("pypi-", URL_SAFE, 16, Look::Opaque),
+    shape("pnb_", WORD, 20, Look::Any),
+    shape("pnu_", WORD, 20, Look::Any),
+    shape("pul-", URL_SAFE, 20, Look::Mixed),
+    shape("pat", DOTTED, 60, Look::Mixed),
+    shape("rubygems_", WORD, 20, Look::Any),
+    shape("rzp_live_", WORD, 20, Look::Any),
+    shape("rzp_test_", WORD, 20, Look::Any),
+    shape("rk_live_", WORD, 10, Look::Any),
+    shape("rk_test_", WORD, 10, Look::Any),
+    shape("rdme_", WORD, 20, Look::Any),
+    shape("rnd_", WORD, 20, Look::Mixed),
+    shape("r8_", WORD, 20, Look::Any),
+    shape("re_", WORD, 16, Look::Two),
+    shape("shippo_live_", WORD, 20, Look::Any),
+    shape("sb_secret_", URL_SAFE, 16, Look::Any),
+    shape("sk_live_", WORD, 10, Look::Any),
+    shape("sk_test_", WORD, 10, Look::Any),
+    shape("secret_", WORD, 32, Look::Any),
+    shape("shptka_", HEX, 20, Look::Any),
+    shape("sk_org_", WORD, 10, Look::Any),
+    shape("sm_pat_", URL_SAFE, 20, Look::Any),
+    shape("sntrys_", DOTTED, 20, Look::Any),
+    shape("sntryu_", DOTTED, 20, Look::Any),
+    shape("sq0atp-", URL_SAFE, 20, Look::Any),
+    shape("sq0csp-", URL_SAFE, 20, Look::Any),
+    shape("shpat_", HEX, 20, Look::Any),
+    shape("shpca_", HEX, 20, Look::Any),
+    shape("shppa_", HEX, 20, Look::Any),
+    shape("shpss_", HEX, 20, Look::Any),
+    shape("sk-lf-", HEX, 0, Look::Uuid),
+    shape("sk.eyJ", URL_SAFE, 20, Look::Any),
+    shape("sess-", URL_SAFE, 16, Look::Opaque),
+    shape("sbp_", WORD, 20, Look::Any),
+    shape("sdk-", HEX, 0, Look::Uuid),
+    shape("sgp_", WORD, 20, Look::Any),
+    shape("slk_", WORD, 20, Look::Any),
+    shape("sqa_", HEX, 40, Look::Exact),
+    shape("sqp_", HEX, 40, Look::Exact),
+    shape("squ_", HEX, 40, Look::Exact),
+    shape("sk-", URL_SAFE, 16, Look::Opaque),
+    shape("sk_", HEX, 48, Look::Exact),
+    shape("sl.", DOTTED, 60, Look::Mixed),
+    shape("t1.9euel", DOTTED, 20, Look::Any),
+    shape("tgp_v1_", WORD, 20, Look::Any),
+    shape("tskey-", URL_SAFE, 20, Look::Any),
+    shape("tvly-", URL_SAFE, 20, Look::Any),
+    shape("tfp_", WORD, 20, Look::Mixed),
+    shape("vca_", WORD, 20, Look::Any),
+    shape("vci_", WORD, 20, Look::Any),
+    shape("vck_", WORD, 20, Look::Any),
+    shape("vcp_", WORD, 20, Look::Any),
+    shape("vcr_", WORD, 20, Look::Any),
+    shape("wandb_v1_", WORD, 20, Look::Any),
+    shape("whsec_", BASE64, 16, Look::Any),
+    shape("xsmtpsib-", URL_SAFE, 20, Look::Any),
+    shape("xkeysib-", URL_SAFE, 20, Look::Any),
+    shape("xapp-", URL_SAFE, 10, Look::Opaque),
+    shape("xoxa-", URL_SAFE, 10, Look::Opaque),
+    shape("xoxb-", URL_SAFE, 10, Look::Opaque),
+    shape("xoxc-", URL_SAFE, 10, Look::Opaque),
+    shape("xoxd-", URL_SAFE, 10, Look::Opaque),
+    shape("xoxe-", URL_SAFE, 10, Look::Opaque),
+    shape("xoxe.", DOTTED, 10, Look::Opaque),
+    shape("xoxo-", URL_SAFE, 10, Look::Opaque),
+    shape("xoxp-", URL_SAFE, 10, Look::Opaque),
+    shape("xoxr-", URL_SAFE, 10, Look::Opaque),
+    shape("xoxs-", URL_SAFE, 10, Look::Opaque),
+    shape("xai-", URL_SAFE, 20, Look::Mixed),
+    shape("ya29.", DOTTED, 20, Look::Any),
+    shape("y0_", DOTTED, 20, Look::Any),
 ];
 
 /// By first letter: where its shapes stand in [`SHAPES`], in which they stand together.
@@ -159,9 +395,105 @@ pub(super) static SECONDS: [u128; 256] = {
         seconds[prefix[0] as usize] |= 1 << prefix[1];
         at += 1;
     }
-    let ea = 1 << b'e' | 1 << b'a' | 1 << b'E' | 1 << b'A';
-    seconds[b'b' as usize] |= ea;
-    seconds[b'B' as usize] |= ea;
+    at = 0;
+    while at < WORDS.len() {
+        let word = WORDS[at].as_bytes();
+        let second = 1 << word[1] | 1 << word[1].to_ascii_uppercase();
+        seconds[word[0] as usize] |= second;
+        seconds[word[0].to_ascii_uppercase() as usize] |= second;
+        at += 1;
+    }
     seconds[b'e' as usize] |= 1 << b'y';
     seconds
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Letters of a class that look random, none of them like the prefix of something else.
+    fn letters(class: u16, count: usize) -> String {
+        let all: Vec<char> = (b'0'..=b'z')
+            .rev()
+            .filter(|byte| {
+                CLASSES[usize::from(*byte)] & class != 0 && CLASSES[usize::from(*byte)] & WORD != 0
+            })
+            .map(char::from)
+            .collect();
+        (0..count).map(|at| all[(at * 7 + 3) % all.len()]).collect()
+    }
+
+    fn found(text: &str) -> Option<usize> {
+        token(text.as_bytes(), 0, &mut Runs::default()).map(|finding| finding.end)
+    }
+
+    /// Each prefix with letters enough is found, to its end; with one too few it is not.
+    // REQ: L-2
+    #[test]
+    fn every_shape() {
+        for shape in SHAPES {
+            let prefix = std::str::from_utf8(shape.prefix).unwrap();
+            let (good, short) = match shape.look {
+                Look::Uuid => (
+                    "12345678-90ab-cdef-1234-567890abcdef".to_owned(),
+                    "12345678-90ab-cdef-1234-567890abcde".to_owned(),
+                ),
+                Look::Two => (
+                    format!("{}_{}", letters(WORD, 8), letters(WORD, shape.min + 1)),
+                    format!("{}_{}", letters(WORD, 8), letters(WORD, shape.min - 1)),
+                ),
+                _ => (
+                    letters(shape.letters, shape.min),
+                    letters(shape.letters, shape.min - 1),
+                ),
+            };
+            let whole = format!("{prefix}{good}");
+            assert_eq!(found(&whole), Some(whole.len()), "{whole}");
+            assert_eq!(found(&format!("{whole} x")), Some(whole.len()), "{whole}");
+            let other = |text: &str| {
+                // A shorter prefix of the same letters may be content with less.
+                SHAPES
+                    .iter()
+                    .filter(|other| other.prefix != shape.prefix)
+                    .any(|other| text.as_bytes().starts_with(other.prefix))
+            };
+            let short = format!("{prefix}{short}");
+            assert!(found(&short).is_none() || other(&short), "{short}");
+            let example = format!("{prefix}{}", "x".repeat(shape.min.max(8)));
+            assert!(
+                found(&example).is_none() || shape.letters & HEX != 0 || other(&example),
+                "{example}"
+            );
+        }
+    }
+
+    #[test]
+    fn looks() {
+        for (text, expected) in [
+            // Exactly so long.
+            ("SK0123456789abcdef0123456789abcdef", Some(34)),
+            ("SK0123456789abcdef0123456789abcdef0", None),
+            ("SK0123456789abcdef0123456789abcdeg", None),
+            ("SK0123456789abcdef0123456789abcdef_x", Some(34)),
+            // Words with hyphens are words.
+            ("sk-learn-contribution-guide", None),
+            ("sk-learn-contribution-guide2", Some(28)),
+            ("sk-learncontributionguide", Some(25)),
+            // Neither a digit nor two sizes.
+            ("aio_abcdefghijklmnopqrstuvwxyz", None),
+            ("aio_abcdefghijklmnopqrstuvwxyZ", Some(30)),
+            ("aio_abcdefghijklmnopqrstuvwxy1", Some(30)),
+            ("aio_12345678901234567890", None),
+            ("re_compile_pattern", None),
+            ("re_Abc12_abcdefghijklmnopqrst", None),
+            ("re_Abc123_abcdefghijklmnopqrst", Some(30)),
+            ("mob-12345678-90ab-cdef-1234-567890abcdeg", None),
+            ("mob-12345678x90ab-cdef-1234-567890abcdef", None),
+            ("ghp_xxxxxxxxxxxxxxxxxxxxxxxx", None),
+            ("ghp_xxxxxxxxxxxxxxxxxxxxxxx1", Some(28)),
+            ("zzz_abcdefghijklmnopqrstuvwxyz", None),
+        ] {
+            assert_eq!(found(text), expected, "{text}");
+        }
+    }
+}

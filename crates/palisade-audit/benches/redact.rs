@@ -1,0 +1,216 @@
+//! How fast redaction is: `cargo bench -p palisade-audit --bench redact`.
+//!
+//! Prints the median for a JSON object of one KiB, then megabytes a second for each class of input, hostile ones included;
+//! ends with 1 if one of them is slower than 50 MB/s, or the median above 3 µs.
+#![allow(clippy::print_stdout, reason = "a benchmark's output")]
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use palisade_audit::{redact_json, redact_text};
+
+const SLOWEST: f64 = 50.0;
+const MEDIAN: Duration = Duration::from_micros(3);
+
+fn main() -> ExitCode {
+    let mut ok = true;
+    let object = object();
+    let mut times: Vec<Duration> = (0..20_000)
+        .map(|_| {
+            let mut out = Vec::with_capacity(2048);
+            let start = Instant::now();
+            redact_json(black_box(object.as_bytes()), &mut out);
+            black_box(&out);
+            start.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    let (half, most) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+    println!(
+        "object of {} bytes: p50 {half:?}, p99 {most:?}",
+        object.len()
+    );
+    ok &= half <= MEDIAN;
+
+    for (name, text) in classes() {
+        let json = format!("{{\"text\":{}}}", quoted(&text));
+        let as_json = speed(json.len(), || {
+            let mut out = Vec::with_capacity(json.len() * 2);
+            redact_json(black_box(json.as_bytes()), &mut out);
+            black_box(out);
+        });
+        let as_text = speed(text.len(), || {
+            black_box(redact_text(black_box(&text)));
+        });
+        let slow = as_json.min(as_text) < SLOWEST;
+        ok &= !slow;
+        let mark = if slow { "  SLOW" } else { "" };
+        println!("{name:<34} json {as_json:>7.0} MB/s   text {as_text:>7.0} MB/s{mark}");
+    }
+    ExitCode::from(u8::from(!ok))
+}
+
+/// Of the best of some runs: others have the machine as well.
+fn speed(length: usize, mut run: impl FnMut()) -> f64 {
+    let mut best = Duration::MAX;
+    for _ in 0..100 {
+        let start = Instant::now();
+        run();
+        best = best.min(start.elapsed());
+    }
+    length as f64 / best.as_secs_f64() / 1e6
+}
+
+fn object() -> String {
+    let mut object = String::from(
+        r#"{"query":"quarterly report on customer churn in the northern region","limit":25,"offset":0,"sort":"updated_at","filters":{"status":["open","pending"],"owner":"550e8400-e29b-41d4-a716-446655440000","createdAfter":"2026-01-31T00:00:00Z","archived":false},"max_tokens":1024,"path":"/srv/reports/2026/q1/summary.md","content":""#,
+    );
+    while object.len() < 960 {
+        object.push_str("The committee met on Tuesday and agreed that nothing had to change. ");
+    }
+    object.push_str("\",\"encoding\":\"utf-8\",\"version\":\"1.4.2\"}");
+    object
+}
+
+fn classes() -> Vec<(String, String)> {
+    const SIZE: usize = 1 << 15;
+    let mut classes = vec![
+        ("prose".to_owned(), "The committee met on Tuesday and agreed that nothing had to change. ".repeat(SIZE / 68)),
+        ("source code".to_owned(), "    let token = lexer.next(); // the token's kind\n    if token.kind == Kind::Number { value = parse(token.text)?; }\n".repeat(SIZE / 114)),
+        ("base64".to_owned(), "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6".repeat(SIZE / 80)),
+        ("hexadecimal".to_owned(), "da39a3ee5e6b4b0d3255bfef95601890afd80709 ".repeat(SIZE / 41)),
+        ("uuids".to_owned(), "550e8400-e29b-41d4-a716-446655440000 ".repeat(SIZE / 37)),
+        ("log lines".to_owned(), "2026-01-31 12:00:00,123 INFO [main] com.example.Foo - served GET /api/v1/users?page=2 in 12ms\n".repeat(SIZE / 95)),
+        ("json in a string".to_owned(), format!("[{}1]", "{\"id\":12,\"name\":\"some name\",\"tags\":[\"a\",\"b\"],\"at\":\"2026-01-31T12:00:00Z\"},".repeat(SIZE / 77))),
+        ("json thrice in strings".to_owned(), {
+            let once = quoted(&format!("[{}1]", "{\"id\":12,\"name\":\"some name\",\"ok\":true},".repeat(SIZE / 160)));
+            format!("[{}]", quoted(&format!("[{once}]")))
+        }),
+        ("unicode".to_owned(), "Grüße aus Köln, 日本語のテキスト 😀 ".repeat(SIZE / 48)),
+        ("secrets only".to_owned(), "ghp_abcdefghijklmnopqrstuvwxyz0123456789 a@example.com 4111111111111111 password=hunter2 ".repeat(SIZE / 90)),
+        ("nested brackets".to_owned(), "[".repeat(SIZE)),
+        ("nested objects".to_owned(), "{\"a\":".repeat(SIZE / 5)),
+    ];
+    for unit in [
+        "a.a.a@",
+        "a@",
+        "@",
+        "a@b.",
+        "eyJ",
+        "eyJeyJeyJ.",
+        "eyJ-",
+        "eyJaaaaaaaaaa.",
+        "0",
+        "4111 ",
+        "4111-",
+        "4",
+        "12-",
+        "--",
+        "-",
+        " -p",
+        " -p x",
+        " --token ",
+        " --a",
+        "mysql -p",
+        "curl -u ;",
+        "\"",
+        "\\",
+        "\\\"",
+        "'",
+        "=",
+        "a=",
+        "token=",
+        "token =",
+        "token:",
+        "\"token\":",
+        "token: x ",
+        "password is ",
+        "password ",
+        "pin 1",
+        "key=value ",
+        "a: b\n",
+        "://",
+        "a://b@",
+        "a://b:c/",
+        "a:b@",
+        "x:y@h:",
+        "{",
+        "[",
+        "{\"",
+        "[\"",
+        "[1,",
+        "{\"a\":1} ",
+        "<a>",
+        "<token>",
+        "<password>x<",
+        "%40",
+        "a%40b.",
+        "%3D",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY-----",
+        "Bearer ",
+        "Basic AAAA",
+        "Basic ",
+        "sk-",
+        "sk-a",
+        "ghp_",
+        "_",
+        "gho_",
+        "AKIA",
+        "AKIAIOSFODNN7EXAMPLE ",
+        "DE89",
+        "DE89 3704 ",
+        "AB12",
+        "M-",
+        "MMMMMMMMMMMMMMMMMMMMMMMM.",
+        "SK",
+        "xoxb-",
+        "1:A",
+        "123456:A",
+        "Q~",
+        "8Q~",
+        "-us1",
+        "a-us",
+        "[REDACTED]",
+        "[REDACTED",
+        "$env:",
+        "export A=",
+        "é",
+        "\u{2028}",
+        "😀",
+        "password\u{e9}=",
+        "A",
+        "Aa",
+        "aA1_",
+        "?sig=",
+        "&code=",
+        "secret=null;",
+        "tokens=1&",
+        "a,b;c&",
+        "token=,",
+        "token=a,",
+        "token=a&",
+        "token='",
+        "token={",
+        "token=[",
+        "\n",
+        " ",
+        "T",
+        "1.",
+        "999.999.999-",
+        "thin:a/",
+        "key: ",
+        "api key",
+        "x key:",
+        "value=\"",
+        "key=\"a\" value=\"b\" ",
+    ] {
+        classes.push((format!("{unit:?}"), unit.repeat(SIZE / unit.len())));
+    }
+    classes
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,283 @@
+//! A log is edited in every way; each edit is found, and its place named.
+
+use super::*;
+
+fn key() -> CheckpointKey {
+    CheckpointKey::from_seed(&[7; 32]).unwrap()
+}
+
+/// A log of `lines` lines with a checkpoint after every `every` and at its end.
+fn log(lines: u64, every: u64) -> Vec<String> {
+    let (mut chain, key, mut log) = (Chain::new(), key(), Vec::new());
+    let mut out = Vec::new();
+    while chain.next_seq() < lines {
+        out.clear();
+        let seq = chain.next_seq();
+        if seq % every == every - 1 || seq == lines - 1 {
+            chain.checkpoint("2026-11-21T08:10:12.000Z", &key, &mut out);
+            out.pop();
+        } else {
+            out.extend_from_slice(format!(r#"{{"timestamp":"2026-11-21T08:10:11.994Z","requestId":"{seq:08x}","actor":{{"id":"alice"}},"outcome":"ok"}}"#).as_bytes());
+            chain.append(&mut out);
+        }
+        log.push(String::from_utf8(out.clone()).unwrap());
+    }
+    log
+}
+
+fn verify(files: &[(&str, &[String])]) -> ChainReport {
+    let mut verifier = Verifier::new(Some(key().public()));
+    for (name, lines) in files {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        verifier.segment(name, text.as_bytes()).unwrap();
+    }
+    verifier.finish()
+}
+
+fn faults(lines: &[String]) -> Vec<(u64, Damage)> {
+    verify(&[("log", lines)])
+        .faults
+        .into_iter()
+        .map(|fault| (fault.line, fault.damage))
+        .collect()
+}
+
+// REQ: L-4
+#[test]
+fn what_was_written_holds() {
+    let lines = log(100, 10);
+    let report = verify(&[("log", &lines)]);
+    assert_eq!(report.faults, []);
+    assert_eq!(
+        (
+            report.lines,
+            report.checkpoints,
+            report.range,
+            report.unsealed
+        ),
+        (100, 10, Some((0, 99)), 0)
+    );
+    assert_eq!(report.keys, [key().public()]);
+    for line in &lines {
+        assert!(
+            serde_json::from_str::<serde_json::Value>(line).is_ok(),
+            "{line}"
+        );
+    }
+    // Rotated, in any order.
+    let report = verify(&[
+        ("c", &lines[70..]),
+        ("a", &lines[..25]),
+        ("b", &lines[25..70]),
+    ]);
+    assert_eq!(report.faults, []);
+    assert_eq!(report.range, Some((0, 99)));
+    // What rotation has deleted at the beginning is not missed; a second sink of checkpoints is no second log.
+    let checkpoints: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("checkpoint"))
+        .cloned()
+        .collect();
+    let report = verify(&[("log", &lines[30..]), ("checkpoints", &checkpoints)]);
+    assert_eq!(report.faults, []);
+    // A writer that starts again goes on where the file ends.
+    let mut chain = Chain::after(format!("{}\n", lines[99]).as_bytes()).unwrap();
+    let mut line = b"{}".to_vec();
+    let mut more = lines.clone();
+    line.splice(1..1, b"\"a\":1".iter().copied());
+    chain.append(&mut line);
+    more.push(String::from_utf8(line).unwrap());
+    let report = verify(&[("log", &more)]);
+    assert_eq!((report.faults.len(), report.unsealed), (0, 1));
+    assert_eq!(Chain::after(b"{\"a\":1}"), None);
+}
+
+// REQ: L-4
+#[test]
+fn every_kind_of_edit() {
+    let lines = log(60, 20);
+    let edited = |edit: &dyn Fn(&mut Vec<String>)| {
+        let mut lines = lines.clone();
+        edit(&mut lines);
+        faults(&lines)
+    };
+    assert_eq!(
+        edited(&|log| log[10] = log[10].replace("alice", "mallo")),
+        [(11, Damage::Changed)]
+    );
+    assert_eq!(
+        edited(&|log| log[0] = log[0].replace("alice", "mallo")),
+        [(1, Damage::Changed)]
+    );
+    assert_eq!(
+        edited(&|log| log[10] = "nonsense".to_owned()),
+        [(11, Damage::Changed)]
+    );
+    assert_eq!(
+        edited(&|log| {
+            log.remove(10);
+        }),
+        [(11, Damage::Removed { from: 10, to: 10 })]
+    );
+    assert_eq!(
+        edited(&|log| {
+            log.drain(10..15);
+        }),
+        [(11, Damage::Removed { from: 10, to: 14 })]
+    );
+    assert_eq!(
+        edited(&|log| {
+            let line = log[10].clone();
+            log.insert(11, line);
+        }),
+        [(12, Damage::Inserted)]
+    );
+    assert_eq!(
+        edited(&|log| {
+            let line = log[10].clone();
+            log.insert(30, line);
+        }),
+        [(31, Damage::Inserted)]
+    );
+    assert_eq!(
+        edited(&|log| log.insert(10, "{\"a\":1}".to_owned())),
+        [(11, Damage::Inserted)]
+    );
+    assert_eq!(
+        edited(&|log| {
+            let line = log.remove(10);
+            log.insert(30, line);
+        }),
+        [(31, Damage::Reordered { seq: 10 })]
+    );
+    assert_eq!(
+        edited(&|log| {
+            let line = log.remove(30);
+            log.insert(10, line);
+        })[0],
+        (11, Damage::Reordered { seq: 30 })
+    );
+    let checkpoint = edited(&|log| log[19] = log[19].replace("signature\":\"", "signature\":\"A"));
+    assert!(
+        checkpoint.iter().any(|(line, _)| *line == 20),
+        "{checkpoint:?}"
+    );
+    // The end: a checkpoint elsewhere says that there was more.
+    let checkpoints: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("checkpoint"))
+        .cloned()
+        .collect();
+    let report = verify(&[("log", &lines[..50]), ("sink", &checkpoints)]);
+    assert_eq!(
+        report.faults,
+        [Fault::new("sink", 3, Damage::Truncated { from: 50 })]
+    );
+    // A line cut in its middle.
+    let mut verifier = Verifier::new(None);
+    let text = lines[..11].join("\n");
+    verifier
+        .segment("log", &text.as_bytes()[..text.len() - 20])
+        .unwrap();
+    assert_eq!(
+        verifier.finish().faults,
+        [Fault::new("log", 11, Damage::Truncated { from: 10 })]
+    );
+    // All made anew from one line on, by one who has not the key.
+    let other = CheckpointKey::from_seed(&[8; 32]).unwrap();
+    let mut forged = lines[..10].to_vec();
+    let mut chain = Chain::after(forged[9].as_bytes()).unwrap();
+    for line in &lines[10..] {
+        let mut out = Vec::new();
+        if line.contains("checkpoint") {
+            chain.checkpoint("2026-11-21T08:10:12.000Z", &other, &mut out);
+            out.pop();
+        } else {
+            out.extend_from_slice(br#"{"actor":"mallory"}"#);
+            chain.append(&mut out);
+        }
+        forged.push(String::from_utf8(out).unwrap());
+    }
+    assert_eq!(faults(&forged)[0], (20, Damage::Forged));
+    // Two ends of one beginning.
+    let mut fork = Chain::after(lines[29].as_bytes()).unwrap();
+    let mut line = br#"{"other":1}"#.to_vec();
+    fork.append(&mut line);
+    let tail = [String::from_utf8(line).unwrap()];
+    let report = verify(&[("a", &lines[..30]), ("b", &lines[30..]), ("c", &tail)]);
+    assert!(
+        report
+            .faults
+            .iter()
+            .any(|fault| matches!(fault.damage, Damage::Fork { seq: 30 })),
+        "{report:?}"
+    );
+    // A whole file of the middle.
+    let report = verify(&[("a", &lines[..20]), ("c", &lines[40..])]);
+    assert_eq!(
+        report.faults,
+        [Fault::new("c", 1, Damage::Removed { from: 20, to: 39 })]
+    );
+}
+
+/// The issue's: a thousand random edits of a log of ten thousand lines.
+// REQ: L-4
+#[test]
+fn a_thousand_edits_are_found() {
+    let lines = log(10_000, 500);
+    // xorshift64*, seeded: the same edits every time.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: u64| {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d) % below
+    };
+    for edit in 0..1_000 {
+        let at = random(9_998) as usize + 1;
+        // The log is long: only what lies round the edit is verified each time, as files of their own.
+        let from = at.saturating_sub(600);
+        let to = (at + 1_100).min(10_000);
+        let mut log = lines[from..to].to_vec();
+        let here = at - from;
+        let place: Vec<usize> = match edit % 6 {
+            0 => {
+                let mut line = log[here].clone().into_bytes();
+                let byte = random(line.len() as u64) as usize;
+                let new = 0x20 + random(0x5f) as u8;
+                line[byte] = if line[byte] == new { new ^ 1 } else { new };
+                log[here] = String::from_utf8_lossy(&line).into_owned();
+                vec![here]
+            }
+            1 => {
+                log.remove(here);
+                vec![here]
+            }
+            2 => {
+                let line = lines[random(10_000) as usize].clone();
+                log.insert(here, line);
+                vec![here, here + 1]
+            }
+            3 => {
+                log.swap(here, here - 1);
+                vec![here - 1, here]
+            }
+            4 => {
+                let length = random(log[here].len() as u64) as usize;
+                log[here].truncate(length);
+                vec![here]
+            }
+            _ => {
+                log.insert(here, format!("{{\"made\":{edit}}}"));
+                vec![here]
+            }
+        };
+        let found = faults(&log);
+        assert!(
+            found
+                .iter()
+                .any(|(line, _)| place.iter().any(|place| *line == *place as u64 + 1)),
+            "edit {edit} at {here}: {found:?}"
+        );
+    }
+}

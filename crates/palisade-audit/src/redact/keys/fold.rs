@@ -1,0 +1,111 @@
+//! Names as people see them: without accents, in whatever form of the Latin letters, without what is invisible.
+
+/// A name in two spellings.
+pub(super) struct Folded {
+    /// Small letters of its own script.
+    pub(super) lower: String,
+    /// Latin letters; everything else is `\u{80}`, which is part of no word.
+    pub(super) latin: String,
+}
+
+/// `None` for what is no text, or longer than any name.
+pub(super) fn fold(name: &[u8]) -> Option<Folded> {
+    if name.len() > 256 {
+        return None;
+    }
+    let name = std::str::from_utf8(name).ok()?;
+    let mut folded = Folded {
+        lower: String::with_capacity(name.len()),
+        latin: String::with_capacity(name.len()),
+    };
+    for letter in name.chars() {
+        match letter {
+            // Soft hyphen, combining marks, zero-width characters and marks of direction, variation selectors.
+            '\u{ad}'
+            | '\u{300}'..='\u{36f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{61c}' => {}
+            _ => {
+                let ascii = latin(letter);
+                folded.latin.push(ascii.unwrap_or('\u{80}'));
+                folded.lower.extend(letter.to_lowercase());
+            }
+        }
+    }
+    Some(folded)
+}
+
+/// The Latin letter that a reader sees.
+fn latin(letter: char) -> Option<char> {
+    let code = u32::from(letter);
+    match letter {
+        '\0'..='\u{7f}' => Some(letter),
+        // Fullwidth forms.
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(code - 0xfee0),
+        '\u{3000}' | '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' => Some(' '),
+        '\u{2010}'..='\u{2015}' => Some('-'),
+        // Mathematical alphabets: 26 capitals, 26 small letters each.
+        '\u{1d400}'..='\u{1d6a3}' => {
+            let at = (code - 0x1d400) % 52;
+            char::from_u32(if at < 26 { 65 + at } else { 71 + at })
+        }
+        _ => SEEN_AS
+            .iter()
+            .find(|(_, letters)| letters.contains(letter))
+            .map(|(seen, _)| *seen),
+    }
+}
+
+/// Letters with accents, and those of other scripts that look the same.
+const SEEN_AS: &[(char, &str)] = &[
+    ('a', "àáâãäåāăąǎаα"),
+    ('A', "ÀÁÂÃÄÅĀĂĄАΑ"),
+    ('b', "ь"),
+    ('B', "ВΒ"),
+    ('c', "çćĉċčс"),
+    ('C', "ÇĆĈĊČС"),
+    ('d', "ďđԁ"),
+    ('D', "ĎĐ"),
+    ('e', "èéêëēĕėęěеε"),
+    ('E', "ÈÉÊËĒĔĖĘĚЕΕ"),
+    ('g', "ĝğġģ"),
+    ('G', "ĜĞĠĢ"),
+    ('h', "ĥħһ"),
+    ('H', "ĤĦНΗ"),
+    ('i', "ìíîïĩīĭįıіι"),
+    ('I', "ÌÍÎÏĨĪĬĮİІΙ"),
+    ('j', "ĵј"),
+    ('J', "ĴЈ"),
+    ('k', "ķкκ"),
+    ('K', "ĶКΚ"),
+    ('l', "ĺļľŀł"),
+    ('L', "ĹĻĽĿŁ"),
+    ('m', "м"),
+    ('M', "МΜ"),
+    ('n', "ñńņňŉ"),
+    ('N', "ÑŃŅŇΝ"),
+    ('o', "òóôõöøōŏőоο"),
+    ('O', "ÒÓÔÕÖØŌŎŐОΟ"),
+    ('p', "рρ"),
+    ('P', "РΡ"),
+    ('r', "ŕŗř"),
+    ('R', "ŔŖŘ"),
+    ('s', "śŝşšſșѕ"),
+    ('S', "ŚŜŞŠȘЅ"),
+    ('t', "ţťŧțт"),
+    ('T', "ŢŤŦȚТΤ"),
+    ('u', "ùúûüũūŭůűų"),
+    ('U', "ÙÚÛÜŨŪŬŮŰŲ"),
+    ('w', "ŵѡ"),
+    ('W', "Ŵ"),
+    ('x', "хχ"),
+    ('X', "ХΧ"),
+    ('y', "ýÿŷу"),
+    ('Y', "ÝŸŶУΥ"),
+    ('z', "źżž"),
+    ('Z', "ŹŻŽΖ"),
+];

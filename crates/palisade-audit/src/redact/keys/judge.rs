@@ -1,0 +1,339 @@
+//! Whether a value under a telling name is what the name says.
+
+use super::Kind;
+use crate::redact::Mask;
+
+impl Kind {
+    /// How the string is to be replaced; `None`: it stays, as far as its name goes.
+    pub(crate) fn judge(self, text: &[u8]) -> Option<Mask> {
+        if is_mask(text) {
+            return None;
+        }
+        match self {
+            Self::Digits(least) => holds_digits(text, usize::from(least)).then_some(Mask::Plain),
+            Self::Email => is_address(text).then_some(Mask::Address),
+            Self::Opaque => (!says_nothing(text) && is_opaque(text)).then_some(Mask::Fingerprint),
+            Self::Password => (!placeholder(text)).then_some(Mask::Plain),
+            Self::Token => (!says_nothing(text)).then_some(Mask::Fingerprint),
+            Self::Tokens => {
+                let counts = text
+                    .iter()
+                    .all(|byte| byte.is_ascii_digit() || b" ,._/kKMx".contains(byte));
+                (!counts && !says_nothing(text)).then_some(Mask::Fingerprint)
+            }
+            Self::Word => (!placeholder(text) && !looks_like_path(text)).then_some(Mask::Plain),
+            Self::Name | Self::Schema | Self::Value => None,
+        }
+    }
+
+    /// As [`Kind::judge`], of a number of JSON.
+    pub(crate) fn judge_number(self, number: &[u8]) -> bool {
+        let digits = number.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let whole = digits == number.len();
+        match self {
+            Self::Digits(4) => whole && (4..=12).contains(&digits),
+            Self::Digits(least) => whole && digits >= usize::from(least),
+            Self::Password => true,
+            Self::Token | Self::Word => digits >= 4,
+            Self::Email | Self::Name | Self::Opaque | Self::Schema | Self::Tokens | Self::Value => {
+                false
+            }
+        }
+    }
+}
+
+/// What this module has put in the place of a secret before.
+pub(crate) fn is_mask(text: &[u8]) -> bool {
+    mask_length(text) == Some(text.len())
+}
+
+/// The length of a mask at the beginning of `text`.
+pub(crate) fn mask_length(text: &[u8]) -> Option<usize> {
+    let rest = text.strip_prefix(b"[REDACTED")?;
+    if rest.first() == Some(&b']') {
+        return Some(10);
+    }
+    if let Some(rest) = rest.strip_prefix(b"#") {
+        let digits = rest
+            .iter()
+            .take(6)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        return (digits > 0 && rest.get(digits) == Some(&b']')).then_some(11 + digits);
+    }
+    let kinds: [&[u8]; 3] = [b":sha256:", b":token:", b":email:"];
+    let kind = kinds.iter().find(|kind| rest.starts_with(kind))?;
+    let hash = rest.get(kind.len()..kind.len() + 9)?;
+    let hex = hash[..8].iter().all(u8::is_ascii_hexdigit);
+    (hex && hash[8] == b']').then_some(10 + kind.len() + 8)
+}
+
+/// Stands for a value that is elsewhere, or not there at all.
+pub(crate) fn placeholder(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    if WORDS_FOR_NOTHING
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
+    {
+        return true;
+    }
+    match text {
+        [b'$', b'{', name @ .., b'}'] => is_name(name),
+        [b'{', b'{', name @ .., b'}', b'}'] => is_name(name.trim_ascii()),
+        [b'{', name @ .., b'}'] => is_name(name),
+        b"%s" | b"%v" | b"%d" => true,
+        [b'<', name @ .., b'>'] => {
+            !name.is_empty()
+                && name
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'_'))
+        }
+        // Somebody has masked it before.
+        _ => {
+            text.iter()
+                .all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'X'))
+                || is_bullets(text)
+        }
+    }
+}
+
+/// A working directory, under the name `pwd`.
+fn looks_like_path(text: &[u8]) -> bool {
+    text.starts_with(b"/")
+        || text.starts_with(b"~/")
+        || text.starts_with(b"./")
+        || matches!(text, [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
+}
+
+/// Random letters, as machines make them: long, without spaces, not made of words alone.
+pub(crate) fn is_opaque(text: &[u8]) -> bool {
+    let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let upper = text.iter().filter(|byte| byte.is_ascii_uppercase()).count();
+    let lower = text.iter().filter(|byte| byte.is_ascii_lowercase()).count();
+    text.len() >= 12
+        && text.iter().all(|byte| matches!(byte, 0x21..=0x7e))
+        && !text.starts_with(b"/")
+        && memchr::memmem::find(text, b"://").is_none()
+        && (digits >= 2 && lower + upper >= 2 || lower >= 4 && upper >= 4 && text.len() >= 20)
+}
+
+/// Words that configurations have in the place of a token.
+fn says_nothing(text: &[u8]) -> bool {
+    placeholder(text)
+        || WORDS_ABOUT
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word))
+}
+
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty()
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
+/// `••••••`.
+fn is_bullets(text: &[u8]) -> bool {
+    text.chunks(3)
+        .all(|bullet| matches!(bullet, [0xe2, 0x80, 0xa2] | [0xe2, 0x97, 0x8f]))
+}
+
+fn holds_digits(text: &[u8], least: usize) -> bool {
+    let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let letters = text
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .count();
+    // A PIN is digits; the numbers of persons may begin or end with letters, hold a few words.
+    let fits = match least {
+        3 | 4 => letters == 0 || letters <= 3 && digits >= 6,
+        _ => text.len() <= 64,
+    };
+    fits && digits >= least && !looks_like_time(text)
+}
+
+/// `2026-01-31T12:00:00Z`: nobody's number.
+fn looks_like_time(text: &[u8]) -> bool {
+    let is_digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
+    text.len() >= 16 && is_digit(3) && text.get(4) == Some(&b'-') && text.get(10) == Some(&b'T')
+}
+
+/// An address alone: within a sentence it is found by its shape.
+fn is_address(text: &[u8]) -> bool {
+    let sign = memchr::memchr(b'@', text).is_some()
+        || [b"%40".as_slice(), b"(at)", b"[at]"]
+            .iter()
+            .any(|sign| memchr::memmem::find(text, sign).is_some());
+    sign && text.len() > 2
+        && !text.contains(&b' ')
+        && !text.contains(&b'\n')
+        && !text.contains(&b'<')
+}
+
+const WORDS_FOR_NOTHING: &[&[u8]] = &[
+    b"",
+    b"null",
+    b"none",
+    b"nil",
+    b"undefined",
+    b"true",
+    b"false",
+    b"string",
+    b"required",
+    b"optional",
+    b"n/a",
+    b"-",
+];
+
+const WORDS_ABOUT: &[&[u8]] = &[
+    b"include",
+    b"omit",
+    b"same-origin",
+    b"yes",
+    b"no",
+    b"bearer",
+    b"basic",
+    b"digest",
+    b"jwt",
+    b"oauth",
+    b"oauth2",
+    b"oidc",
+    b"api_key",
+    b"apikey",
+    b"api-key",
+    b"token",
+    b"unknown",
+    b"default",
+    b"auto",
+    b"enabled",
+    b"disabled",
+    b"hidden",
+    b"public",
+    b"private",
+    b"number",
+    b"integer",
+    b"boolean",
+    b"object",
+    b"array",
+    b"header",
+    b"query",
+    b"cookie",
+    b"body",
+    b"inherit",
+    b"on",
+    b"off",
+    b"any",
+    b"all",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks() {
+        for (text, length) in [
+            ("[REDACTED]", Some(10)),
+            ("[REDACTED] x", Some(10)),
+            ("[REDACTED:sha256:0123abcd]", Some(26)),
+            ("[REDACTED:token:0123abcd]", Some(25)),
+            ("[REDACTED:email:0123abcd] x", Some(25)),
+            ("[REDACTED#2]", Some(12)),
+            ("[REDACTED#123456]", Some(17)),
+            ("[REDACTED#]", None),
+            ("[REDACTED#1234567]", None),
+            ("[REDACTED:hunter2]", None),
+            ("[REDACTED:sha256:hunter22]", None),
+            ("[REDACTED:sha256:0123abcd", None),
+            ("[REDACTED:sha256:0123abcde]", None),
+            ("[REDACTED", None),
+            ("x[REDACTED]", None),
+        ] {
+            assert_eq!(mask_length(text.as_bytes()), length, "{text}");
+            assert_eq!(
+                is_mask(text.as_bytes()),
+                length == Some(text.len()),
+                "{text}"
+            );
+        }
+    }
+
+    // REQ: L-2
+    #[test]
+    fn by_value() {
+        let (plain, print, address) = (
+            Some(Mask::Plain),
+            Some(Mask::Fingerprint),
+            Some(Mask::Address),
+        );
+        for (kind, text, expected) in [
+            (Kind::Password, "hunter2", plain),
+            (Kind::Password, "${DB_PASSWORD}", None),
+            (Kind::Password, "${it is}", plain),
+            (Kind::Password, "{{ secrets.DB }}", None),
+            (Kind::Password, "<your-password>", None),
+            (Kind::Password, "<3hearts>", plain),
+            (Kind::Password, "********", None),
+            (Kind::Password, "••••", None),
+            (Kind::Password, "None", None),
+            (Kind::Password, "default", plain),
+            (Kind::Password, "[REDACTED]", None),
+            (Kind::Password, "[REDACTED:hunter2]", plain),
+            (Kind::Token, "abc", print),
+            (Kind::Token, "same-origin", None),
+            (Kind::Tokens, "1,024", None),
+            (Kind::Tokens, "abc", print),
+            (Kind::Digits(4), "1234", plain),
+            (Kind::Digits(4), "13", None),
+            (Kind::Digits(4), "GPIO1789", None),
+            (Kind::Digits(4), "D13", None),
+            (Kind::Digits(4), "G-123456", plain),
+            (Kind::Digits(5), "+1 (415) 555-2671 ext. 5", plain),
+            (Kind::Digits(5), "A1", None),
+            (Kind::Digits(5), "2026-01-31T12:00:00Z", None),
+            (Kind::Digits(5), "X1234567", plain),
+            (Kind::Email, "a@b", address),
+            (Kind::Email, "a%40b.com", address),
+            (Kind::Email, "a[at]b.com", address),
+            (Kind::Email, "daily", None),
+            (Kind::Email, "A <a@b.com>", None),
+            (Kind::Email, "say a@b.com", None),
+            (Kind::Opaque, "0123456789ab", print),
+            (Kind::Opaque, "0123456789a", None),
+            (Kind::Opaque, "123456789012", None),
+            (Kind::Opaque, "oauth2", None),
+            (Kind::Opaque, "client_credentials_grant", None),
+            (Kind::Opaque, "aBcDeFgHiJkLmNoPqRsT", print),
+            (Kind::Opaque, "https://example.com/v2/a1", None),
+            (Kind::Opaque, "a1 b2 c3 d4 e5 f6", None),
+            (Kind::Name, "password", None),
+            (Kind::Word, "hunter2", plain),
+            (Kind::Word, "/home/bob", None),
+            (Kind::Password, "{token}", None),
+            (Kind::Password, "%s", None),
+        ] {
+            assert_eq!(kind.judge(text.as_bytes()), expected, "{kind:?} {text}");
+        }
+        for (kind, number, expected) in [
+            (Kind::Password, "1", true),
+            (Kind::Token, "123", false),
+            (Kind::Token, "1234", true),
+            (Kind::Tokens, "123456", false),
+            (Kind::Digits(4), "13", false),
+            (Kind::Digits(4), "1234", true),
+            (Kind::Digits(4), "1234567890123", false),
+            (Kind::Digits(5), "4155552671", true),
+            (Kind::Digits(5), "0.54030230586", false),
+            (Kind::Digits(5), "-123456", false),
+            (Kind::Email, "12345", false),
+            (Kind::Word, "12", false),
+            (Kind::Word, "1234", true),
+        ] {
+            assert_eq!(
+                kind.judge_number(number.as_bytes()),
+                expected,
+                "{kind:?} {number}"
+            );
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Secrets on command lines: `--password …`, `mysql -p…`, `curl -u user:…`.
+
+use super::classes::{KEY, VISIBLE, run_within};
+use super::value::{self, in_text, is_code};
+use crate::redact::keys::Kind;
+use crate::redact::{Finding, Mask};
+
+/// What the argument behind this one is, if this is a flag that names it.
+pub(crate) fn names_value(argument: &[u8]) -> Option<Kind> {
+    let name = argument.strip_prefix(b"-")?;
+    let name = name.strip_prefix(b"-").unwrap_or(name);
+    let known =
+        name.len() > 1 && name.len() <= 64 && super::classes::run(name, 0, KEY) == name.len();
+    if known { in_text(name) } else { None }
+}
+
+/// As [`names_value`], of a flag of one letter, by the commands that are named before it.
+pub(crate) fn short_names_value(before: &[u8], letter: u8) -> Option<Kind> {
+    words(before)
+        .filter_map(|(word, after)| command_named(word, after))
+        .any(|command| {
+            command.flag == letter && command.how != How::Glued && command.and.is_empty()
+        })
+        .then_some(Kind::Password)
+}
+
+/// The one command of a line that is being read: found once for each line.
+#[derive(Default)]
+pub(super) struct Commands {
+    start: usize,
+    end: usize,
+    command: Option<&'static Command>,
+}
+
+/// A program whose short flags are known to carry secrets.
+struct Command {
+    name: &'static [u8],
+    /// A second word that must be there.
+    and: &'static [u8],
+    flag: u8,
+    how: How,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// In the next argument, or right behind the letter.
+    Any,
+    /// Behind the letter only.
+    Glued,
+    /// `user:password`.
+    Pair,
+    /// `user%password`.
+    Percent,
+}
+
+/// A flag at `at`, which is a hyphen with nothing or a space before it.
+#[inline(never)]
+pub(super) fn flag(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
+    let dashes = if text.get(at + 1) == Some(&b'-') {
+        2
+    } else {
+        1
+    };
+    let start = at + dashes;
+    let end = run_within(text, start, KEY, 65);
+    let name = &text[start..end];
+    if dashes == 1
+        && let Some(finding) = short(text, at, commands)
+    {
+        return Some(finding);
+    }
+    if name.len() < 2 || name.len() > 64 || !matches!(text.get(end), Some(b' ' | b'\t')) {
+        return None;
+    }
+    let mut from = end + 1;
+    while matches!(text.get(from), Some(b' ' | b'\t')) && from < end + 9 {
+        from += 1;
+    }
+    let kind = match in_text(name) {
+        Some(kind) => kind,
+        // `--user name:password`
+        None if matches!(name, b"user" | b"proxy-user" | b"auth") => return pair(text, from, b':'),
+        None if name.starts_with(b"pass") => return passphrase_argument(text, from),
+        None => return None,
+    };
+    argument(text, from, name, kind)
+}
+
+/// `-passin pass:…` of openssl.
+fn passphrase_argument(text: &[u8], from: usize) -> Option<Finding> {
+    let start = from + text.get(from..)?.strip_prefix(b"pass:").map(|_| 5)?;
+    let end = value::visible_end(text, start);
+    (end > start).then_some(plain(start, end))
+}
+
+fn argument(text: &[u8], from: usize, name: &[u8], kind: Kind) -> Option<Finding> {
+    let (start, end) = match text.get(from)? {
+        b'"' | b'\'' | b'`' | b'\\' => value::quoted(text, from)?,
+        b'-' => return None,
+        _ => {
+            let mut end = value::visible_end(text, from);
+            while end > from
+                && matches!(
+                    text[end - 1],
+                    b'"' | b'\'' | b'`' | b';' | b',' | b')' | b']' | b'}'
+                )
+            {
+                end -= 1;
+            }
+            (from, end)
+        }
+    };
+    let secret = text.get(start..end)?;
+    let word = secret.strip_suffix(b".").unwrap_or(secret);
+    let prose = from == start && PROSE.iter().any(|known| word.eq_ignore_ascii_case(known));
+    if secret.is_empty() || prose || is_code(text, start, end, name) {
+        return None;
+    }
+    let mask = kind.judge(secret)?;
+    Some(Finding { start, end, mask })
+}
+
+fn short(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
+    let letter = *text.get(at + 1)?;
+    if !matches!(letter, b'p' | b'P' | b'a' | b'u' | b'U' | b'w') {
+        return None;
+    }
+    let command = commands.of(text, at)?;
+    if command.flag != letter {
+        return None;
+    }
+    let glued = at + 2;
+    let from = match text.get(glued) {
+        Some(b' ') => glued + 1,
+        _ => glued,
+    };
+    match command.how {
+        How::Pair => return pair(text, from, b':'),
+        How::Percent => return pair(text, from, b'%'),
+        How::Glued if from > glued => return None,
+        How::Any | How::Glued => {}
+    }
+    let (start, end) = match text.get(from)? {
+        b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
+        b'-' | b' ' | b'=' | b'$' => return None,
+        _ => (from, value::visible_end(text, from)),
+    };
+    // `-port`, `-password`: words of their own; `-p 8080:80` is no password, whoever's flag it is.
+    let secret = text.get(start..end)?;
+    let ports = secret
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
+        && secret.contains(&b':');
+    if secret.is_empty() || ports || keys_say(text, at) {
+        return None;
+    }
+    Kind::Password
+        .judge(secret)
+        .map(|mask| Finding { start, end, mask })
+}
+
+/// Whether the letters behind the hyphen are a long flag's.
+fn keys_say(text: &[u8], at: usize) -> bool {
+    let end = run_within(text, at + 1, KEY, 32);
+    let name = &text[at + 1..end];
+    matches!(
+        name,
+        b"port" | b"password" | b"path" | b"pid" | b"protocol" | b"pw" | b"pass"
+    )
+}
+
+/// Of `name:secret` the secret.
+fn pair(text: &[u8], from: usize, sign: u8) -> Option<Finding> {
+    let (start, end) = match text.get(from)? {
+        b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
+        _ => (from, run_within(text, from, VISIBLE, 512)),
+    };
+    let at = memchr::memchr(sign, text.get(start..end)?)?;
+    let start = start + at + 1;
+    let code = matches!(text.get(start..start + 2), Some(b"//" | b"$("));
+    (end > start && !code && text[start] != b'$').then_some(plain(start, end))
+}
+
+const fn plain(start: usize, end: usize) -> Finding {
+    Finding {
+        start,
+        end,
+        mask: Mask::Plain,
+    }
+}
+
+impl Commands {
+    /// The command that the flag at `at` is one of.
+    fn of(&mut self, text: &[u8], at: usize) -> Option<&'static Command> {
+        if at >= self.end || self.end == 0 {
+            self.start = self.end;
+            // The line that `at` is in, or what lies between two signs that end a command.
+            let mut end = self.end;
+            while end <= at {
+                self.start = end;
+                end += memchr::memchr3(b'\n', b'|', b';', &text[end..])
+                    .map_or(text.len() - end + 1, |length| length + 1);
+            }
+            self.end = end;
+            let line = &text[self.start..self.end.min(text.len())];
+            self.command = words(line).find_map(|(word, after)| {
+                command_named(word, after).filter(|command| {
+                    command.and.is_empty() || memchr::memmem::find(line, command.and).is_some()
+                })
+            });
+        }
+        self.command
+    }
+}
+
+/// The words of a line, each with the byte behind it.
+fn words(line: &[u8]) -> impl Iterator<Item = (&[u8], u8)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        at += line.get(at..)?.iter().position(is_word)?;
+        let rest = &line[at..];
+        let length = rest
+            .iter()
+            .position(|byte| !is_word(byte))
+            .unwrap_or(rest.len());
+        at += length;
+        Some((&rest[..length], line.get(at).copied().unwrap_or_default()))
+    })
+}
+
+fn command_named(word: &[u8], after: u8) -> Option<&'static Command> {
+    if !matches!(after, b' ' | b'.' | b'"' | b'\'') || word.len() > 16 {
+        return None;
+    }
+    COMMANDS.iter().find(|command| command.name == word)
+}
+
+const fn command(name: &'static str, and: &'static str, flag: u8, how: How) -> Command {
+    Command {
+        name: name.as_bytes(),
+        and: and.as_bytes(),
+        flag,
+        how,
+    }
+}
+
+static COMMANDS: &[Command] = &[
+    command("sshpass", "", b'p', How::Any),
+    command("mysql", "", b'p', How::Any),
+    command("mysqldump", "", b'p', How::Any),
+    command("mysqladmin", "", b'p', How::Any),
+    command("mysqlimport", "", b'p', How::Any),
+    command("mariadb", "", b'p', How::Any),
+    command("mariadb-dump", "", b'p', How::Any),
+    command("docker", " login", b'p', How::Any),
+    command("podman", " login", b'p', How::Any),
+    command("helm", " login", b'p', How::Any),
+    command("az", " login", b'p', How::Any),
+    command("oc", " login", b'p', How::Any),
+    command("mongo", "", b'p', How::Any),
+    command("mongosh", "", b'p', How::Any),
+    command("mongodump", "", b'p', How::Any),
+    command("mongorestore", "", b'p', How::Any),
+    command("cqlsh", "", b'p', How::Any),
+    command("evil-winrm", "", b'p', How::Any),
+    command("rdesktop", "", b'p', How::Any),
+    command("7z", "", b'p', How::Glued),
+    command("7za", "", b'p', How::Glued),
+    command("redis-cli", "", b'a', How::Any),
+    command("sqlcmd", "", b'P', How::Any),
+    command("bcp", "", b'P', How::Any),
+    command("zip", "", b'P', How::Any),
+    command("unzip", "", b'P', How::Any),
+    command("mosquitto_pub", "", b'P', How::Any),
+    command("mosquitto_sub", "", b'P', How::Any),
+    command("ldapsearch", "", b'w', How::Any),
+    command("ldapadd", "", b'w', How::Any),
+    command("ldapmodify", "", b'w', How::Any),
+    command("ldapwhoami", "", b'w', How::Any),
+    command("smbclient", "", b'U', How::Percent),
+    command("curl", "", b'u', How::Pair),
+    command("wget", "", b'u', How::Pair),
+];
+
+/// What follows a flag in a sentence about it.
+const PROSE: &[&[u8]] = &[
+    b"option",
+    b"options",
+    b"flag",
+    b"flags",
+    b"argument",
+    b"arguments",
+    b"parameter",
+    b"is",
+    b"was",
+    b"to",
+    b"and",
+    b"or",
+    b"for",
+    b"with",
+    b"in",
+    b"from",
+    b"as",
+    b"the",
+    b"a",
+    b"an",
+    b"on",
+    b"must",
+    b"requires",
+    b"value",
+    b"has",
+    b"can",
+    b"cannot",
+    b"instead",
+    b"when",
+    b"if",
+    b"of",
+    b"by",
+    b"at",
+    b"it",
+    b"this",
+    b"that",
+    b"not",
+    b"are",
+    b"will",
+    b"should",
+    b"may",
+    b"but",
+    b"which",
+    b"does",
+    b"given",
+    b"only",
+    b"|",
+    b"||",
+    b"&&",
+    b">",
+    b"<",
+    b"\\",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_arrays() {
+        for (argument, expected) in [
+            ("--password", Some(Kind::Password)),
+            ("-password", Some(Kind::Password)),
+            ("--api-key", Some(Kind::Token)),
+            ("--pin", Some(Kind::Digits(4))),
+            ("--password-file", None),
+            ("--max-tokens", Some(Kind::Tokens)),
+            ("--verbose", None),
+            ("-p", None),
+            ("--", None),
+            ("password", None),
+            ("--token=abc", None),
+            ("--password and more", None),
+        ] {
+            assert_eq!(names_value(argument.as_bytes()), expected, "{argument}");
+        }
+    }
+}

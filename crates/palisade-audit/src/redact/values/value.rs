@@ -1,0 +1,494 @@
+//! Where a value in a text begins and ends, and whether it is one: code, types and sentences are not.
+
+use super::classes::{KEY, VALUE, VISIBLE, WORD, run, run_within};
+use crate::redact::keys::{self, Kind};
+
+/// The inside of what is in quotes at `at`; of three quotes, too. To the end of the text where the last one is missing.
+pub(super) fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let mut start = at;
+    while text.get(start) == Some(&b'\\') {
+        start += 1;
+    }
+    let slashes = start - at;
+    let quote = *text.get(start)?;
+    if !matches!(quote, b'"' | b'\'' | b'`') {
+        return None;
+    }
+    start += 1;
+    if slashes == 0 && text.get(start) == Some(&quote) && text.get(start + 1) == Some(&quote) {
+        start += 2;
+        let length = memchr::memmem::find(&text[start..], &[quote; 3]);
+        return Some((start, length.map_or(text.len(), |length| start + length)));
+    }
+    let mut end = start;
+    loop {
+        let Some(length) = memchr::memchr(quote, &text[end..]) else {
+            return Some((start, text.len()));
+        };
+        end += length;
+        let before = text[start..end]
+            .iter()
+            .rev()
+            .take_while(|byte| **byte == b'\\')
+            .count();
+        // As many backslashes as the opening quote has: its fellow. An odd number more: a quote within.
+        if before <= slashes || (before - slashes).is_multiple_of(2) && slashes == 0 {
+            return Some((start, end - before.min(slashes)));
+        }
+        end += 1;
+    }
+}
+
+/// Where a bare value ends: at a space or a closing sign; at `&`, `;` and `,` if something else begins there.
+pub(super) fn bare_end(text: &[u8], start: usize, query: bool) -> usize {
+    let stops = |end: usize| match query.then(|| memchr::memchr(b'#', &text[start..end])) {
+        Some(Some(hash)) => start + hash,
+        _ => end,
+    };
+    let mut end = run(text, start, VALUE);
+    while let Some(&sign @ (b'&' | b';' | b',')) = text.get(end) {
+        let next = end + 1;
+        let follows = run_within(text, next, KEY, 64);
+        let ends = query && sign == b'&'
+            || follows == next
+                && text
+                    .get(next)
+                    .is_none_or(|byte| byte.is_ascii_whitespace() || b"\"'&;,)]}%".contains(byte))
+            || matches!(text.get(follows), Some(b'=' | b':')) && follows > next
+            || sign == b'&' && text[next..].starts_with(b"amp;");
+        if ends {
+            break;
+        }
+        end = run(text, next, VALUE);
+    }
+    stops(end)
+}
+
+/// More than a word: with a digit, a sign, or a capital inside.
+pub(super) fn telling(word: &[u8]) -> bool {
+    word.iter()
+        .any(|byte| byte.is_ascii_digit() || b"!@#$%^&*+~=|?".contains(byte))
+        || word
+            .windows(2)
+            .any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
+}
+
+/// An identifier, or several with dots between: of letters and underscores only.
+pub(super) fn is_identifier(word: &[u8]) -> bool {
+    word.iter()
+        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.'))
+}
+
+/// An expression of a program rather than a value.
+pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool {
+    let value = &text[start..end];
+    if value == key || is_kind_word(value) {
+        return true;
+    }
+    if matches!(
+        value,
+        [b'$', b'(' | b'{', ..] | [b'%', .., b'%'] | [b'`', ..]
+    ) {
+        return true;
+    }
+    // `$NAME` of a shell, `$name` of PHP or PowerShell.
+    if let Some(name) = value.strip_prefix(b"$")
+        && name
+            .first()
+            .is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
+    {
+        return true;
+    }
+    // A call, an index, a path of members.
+    let head = value
+        .iter()
+        .take(64)
+        .position(|byte| !(byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b':')))
+        .unwrap_or_else(|| value.len().min(64));
+    let next = value.get(head).or_else(|| text.get(end)).copied();
+    if (1..64).contains(&head) && matches!(next, Some(b'(' | b'[')) {
+        return true;
+    }
+    let first = &value[..value.iter().position(|byte| *byte == b'.').unwrap_or(0)];
+    !first.is_empty() && is_identifier(value) && OWNERS.contains(&first)
+}
+
+/// A word for a type or a form, or one that programs have in the place of a value.
+pub(super) fn is_kind_word(word: &[u8]) -> bool {
+    if word.len() > KIND_MAX + 3 {
+        return false;
+    }
+    let word = word.strip_suffix(b"?").unwrap_or(word);
+    let word = word.strip_prefix(b"&").unwrap_or(word);
+    let word = word.strip_suffix(b";").unwrap_or(word);
+    let Some(first) = word.first().filter(|_| word.len() <= KIND_MAX) else {
+        return false;
+    };
+    FIRST_LETTERS[word.len()] & 1 << (first & 31) != 0
+        && KIND_WORDS
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// Whether the value under this name may stand in a text; what only objects have does not.
+pub(super) fn in_text(key: &[u8]) -> Option<Kind> {
+    match keys::classify(key)? {
+        Kind::Email | Kind::Name | Kind::Schema | Kind::Value => None,
+        kind => Some(kind),
+    }
+}
+
+/// The end of a number as people write it.
+pub(super) fn number_end(text: &[u8], start: usize) -> usize {
+    let head = &text[start..text.len().min(start + 32)];
+    let length = head
+        .iter()
+        .position(|byte| !(byte.is_ascii_digit() || b" +().-/".contains(byte)))
+        .unwrap_or(head.len());
+    let number = head[..length].trim_ascii_end();
+    let number = number.strip_suffix(b".").unwrap_or(number);
+    if number.iter().any(u8::is_ascii_digit)
+        && !text
+            .get(start + length)
+            .is_some_and(u8::is_ascii_alphabetic)
+    {
+        start + number.trim_ascii_end().len()
+    } else {
+        run_within(text, start, WORD, 64).max(run_within(text, start, VALUE, 64))
+    }
+}
+
+/// Whether nothing but the end of the line follows.
+pub(super) fn ends_line(text: &[u8], at: usize) -> bool {
+    let rest = &text[at.min(text.len())..];
+    let rest = &rest[..rest.len().min(16)];
+    let space = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+        .count();
+    matches!(rest.get(space), None | Some(b'\n'))
+        || rest[space..].starts_with(b"\\n")
+        || rest.get(space) == Some(&b'#')
+}
+
+/// To the next space.
+pub(super) fn visible_end(text: &[u8], start: usize) -> usize {
+    run(text, start, VISIBLE)
+}
+
+const OWNERS: &[&[u8]] = &[
+    b"self",
+    b"this",
+    b"os",
+    b"process",
+    b"req",
+    b"request",
+    b"config",
+    b"cfg",
+    b"conf",
+    b"settings",
+    b"args",
+    b"argv",
+    b"options",
+    b"opts",
+    b"env",
+    b"ctx",
+    b"context",
+    b"params",
+    b"props",
+    b"state",
+    b"data",
+    b"user",
+    b"body",
+    b"input",
+    b"form",
+    b"secrets",
+    b"vars",
+    b"var",
+    b"local",
+    b"module",
+    b"github",
+    b"inputs",
+    b"matrix",
+    b"session",
+    b"app",
+    b"client",
+    b"response",
+    b"res",
+    b"result",
+    b"event",
+    b"payload",
+    b"values",
+    b"Values",
+    b"std",
+    b"auth",
+    b"credentials",
+    b"creds",
+    b"db",
+    b"cls",
+    b"super",
+    b"window",
+    b"document",
+    b"import",
+];
+
+const KIND_WORDS: &[&[u8]] = &[
+    b"str",
+    b"string",
+    b"text",
+    b"varchar",
+    b"char",
+    b"bytes",
+    b"bool",
+    b"boolean",
+    b"int",
+    b"integer",
+    b"number",
+    b"float",
+    b"double",
+    b"i8",
+    b"i16",
+    b"i32",
+    b"i64",
+    b"u8",
+    b"u16",
+    b"u32",
+    b"u64",
+    b"u128",
+    b"usize",
+    b"f32",
+    b"f64",
+    b"int4",
+    b"int8",
+    b"int16",
+    b"int32",
+    b"int64",
+    b"uint8",
+    b"uint16",
+    b"uint32",
+    b"uint64",
+    b"utf8",
+    b"utf-8",
+    b"base64",
+    b"base64url",
+    b"base32",
+    b"base58",
+    b"hex",
+    b"sha1",
+    b"sha256",
+    b"sha-256",
+    b"sha512",
+    b"sha-512",
+    b"md5",
+    b"bcrypt",
+    b"argon2",
+    b"argon2id",
+    b"scrypt",
+    b"pbkdf2",
+    b"hs256",
+    b"rs256",
+    b"es256",
+    b"ed25519",
+    b"oauth",
+    b"oauth2",
+    b"oauth2.0",
+    b"oidc",
+    b"jwt",
+    b"none",
+    b"null",
+    b"nil",
+    b"undefined",
+    b"true",
+    b"false",
+    b"any",
+    b"unknown",
+    b"void",
+    b"object",
+    b"never",
+    b"new",
+    b"await",
+    b"async",
+    b"function",
+    b"lambda",
+    b"yield",
+    b"not",
+    b"required",
+    b"optional",
+    b"input",
+    b"getpass",
+    b"self",
+    b"this",
+    b"bearer",
+    b"basic",
+    b"dict",
+    b"list",
+    b"optional[str]",
+    b"option<string>",
+    b"secretstr",
+    b"securestring",
+    b"char[]",
+    b"string[]",
+    b"list[str]",
+    b"&str",
+    b"&'static",
+    b"&mut",
+    b"mut",
+    b"const",
+    b"let",
+    b"var",
+    b"...",
+];
+
+const KIND_MAX: usize = 14;
+
+/// By length: one bit for each letter that such a word of [`KIND_WORDS`] begins with.
+static FIRST_LETTERS: [u32; KIND_MAX + 1] = {
+    let mut letters = [0; KIND_MAX + 1];
+    let mut at = 0;
+    while at < KIND_WORDS.len() {
+        letters[KIND_WORDS[at].len()] |= 1 << (KIND_WORDS[at][0] & 31);
+        at += 1;
+    }
+    letters
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes() {
+        for (text, expected) in [
+            (r#""a" b"#, "a"),
+            (r#""a\"b" c"#, r#"a\"b"#),
+            (r#""a\\" b"#, r"a\\"),
+            (r"'a' b", "a"),
+            ("`a` b", "a"),
+            (r#"\"a\" b"#, "a"),
+            (r#"\"a\\\"b\" c"#, r#"a\\\"b"#),
+            (r#"\\\"a\\\" b"#, "a"),
+            (r#""""a"b""" c"#, "a\"b"),
+            (r#""a"#, "a"),
+            (r#""""a"#, "a"),
+            (r#""" b"#, ""),
+        ] {
+            let found = quoted(text.as_bytes(), 0).map(|(start, end)| &text[start..end]);
+            assert_eq!(found, Some(expected), "{text}");
+        }
+        assert_eq!(quoted(b"a", 0), None);
+        assert_eq!(quoted(b"", 0), None);
+    }
+
+    #[test]
+    fn bare_ends() {
+        for (text, query, end) in [
+            ("ab cd", false, 2),
+            ("ab&c=d", false, 2),
+            ("ab&c", false, 4),
+            ("ab&c", true, 2),
+            ("ab&amp;c", false, 2),
+            ("ab;c=d", false, 2),
+            ("ab; c", false, 2),
+            ("ab;c d", false, 4),
+            ("ab,c", false, 4),
+            ("ab,", false, 2),
+            ("ab,,c", false, 2),
+            ("ab#c", true, 2),
+            ("ab#c", false, 4),
+            ("ab)", false, 2),
+            ("ab", false, 2),
+        ] {
+            assert_eq!(bare_end(text.as_bytes(), 0, query), end, "{text}");
+        }
+    }
+
+    #[test]
+    fn code_and_words() {
+        for (value, code) in [
+            ("getToken()", true),
+            ("tokens[0]", true),
+            ("a::b(c)", true),
+            ("self.token", true),
+            ("process.env.TOKEN", true),
+            ("my.token", false),
+            ("$TOKEN", true),
+            ("$token", false),
+            ("$(cat x)", true),
+            ("${X}", true),
+            ("%TOKEN%", true),
+            ("`x`", true),
+            ("String", true),
+            ("u32", true),
+            ("str?", true),
+            ("token", true),
+            ("hunter2", false),
+            ("hunter2(", false),
+            ("correcthorse", false),
+            ("(x)", false),
+            ("$ecret", false),
+        ] {
+            let end = value.find(' ').unwrap_or(value.len());
+            assert_eq!(is_code(value.as_bytes(), 0, end, b"token"), code, "{value}");
+        }
+        for (word, is) in [
+            ("hunter2", true),
+            ("hunter", false),
+            ("hunTer", true),
+            ("Hunter", false),
+            ("HUNTER", false),
+            ("a!b", true),
+            ("", false),
+        ] {
+            assert_eq!(telling(word.as_bytes()), is, "{word}");
+        }
+        for (word, is) in [
+            ("abc", true),
+            ("a_b.c", true),
+            ("a1", false),
+            ("a-b", false),
+        ] {
+            assert_eq!(is_identifier(word.as_bytes()), is, "{word}");
+        }
+        for (word, is) in [
+            ("&str", true),
+            ("STRING;", true),
+            ("strings", false),
+            ("", false),
+            ("optional[str]", true),
+            ("a-word-that-is-too-long", false),
+        ] {
+            assert_eq!(is_kind_word(word.as_bytes()), is, "{word}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_lines() {
+        for (text, end) in [
+            ("+1 (415) 555-2671, x", 17),
+            ("1234.", 4),
+            ("1234 ", 4),
+            ("1234 abc", 4),
+            ("X1234567 b", 8),
+            ("abc", 3),
+            ("1234", 4),
+        ] {
+            assert_eq!(number_end(text.as_bytes(), 0), end, "{text}");
+        }
+        for (text, ends) in [
+            ("", true),
+            ("\n", true),
+            ("  \nx", true),
+            (" x", false),
+            (" # c", true),
+            ("\\nx", true),
+            (";", false),
+            ("\r\n", true),
+        ] {
+            assert_eq!(ends_line(text.as_bytes(), 0), ends, "{text:?}");
+        }
+        assert_eq!(visible_end(b"ab,c d", 0), 4);
+    }
+}
