@@ -14,6 +14,7 @@ use palisade_gateway::egress::{Standalone, guard_policy, of_server, resolver};
 use palisade_gateway::plan::open_logs;
 
 use crate::arguments::{Egress, EgressCheck, EgressCommand, EgressServe, Format};
+use crate::serve::told;
 use crate::{USAGE, signals};
 
 /// Something is refused, or not as expected.
@@ -133,18 +134,7 @@ fn settings(file: Option<&Path>) -> Option<Settings> {
         without_servers: true,
         ..Flags::default()
     };
-    match config::load(file, environment, &flags) {
-        Ok((settings, warnings)) => {
-            if !warnings.is_empty() {
-                anstream::eprintln!("{}", warnings.render(true));
-            }
-            Some(settings)
-        }
-        Err(problems) => {
-            anstream::eprintln!("{}", problems.render(true));
-            None
-        }
-    }
+    told(config::load(file, environment, &flags))
 }
 
 /// The policy of a server, or the one without an allowlist.

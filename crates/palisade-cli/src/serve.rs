@@ -27,7 +27,12 @@ pub(crate) fn settings(
     command: &[String],
     arguments: &SettingsArguments,
 ) -> Option<Settings> {
-    match load(url, command, arguments) {
+    told(load(url, command, arguments))
+}
+
+/// The settings of what was loaded; warnings and mistakes are printed.
+pub(crate) fn told(loaded: Result<(Settings, Problems), Problems>) -> Option<Settings> {
+    match loaded {
         Ok((settings, warnings)) => {
             if !warnings.is_empty() {
                 anstream::eprintln!("{}", warnings.render(true));

@@ -196,11 +196,11 @@ impl Plan {
             .tls
             .as_ref()
             .map(|tls| acceptor(settings, tls, addresses, data_directory.clone()));
-        let common = Common::new(settings, addresses, data_directory)?;
         let inflight = Inflight::new(settings.limits.inflight_bytes.value);
         let client_tls = client_tls(settings)?;
         let children = children(settings)?;
         let logs = open_logs(settings)?;
+        let common = Common::new(settings, addresses, data_directory, &logs)?;
         let outbound = Outbound::start(settings, &logs)?;
         let public = settings.public_url.as_ref().map(|url| url.value.origin());
         let servers = settings
@@ -378,7 +378,7 @@ impl ServerPlan {
         origin: &Arc<palisade::Moded<OriginGuard>>,
         recorder: &Recorder,
         upstream: &ServerBackend,
-    ) -> Entry<InnerStack<ServerBackend, TokioTimer>> {
+    ) -> Entry<InnerStack<crate::request_body::RequestBody>> {
         let asked = own.is_none();
         let inner = Inner {
             recorder: recorder.clone(),

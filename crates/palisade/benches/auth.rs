@@ -78,9 +78,9 @@ fn is_known(judged: &Judged) -> bool {
 fn a_token_that_was_verified(bencher: divan::Bencher<'_, '_>) {
     let (authenticator, head) = known();
     let exchange = Exchange::begin(Connection::default());
-    assert!(is_known(&authenticator.judge(&head, &exchange, NOW, false)));
+    assert!(is_known(&authenticator.judge(&head, &exchange, NOW, 0)));
     bencher.bench_local(|| {
-        let judged = authenticator.judge(&head, &exchange, NOW, false);
+        let judged = authenticator.judge(&head, &exchange, NOW, 0);
         if let Judged::Caller(caller) = judged {
             exchange.facts().caller = Some(caller);
         }
@@ -94,8 +94,26 @@ fn a_token_that_is_new(bencher: divan::Bencher<'_, '_>) {
     bencher
         .with_inputs(known)
         .bench_local_values(|(authenticator, head)| {
-            assert!(is_known(&authenticator.judge(&head, &exchange, NOW, false)));
+            assert!(is_known(&authenticator.judge(&head, &exchange, NOW, 0)));
         });
+}
+
+/// What a flood costs once its address has failed too often.
+#[divan::bench]
+fn a_bad_token_of_a_flood(bencher: divan::Bencher<'_, '_>) {
+    let (authenticator, mut head) = known();
+    let value = head.headers["authorization"].as_bytes();
+    let mut forged = value[..value.len() - 8].to_vec();
+    forged.extend(b"AAAAAAAA");
+    let forged = http::HeaderValue::from_bytes(&forged).expect("a value");
+    head.headers.insert("authorization", forged);
+    let exchange = Exchange::begin(Connection::default());
+    while !is_flood(&authenticator.judge(&head, &exchange, NOW, 0)) {}
+    bencher.bench_local(|| is_flood(&authenticator.judge(&head, &exchange, NOW, 0)));
+}
+
+fn is_flood(judged: &Judged) -> bool {
+    matches!(judged, Judged::Refused(rejection) if rejection.reason() == palisade::Reason::AuthFailures)
 }
 
 #[divan::bench]
@@ -104,6 +122,6 @@ fn an_api_key(bencher: divan::Bencher<'_, '_>) {
     let value = "Bearer palisade_key".parse().expect("a value");
     head.headers.insert("authorization", value);
     let exchange = Exchange::begin(Connection::default());
-    assert!(is_known(&authenticator.judge(&head, &exchange, NOW, false)));
-    bencher.bench_local(|| authenticator.judge(&head, &exchange, NOW, false));
+    assert!(is_known(&authenticator.judge(&head, &exchange, NOW, 0)));
+    bencher.bench_local(|| authenticator.judge(&head, &exchange, NOW, 0));
 }

@@ -365,45 +365,30 @@ pin_project! {
     }
 }
 
-/// Why a [`Limited`] answer breaks off.
-#[derive(Debug)]
-pub enum Cut<E> {
-    /// The inner body's own error.
-    Body(E),
-    /// The call has run for too long.
-    Timeout,
-}
+/// Why a [`Limited`] answer breaks off that its own body did not break off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TookTooLong;
 
-impl<E: fmt::Display> fmt::Display for Cut<E> {
+impl fmt::Display for TookTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Body(error) => error.fmt(f),
-            Self::Timeout => f.write_str("the call took longer than its time limit"),
-        }
+        f.write_str("the call took longer than its time limit")
     }
 }
 
-impl<E: std::error::Error + 'static> std::error::Error for Cut<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Body(error) => error.source(),
-            Self::Timeout => None,
-        }
-    }
-}
+impl std::error::Error for TookTooLong {}
 
 impl<R, Z> Body for Limited<R, Z>
 where
-    R: Body<Data = Bytes>,
+    R: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     Z: Future<Output = ()>,
 {
     type Data = Bytes;
-    type Error = Cut<R::Error>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut<R::Error>>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let mut this = self.project();
         let Some(body) = this.body.as_mut().as_pin_mut() else {
             return Poll::Ready(None);
@@ -412,7 +397,7 @@ where
             if frame.is_none() {
                 *this.held = Held::default();
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Cut::Body)));
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         if !this.held.timed_out(cx) {
             return Poll::Pending;
@@ -425,7 +410,7 @@ where
         }
         this.body.set(None);
         *this.held = Held::default();
-        Poll::Ready(Some(Err(Cut::Timeout)))
+        Poll::Ready(Some(Err(TookTooLong.into())))
     }
 
     fn is_end_stream(&self) -> bool {

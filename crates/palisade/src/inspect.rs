@@ -7,15 +7,14 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt as _;
-use http_body_util::combinators::UnsyncBoxBody;
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -115,11 +114,11 @@ where
         + 'static,
     T: Timer,
     B: Body<Data = Bytes, Error: std::fmt::Display> + Send + Unpin + 'static,
-    R: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    R: Body<Data = Bytes> + 'static,
 {
-    type Response = Response<Answer<Inside>>;
+    type Response = Response<Answer<R>>;
     type Error = Infallible;
-    type Future = InspectFuture;
+    type Future = InspectFuture<S::Future, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -143,18 +142,19 @@ where
             },
         };
         match judged {
-            Ok(body) => {
-                let answered = self.inner.call(Request::from_parts(head, body));
-                InspectFuture::Works(Box::pin(async move { answered.await.map(erased) }))
-            }
-            Err(rejection) => InspectFuture::Refused(Some(rejection.into_response(&head))),
+            Ok(body) => InspectFuture::Called {
+                future: self.inner.call(Request::from_parts(head, body)),
+            },
+            Err(rejection) => InspectFuture::Refused {
+                answer: Some(rejection.into_response(&head)),
+            },
         }
     }
 }
 
 impl<S, T> InspectService<S, T> {
     /// Waits for the rest of the body.
-    fn wait<B, R>(&self, mut head: Parts, body: B, partial: Partial) -> InspectFuture
+    fn wait<B, R>(&self, mut head: Parts, body: B, partial: Partial) -> InspectFuture<S::Future, R>
     where
         S: Service<Request<Inspected>, Response = Response<R>, Error = Infallible, Future: Send>
             + Clone
@@ -162,9 +162,6 @@ impl<S, T> InspectService<S, T> {
             + 'static,
         T: Timer,
         B: Body<Data = Bytes, Error: std::fmt::Display> + Send + 'static,
-        R: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-            + Send
-            + 'static,
     {
         let inspection = Arc::clone(&self.inspection);
         let mut inner = self.inner.clone();
@@ -179,48 +176,49 @@ impl<S, T> InspectService<S, T> {
             match judged {
                 Ok(body) => {
                     let answered = inner.call(Request::from_parts(head, body));
-                    answered.await.map(erased)
+                    answered.await.map(|answer| answer.map(Answer::inner))
                 }
                 Err(rejection) => Ok(rejection.into_response(&head).map(Answer::own)),
             }
         };
-        InspectFuture::Works(Box::pin(waiting))
-    }
-}
-
-/// What stands inside, behind a trait: the types of the layers on both sides would else be one,
-/// which the compiler takes minutes to look through. It also makes what is moved small.
-type Inside = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
-
-type Answered = Result<Response<Answer<Inside>>, Infallible>;
-
-/// The future of [`InspectService`].
-#[allow(missing_debug_implementations, reason = "futures behind a trait")]
-pub enum InspectFuture {
-    /// The body is still to come, or the inner service is at work.
-    Works(Pin<Box<dyn Future<Output = Answered> + Send>>),
-    /// The body or the message was refused.
-    Refused(Option<Response<Bytes>>),
-}
-
-impl Future for InspectFuture {
-    type Output = Answered;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answered> {
-        match self.get_mut() {
-            Self::Works(future) => future.as_mut().poll(cx),
-            Self::Refused(answer) => {
-                Poll::Ready(Ok(answer.take().unwrap_or_default().map(Answer::own)))
-            }
+        InspectFuture::Waits {
+            future: Box::pin(waiting),
         }
     }
 }
 
-fn erased<R>(answer: Response<R>) -> Response<Answer<Inside>>
+pin_project! {
+    /// The future of [`InspectService`].
+    #[project = InspectFutureProjection]
+    #[allow(missing_docs, reason = "pin_project fields of the variants")]
+    pub enum InspectFuture<F, R> {
+        /// The inner service is at work.
+        Called { #[pin] future: F },
+        /// The body is still to come.
+        Waits { future: Pin<Box<dyn Future<Output = Result<Response<Answer<R>>, Infallible>> + Send>> },
+        /// The body or the message was refused.
+        Refused { answer: Option<Response<Bytes>> },
+    }
+}
+
+impl<F, R> Future for InspectFuture<F, R>
 where
-    R: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    F: Future<Output = Result<Response<R>, Infallible>>,
 {
-    answer.map(|body| Answer::inner(body.map_err(Into::into).boxed_unsync()))
+    type Output = Result<Response<Answer<R>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            InspectFutureProjection::Called { future } => {
+                let Ok(answer) = ready!(future.poll(cx));
+                Poll::Ready(Ok(answer.map(Answer::inner)))
+            }
+            InspectFutureProjection::Waits { future } => future.as_mut().poll(cx),
+            InspectFutureProjection::Refused { answer } => {
+                Poll::Ready(Ok(answer.take().unwrap_or_default().map(Answer::own)))
+            }
+        }
+    }
 }
 
 impl<T> Inspection<T> {

@@ -13,6 +13,7 @@ pub mod authority;
 pub mod body;
 pub mod call_limits;
 pub mod cors;
+pub mod erased;
 pub mod headers;
 pub mod host;
 pub mod inspect;

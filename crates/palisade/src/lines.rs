@@ -50,6 +50,29 @@ impl Lines {
         self.0.truncate(mark);
     }
 
+    /// Whether there is a line of this name.
+    pub(crate) fn has(&self, name: &HeaderName) -> bool {
+        let mut lines = self.0.split_inclusive(|byte| *byte == b'\n');
+        lines.any(|line| {
+            line.strip_prefix(name.as_str().as_bytes())
+                .is_some_and(|rest| rest.starts_with(b":"))
+        })
+    }
+
+    /// Takes back the lines of the names that `hides` knows.
+    pub(crate) fn without(&mut self, hides: impl Fn(&HeaderName) -> bool) {
+        let hidden = |line: &[u8]| {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            HeaderName::from_bytes(name).is_ok_and(|name| hides(&name))
+        };
+        let lines = self.0.split_inclusive(|byte| *byte == b'\n');
+        self.0 = lines
+            .filter(|line| !hidden(line))
+            .flatten()
+            .copied()
+            .collect();
+    }
+
     /// The lines, one behind the other.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::exchange::Exchange;
 
-/// The header that carries the [`RequestId`] on every answer.
+/// The header that carries the [`RequestId`](crate::RequestId) on every answer.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Begins an [`Exchange`] for every request and sets `X-Request-ID` on every answer, in place

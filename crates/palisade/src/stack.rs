@@ -3,22 +3,30 @@
 //! Both halves are written innermost first, as layers wrap. A request passes them from the last
 //! line to the first: [`outer`], then the [`Route`], then the chosen server's [`inner`].
 
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt::Display;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
 use tower_layer::Layer;
+use tower_service::Service;
 
-use crate::access::{Access, AuthorizeLayer, AuthorizeService};
-use crate::audit::{Fail, ObserverLayer, ObserverService, Recorder, WitnessLayer, WitnessService};
+use crate::access::{Access, AuthorizeLayer};
+use crate::audit::{Fail, ObserverLayer, Recorder, WitnessLayer, WitnessService};
 use crate::auth::{AuthenticateLayer, AuthenticateService, Authenticator};
 use crate::body::DeclaredBody;
-use crate::call_limits::{CallLimitLayer, CallLimitService, CallLimits};
+use crate::call_limits::{CallLimitLayer, CallLimits};
 use crate::cors::{CorsLayer, CorsPolicy, CorsService};
+use crate::erased::Erased;
 use crate::guard::{GuardLayer, GuardService, Moded};
 use crate::headers::{
     HeaderPolicy, OverrideLayer, OverrideService, SecurityHeaders, SecurityHeadersLayer,
 };
 use crate::host::HostGuard;
-use crate::inspect::{InspectLayer, InspectService, Inspection};
+use crate::inspect::{InspectLayer, Inspected, Inspection};
 use crate::mcp::shown::Shown;
 use crate::origin::OriginGuard;
 use crate::overload::Overload;
@@ -26,7 +34,7 @@ use crate::rate::{ByCaller, Peer, Preflights, RateGuard};
 use crate::request_id::{RequestIdLayer, RequestIds};
 use crate::route::Route;
 use crate::sanity::Sanity;
-use crate::session::{SessionLayer, SessionSeal, SessionService};
+use crate::session::{SessionLayer, SessionSeal};
 use crate::timer::Timer;
 
 /// What the layers outside the route are made of: one per listener.
@@ -99,8 +107,22 @@ pub fn outer<S>(parts: Outer, route: Route<S>) -> OuterStack<S> {
     RequestIdLayer.layer(stack)
 }
 
-/// The layers of one server, round its upstream.
-pub fn inner<S, T: Timer>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
+/// The layers of one server, round its upstream, for requests with bodies `B`.
+pub fn inner<S, R, B, T>(parts: Inner<T>, upstream: S) -> InnerStack<B>
+where
+    S: Service<
+            Request<Inspected>,
+            Response = Response<R>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+    R: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Display> + Send + Unpin + 'static,
+    T: Timer,
+{
     //    CallLimits: needs to know the tool; inside the Observer, which records what it cuts off.
     let limits = CallLimitLayer::new(parts.calls, parts.inspect.timer.clone());
     let stack = limits.layer(upstream);
@@ -115,6 +137,8 @@ pub fn inner<S, T: Timer>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
     let stack = SessionLayer::new(parts.sessions).layer(stack);
     // 12 Rate by caller: now it is known whose quota this is.
     let stack = GuardLayer::new(parts.caller).layer(stack);
+    //    Here the type of what is inside ends: see `erased`. Nobody unknown gets this far.
+    let stack = Erased::new(stack);
     // 11 Authenticate: after what is cheaper to refuse, before the body is read.
     let stack = AuthenticateLayer::new(parts.authenticate).layer(stack);
     // 8 to 10  Origin before any work, then the peer's rate, then the declared size of the body:
@@ -134,8 +158,8 @@ pub type OuterStack<S> = RequestIds<
     >,
 >;
 
-/// What [`inner`] makes.
-pub type InnerStack<S, T> = OverrideService<
+/// What [`inner`] makes, whatever the upstream: servers of all kinds fit into one [`Route`].
+pub type InnerStack<B> = OverrideService<
     CorsService<
         GuardService<
             (
@@ -143,17 +167,7 @@ pub type InnerStack<S, T> = OverrideService<
                 Arc<Moded<RateGuard<Peer>>>,
                 Arc<Moded<DeclaredBody>>,
             ),
-            AuthenticateService<
-                GuardService<
-                    Option<Arc<Moded<RateGuard<ByCaller>>>>,
-                    SessionService<
-                        InspectService<
-                            AuthorizeService<ObserverService<CallLimitService<S, T>>>,
-                            T,
-                        >,
-                    >,
-                >,
-            >,
+            AuthenticateService<Erased<B>>,
         >,
         Arc<Moded<RateGuard<Preflights>>>,
     >,

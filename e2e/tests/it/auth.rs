@@ -3,6 +3,8 @@
 mod certificates;
 mod clients;
 mod idp;
+mod issuer;
+mod key_sets;
 mod keys;
 mod proxies;
 mod rules;

@@ -201,6 +201,23 @@ const CANARY: &str = "__jail-canary";
 /// This binary.
 const SELF: &str = "/proc/self/exe";
 
+/// Puts `/dev/null` in the place of this process's standard input and output.
+///
+/// For the processes that stand between the gateway and a command: the pipes are the command's, and
+/// while somebody else held their ends open, the gateway would not see the command close them.
+///
+/// # Errors
+/// Those of opening `/dev/null` and of `dup2`.
+pub fn let_go_of_the_pipes() -> io::Result<()> {
+    let null = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(())
+}
+
 /// Runs as one of the jail's own processes where the arguments, without the program's name, say so.
 /// Call it first in `main`, before there is another thread.
 pub fn run_if_asked(arguments: &[OsString]) -> Option<ExitCode> {

@@ -50,7 +50,7 @@ pub(super) fn build(
         .args([INIT, &pass_on(control)?, &cover])
         .args(command)
         .spawn()?;
-    let_go()?;
+    super::let_go_of_the_pipes()?;
     Ok(exit_code(child.wait()?))
 }
 
@@ -81,7 +81,7 @@ pub(super) fn init(arguments: &[OsString]) -> io::Result<ExitCode> {
         }
     };
     drop(control);
-    let_go()?;
+    super::let_go_of_the_pipes()?;
     // Everything that is left in the namespace ends with this process.
     loop {
         match wait(WaitOptions::empty()) {
@@ -152,18 +152,6 @@ fn mounts(cover: &OsString) -> io::Result<()> {
         )
         .map_err(|error| in_step(&format!("covering {}", directory.display()), &error.into()))?;
     }
-    Ok(())
-}
-
-/// The pipes are the command's: while somebody else held their ends open, the gateway would not
-/// see the command close them.
-fn let_go() -> io::Result<()> {
-    let null = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
     Ok(())
 }
 

@@ -323,7 +323,7 @@ fn node_gets_nothing_out() {
                 r#"
 const net = require('net'), dgram = require('dgram'), http = require('http');
 const stream = to => new Promise(done => {{
-  const c = net.connect(to, () => c.end('node', done)); c.on('error', done);
+  const c = net.connect(to, () => c.end('node', done)); c.on('error', done); c.on('close', done);
 }});
 const datagram = (kind, port, at) => new Promise(done => {{
   const c = dgram.createSocket(kind); c.on('error', done);

@@ -1,7 +1,7 @@
 //! Issuers' keys, fetched in the background through the guard on the way out.
 //!
 //! One thread fetches for all workers; each issuer has one fetch at a time. Keys are fetched at the
-//! start, when what `Cache-Control` says is over (from 5 minutes to a day), and once in 30 seconds at
+//! start, when what `Cache-Control` says is over (from `key_cache` to a day), and once in 30 seconds at
 //! most because a token names a key that is not known. While an issuer cannot be reached its last
 //! keys hold, for a day. Nothing that a token says decides where keys come from.
 
@@ -15,15 +15,19 @@ use arc_swap::ArcSwapOption;
 use http::HeaderMap;
 use http::header::CACHE_CONTROL;
 use palisade::auth::{Algorithm, KeySet, KeySource, MAX_KEY_SET, Refresh};
+use palisade_audit::Log;
 use palisade_egress::client::{Client, Limits, Response};
-use palisade_egress::{DnsResolver, Guard, Policy, Ports, Resolve, SystemResolver};
+use palisade_egress::{DnsResolver, Guard, Resolve, SystemResolver};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::config::Settings;
+use crate::egress;
 use crate::plan::StartError;
 
-/// How long keys are used without asking again, at least and at most.
-const FRESH: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(24 * 3600));
+/// How long keys are used without asking again, at most.
+const MOST: Duration = Duration::from_secs(24 * 3600);
 
 /// Between two fetches for keys that are not known.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -46,6 +50,8 @@ pub struct Endpoint {
     pub jwks: Option<String>,
     /// What RSA keys that name no algorithm are for.
     pub rsa: Algorithm,
+    /// How long keys are used without asking again, at least.
+    pub least: Duration,
 }
 
 /// The keys of one issuer.
@@ -146,7 +152,7 @@ impl RemoteKeys {
             None => self.discover(client).await?,
         };
         let answer = get(client, &url).await?;
-        let fresh = freshness(&answer.headers);
+        let fresh = freshness(&answer.headers, self.endpoint.least);
         Ok((answer.body.to_vec(), fresh))
     }
 
@@ -200,6 +206,24 @@ impl fmt::Debug for RemoteKeys {
     }
 }
 
+/// What the guard's records call it, where another's have the name of a server.
+const IDENTITY: &str = "auth.jwt";
+
+/// Asks the configured DNS servers, else what this machine asks; `/etc/hosts` counts there, for
+/// the issuer is the operator's choice.
+fn resolver(settings: &Settings, handle: &Handle) -> Arc<dyn Resolve> {
+    if !settings.egress.dns.is_empty() {
+        return egress::resolver(&settings.egress, handle);
+    }
+    match DnsResolver::of_this_machine(true) {
+        Ok(resolver) => Arc::new(resolver),
+        Err(error) => {
+            tracing::warn!(%error, "names of issuers are looked up by the system");
+            Arc::new(SystemResolver::default())
+        }
+    }
+}
+
 /// Fetches until it is dropped.
 pub struct KeyKeeper {
     /// Closed with the keeper.
@@ -207,37 +231,40 @@ pub struct KeyKeeper {
 }
 
 impl KeyKeeper {
-    /// Fetches on a thread of its own; `special` addresses may be reached although they are not
-    /// on the public internet.
+    /// Fetches on a thread of its own, behind a policy of its own ([`egress::of_issuers`]); every
+    /// decision stands in `logs`.
     pub(super) fn start(
         issuers: Vec<Arc<RemoteKeys>>,
-        special: Vec<String>,
+        settings: &Settings,
+        logs: &[Log],
     ) -> Result<Self, StartError> {
-        let failed = |cause: &dyn fmt::Display| StartError::Setting {
-            key: "auth.allow_special".to_owned(),
+        let failed = |key: &str, cause: &dyn fmt::Display| StartError::Setting {
+            key: key.to_owned(),
             cause: cause.to_string(),
         };
-        let policy = Policy::builder().ports(Ports::Any).allow_special(special);
-        let policy = Arc::new(policy.build().map_err(|error| failed(&error))?);
+        let policy = egress::of_issuers(settings);
+        let policy = policy.map_err(|error| failed("auth.allow_special", &error))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let client = {
             let _inside = runtime.enter();
-            let resolver: Arc<dyn Resolve> = match DnsResolver::of_this_machine(true) {
-                Ok(resolver) => Arc::new(resolver),
-                Err(error) => {
-                    tracing::warn!(%error, "names of issuers are looked up by the system");
-                    Arc::new(SystemResolver::default())
-                }
-            };
+            let resolver = resolver(settings, runtime.handle());
             let mut limits = Limits::default();
             limits.redirects = 0;
             limits.body = MAX_KEY_SET;
             limits.first_byte = FETCH / 2;
             limits.total = FETCH;
-            let builder = Client::builder(Guard::new(policy, resolver)).limits(limits);
-            builder.build().map_err(|error| failed(&error))?
+            let told = egress::Told::new(logs, settings, None, Arc::default(), false);
+            let mut builder = Client::builder(Guard::new(Arc::new(policy), resolver))
+                .limits(limits)
+                .observer(IDENTITY, Arc::new(told));
+            if let Some(ca) = &settings.egress.ca {
+                builder = builder.ca_file(&ca.value);
+            }
+            builder
+                .build()
+                .map_err(|error| failed("egress.ca", &error))?
         };
         let (alive, mut watched) = watch::channel(());
         thread::Builder::new()
@@ -298,13 +325,13 @@ fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, String> {
 }
 
 /// How long an answer is fresh, within bounds.
-fn freshness(headers: &HeaderMap) -> Duration {
+fn freshness(headers: &HeaderMap, least: Duration) -> Duration {
     let said = headers.get_all(CACHE_CONTROL).iter();
     let seconds = said
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .find_map(|word| word.trim().strip_prefix("max-age=")?.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(0)).clamp(FRESH.0, FRESH.1)
+    Duration::from_secs(seconds.unwrap_or(0)).clamp(least.min(MOST), MOST)
 }
 
 #[cfg(test)]

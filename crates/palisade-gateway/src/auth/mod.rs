@@ -22,6 +22,7 @@ use palisade::auth::{
 use palisade::rate::{ByCaller, Limiter, RateGuard};
 use palisade::session::SessionSeal;
 use palisade::{Exchange, Moded};
+use palisade_audit::Log;
 use palisade_http1::FieldWriter;
 
 pub use assertion::Assertions;
@@ -69,7 +70,7 @@ pub struct ServerAuth {
 }
 
 impl Common {
-    /// Starts fetching keys and opens those of our own.
+    /// Starts fetching keys and opens those of our own. What is fetched is told to `logs`.
     ///
     /// # Errors
     /// [`StartError`].
@@ -77,6 +78,7 @@ impl Common {
         settings: &Settings,
         addresses: &[SocketAddr],
         data_directory: Option<PathBuf>,
+        logs: &[Log],
     ) -> Result<Self, StartError> {
         let mut origins: Vec<String> = Vec::new();
         for address in addresses {
@@ -106,6 +108,7 @@ impl Common {
                         issuer: jwt.issuer.value.clone(),
                         jwks: jwt.jwks.as_ref().map(|url| url.value.to_string()),
                         rsa,
+                        least: jwt.key_cache.value,
                     }));
                     remote.push(Arc::clone(&keys));
                     keys
@@ -113,10 +116,9 @@ impl Common {
             };
             issuers.insert(jwt.issuer.value.clone(), source);
         }
-        let special = auth.allow_special.iter().map(|entry| entry.value.clone());
         let keeper = match remote.is_empty() {
             true => None,
-            false => Some(KeyKeeper::start(remote, special.collect())?),
+            false => Some(KeyKeeper::start(remote, settings, logs)?),
         };
         let asked = |server: &&Server| server.auth.required.value;
         let any = settings.servers.iter().any(|server| asked(&server));

@@ -192,6 +192,9 @@ impl Settings {
                 json!(name.name())
             });
             rows.add(&key("groups"), &jwt.groups, |claim| json!(claim));
+            rows.add(&key("key_cache"), &jwt.key_cache, |d| {
+                json!(show_duration(*d))
+            });
             rows.add(&key("leeway"), &jwt.leeway, |d| json!(show_duration(*d)));
         }
         for api_key in &auth.keys {

@@ -32,7 +32,7 @@ use crate::config::{Backend, Egress, Fail, Settings};
 use crate::upstream::stdio::{UnderWay, WayOut};
 
 pub use level::{LevelError, in_force};
-pub use policy::{guard_policy, of_server};
+pub use policy::{guard_policy, of_issuers, of_server};
 pub(crate) use told::Told;
 pub use urls::ServerUrls;
 

@@ -86,8 +86,9 @@ pub(super) struct Verified {
 pub(super) enum Verdict {
     /// It proves nothing.
     Fault(TokenFault),
-    /// Its issuer's keys are asked for; then it is to be judged again.
-    Refresh(TokenFault, Refresh),
+    /// Its issuer's keys are asked for; then it is to be judged again. The fault is what is wrong
+    /// with it by the keys that are there; `None`: there are none.
+    Refresh(Option<TokenFault>, Refresh),
     /// Its issuer's keys cannot be had.
     Unavailable,
     /// It holds.
@@ -143,11 +144,10 @@ impl Bearer {
             }
             Err(Failed::Fault(fault)) => Verdict::Fault(fault),
             Err(Failed::NoKey(issuer, fault)) => {
-                let keys = &self.issuers[issuer].keys;
-                match keys.refresh() {
-                    Some(refresh) => Verdict::Refresh(fault, refresh),
-                    None if keys.current().is_none() => Verdict::Unavailable,
-                    None => Verdict::Fault(fault),
+                match (self.issuers[issuer].keys.refresh(), fault) {
+                    (Some(refresh), fault) => Verdict::Refresh(fault, refresh),
+                    (None, Some(fault)) => Verdict::Fault(fault),
+                    (None, None) => Verdict::Unavailable,
                 }
             }
         }
@@ -162,7 +162,7 @@ impl Bearer {
         let (index, issuer, claims) = claims;
         issuer.check(&claims, header.kind.as_deref(), now)?;
         let keys = issuer.keys.current();
-        let keys = keys.ok_or(Failed::NoKey(index, TokenFault::UnknownKey))?;
+        let keys = keys.ok_or(Failed::NoKey(index, None))?;
         if let Some(key) = keys.find(header.key_id.as_deref())
             && !issuer.algorithms.contains(&key.algorithm())
         {
@@ -171,7 +171,7 @@ impl Bearer {
         match token.verify(&header, &keys) {
             Ok(()) => {}
             Err(TokenFault::UnknownKey) => {
-                return Err(Failed::NoKey(index, TokenFault::UnknownKey));
+                return Err(Failed::NoKey(index, Some(TokenFault::UnknownKey)));
             }
             Err(fault) => return Err(fault.into()),
         }
@@ -243,8 +243,9 @@ impl Issuer {
 
 enum Failed {
     Fault(TokenFault),
-    /// The keys of the issuer with this index do not hold the one that is named.
-    NoKey(usize, TokenFault),
+    /// The keys of the issuer with this index do not hold the one that is named; `None`: there are
+    /// no keys.
+    NoKey(usize, Option<TokenFault>),
 }
 
 impl From<TokenFault> for Failed {

@@ -109,6 +109,8 @@ impl Key {
     /// Whether `signature` is this key's over `message`.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        // The work that a flood must not cost; see `Authenticator::failed`.
+        tracing::trace!(target: "palisade::auth", algorithm = self.algorithm.name(), "a signature is verified");
         match &self.public {
             Public::Ec(algorithm, point) => UnparsedPublicKey::new(*algorithm, point)
                 .verify(message, signature)

@@ -76,7 +76,7 @@ where
         };
         let (mut head, body) = request.into_parts();
         let exchange = Exchange::of(&mut head);
-        match authenticator.judge(&head, &exchange, now(), false) {
+        match authenticator.judge(&head, &exchange, now(), 0) {
             Judged::Caller(caller) => {
                 admit(authenticator, &mut head, &exchange, caller);
                 AuthenticateFuture::Admitted {
@@ -109,11 +109,10 @@ where
 {
     refresh.await;
     let exchange = Exchange::of(&mut head);
-    let mut judged = authenticator.judge(&head, &exchange, now(), false);
-    // What was waited for may have begun before the issuer had its new key.
+    let mut judged = authenticator.judge(&head, &exchange, now(), 1);
     if let Judged::Wait(refresh) = judged {
         refresh.await;
-        judged = authenticator.judge(&head, &exchange, now(), true);
+        judged = authenticator.judge(&head, &exchange, now(), 2);
     }
     let rejection = match judged {
         Judged::Caller(caller) => {

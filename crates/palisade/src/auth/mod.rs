@@ -83,9 +83,10 @@ enum Credential<'a> {
 }
 
 impl Authenticator {
-    /// Judges the request; `now` is in seconds since 1970. `last`: it has been waited for keys.
+    /// Judges the request; `now` is in seconds since 1970, `waited` how often it has been waited for
+    /// keys. For an issuer's first keys it is waited once, for a new one twice.
     #[must_use]
-    pub fn judge(&self, head: &Parts, exchange: &Exchange, now: u64, last: bool) -> Judged {
+    pub fn judge(&self, head: &Parts, exchange: &Exchange, now: u64, waited: u8) -> Judged {
         if token_in_query(head.uri.query().unwrap_or_default()) {
             let rejection = Rejection::new(Reason::AuthInQuery)
                 .with_header(WWW_AUTHENTICATE, self.challenge.invalid_request())
@@ -99,9 +100,9 @@ impl Authenticator {
         let judged = match credential {
             None => return self.by_certificate(exchange),
             Some(Credential::Bearer(text)) if self.is_token(text) => {
-                self.by_token(text, false, head, exchange, now, last)
+                self.by_token(text, false, head, exchange, now, waited)
             }
-            Some(Credential::Dpop(text)) => self.by_token(text, true, head, exchange, now, last),
+            Some(Credential::Dpop(text)) => self.by_token(text, true, head, exchange, now, waited),
             Some(Credential::Bearer(text)) => self.by_key(text.as_bytes(), head, now),
             Some(Credential::Key(value)) => self.by_key(value.as_bytes(), head, now),
         };
@@ -195,7 +196,7 @@ impl Authenticator {
         head: &Parts,
         exchange: &Exchange,
         now: u64,
-        last: bool,
+        waited: u8,
     ) -> Judged {
         let Some(bearer) = &self.bearer else {
             return Judged::Refused(self.invalid("no issuer of tokens is trusted"));
@@ -209,11 +210,17 @@ impl Authenticator {
                 }
                 match bearer.judge(text, hash, now) {
                     Verdict::Verified(verified) => verified,
-                    Verdict::Refresh(_, refresh) if !last => return Judged::Wait(refresh),
-                    Verdict::Refresh(fault, _) | Verdict::Fault(fault) => {
+                    Verdict::Refresh(None, refresh) if waited == 0 => return Judged::Wait(refresh),
+                    Verdict::Refresh(None, _) | Verdict::Unavailable => {
+                        return Judged::Refused(unavailable());
+                    }
+                    // What was waited for may have begun before the issuer had its new key.
+                    Verdict::Refresh(Some(_), refresh) if waited < 2 => {
+                        return Judged::Wait(refresh);
+                    }
+                    Verdict::Refresh(Some(fault), _) | Verdict::Fault(fault) => {
                         return Judged::Refused(self.faulty(fault));
                     }
-                    Verdict::Unavailable => return Judged::Refused(unavailable()),
                 }
             }
         };

@@ -59,7 +59,7 @@ fn one_credential_that_holds_and_no_more_failures_than_allowed() {
     let authenticator = authenticator();
     let exchange = Exchange::begin(Connection::default());
     let judge =
-        |fields: &[(&str, &str)]| reason(authenticator.judge(&head(fields), &exchange, 0, false));
+        |fields: &[(&str, &str)]| reason(authenticator.judge(&head(fields), &exchange, 0, 0));
     for fields in [
         &[("authorization", "Bearer right")][..],
         &[("authorization", "bearer   right")],

@@ -51,6 +51,9 @@ pub struct Common {
     strip: Vec<HeaderName>,
     /// Fingerprints that pass.
     keep: Vec<HeaderName>,
+    /// Whether there is more to it than the defaults: only then can it be about what the layers
+    /// inside say.
+    has_more: bool,
 }
 
 impl Common {
@@ -114,16 +117,22 @@ impl HeaderPolicy {
 
     /// As [`apply`](Self::apply), but leaves `answer` as it is: returns what the server does to
     /// it, and adds to `lines` what stands beside it because the upstream has none of its own.
+    /// What the layers inside have put into `lines` is treated as if it stood in `answer`.
     pub(super) fn leave(&self, answer: &HeaderMap, hsts: bool, lines: &mut Lines) -> Arc<Common> {
         let variant = Variant::of(answer);
         let pin = self.hsts.iter().filter(|_| hsts);
         let rules = self.entries(variant).iter().chain(pin);
+        let common = &self.ready.common(variant)[usize::from(hsts)];
+        if common.has_more {
+            lines.without(|name| common.hides(name));
+        }
         for rule in rules.filter(|rule| rule.keep) {
-            if !answer.contains_key(&rule.name) {
+            let said = common.has_more && lines.has(&rule.name);
+            if !said && !answer.contains_key(&rule.name) {
                 lines.put(&rule.name, &[rule.value.as_bytes()]);
             }
         }
-        Arc::clone(&self.ready.common(variant)[usize::from(hsts)])
+        Arc::clone(common)
     }
 
     fn enforce(&self, answer: &mut HeaderMap, hsts: bool) {
@@ -207,6 +216,7 @@ impl HeaderPolicy {
                     headers: map(&rules, pin),
                     strip,
                     keep: self.keep.clone(),
+                    has_more: self.is_more(),
                 })
             })
         };
@@ -217,6 +227,14 @@ impl HeaderPolicy {
             common_other: common(&self.other),
         };
         self
+    }
+
+    /// Whether something is stripped or set that is not so by default.
+    fn is_more(&self) -> bool {
+        let defaults = [Variant::Html, Variant::Other].map(Rule::defaults).concat();
+        let rules = self.html.iter().chain(&self.other);
+        let mut names = rules.map(|rule| &rule.name);
+        !self.strip.is_empty() || !names.all(|name| defaults.iter().any(|rule| rule.name == *name))
     }
 
     fn is_doomed(&self, name: &HeaderName, hsts: bool) -> bool {
@@ -509,6 +527,7 @@ fn is_reserved(name: &HeaderName) -> bool {
             | "trailer"
             | "transfer-encoding"
             | "upgrade"
+            | "x-request-id"
     ) || name.as_str().starts_with("access-control-")
 }
 

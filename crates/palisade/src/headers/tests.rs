@@ -288,3 +288,108 @@ async fn a_servers_own_policy_wins_on_the_way_out() {
     assert_eq!(got.headers()[X_FRAME_OPTIONS], "SAMEORIGIN");
     assert_eq!(got.headers()[CONTENT_SECURITY_POLICY], HTML_CSP);
 }
+
+/// What a server that writes headers itself sends: what all answers have in common, the lines, and
+/// what the policy leaves of the upstream's; the layers inside have said `inner` by lines.
+async fn written(
+    policy: HeaderPolicy,
+    upstream: &[(&'static str, &'static str)],
+    inner: &'static [(&'static str, &'static str)],
+) -> Vec<(String, String)> {
+    let mut given = HeaderMap::new();
+    for (name, value) in upstream {
+        given.append(*name, HeaderValue::from_static(value));
+    }
+    let connection = Connection::new(([192, 0, 2, 1], 1).into(), true);
+    let exchange = Exchange::begin_leaving_headers(connection);
+    let inside = exchange.clone();
+    let service = service_fn(move |_: Request<()>| {
+        for (name, value) in inner {
+            let name = HeaderName::from_static(name);
+            inside.facts().lines.put(&name, &[value.as_bytes()]);
+        }
+        let mut answer = Response::new(());
+        answer.headers_mut().clone_from(&given);
+        ready(Ok::<_, Infallible>(answer))
+    });
+    let request = Request::builder()
+        .header("host", "mcp.example.com")
+        .extension(exchange.clone())
+        .body(())
+        .unwrap();
+    let layer = SecurityHeadersLayer::new(policy);
+    let Ok(answer) = layer.layer(service).oneshot(request).await;
+    let mut facts = exchange.facts();
+    let common = facts.common.take().unwrap();
+    let lines = std::mem::take(&mut facts.lines).into_bytes();
+    let lines = String::from_utf8(lines).unwrap();
+    let pair = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.to_string(), value.to_str().unwrap().to_owned())
+    };
+    let own = answer.headers().iter().map(pair);
+    let own = own.filter(|(name, _)| !common.hides(&HeaderName::try_from(name).unwrap()));
+    let lines = lines.lines().map(|line| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (name.to_owned(), value.to_owned())
+    });
+    let mut all: Vec<_> = common
+        .headers()
+        .iter()
+        .map(pair)
+        .chain(own)
+        .chain(lines)
+        .collect();
+    all.sort();
+    all
+}
+
+// REQ: S-1, S-3
+#[tokio::test]
+async fn headers_that_the_server_writes_are_those_that_the_layer_would_set() {
+    let name = HeaderName::from_static;
+    let value = HeaderValue::from_static;
+    let build = |builder: Builder| builder.build().unwrap();
+    let policies = [
+        HeaderPolicy::default(),
+        build(HeaderPolicy::builder().strip(name("ratelimit"))),
+        build(HeaderPolicy::builder().strip(name("vary")).hsts(None)),
+        build(HeaderPolicy::builder().set(name("vary"), value("Accept"))),
+        build(HeaderPolicy::builder().set(name("ratelimit-policy"), value("none"))),
+        build(
+            HeaderPolicy::builder()
+                .set(name("vary"), value("Accept"))
+                .keep(name("vary")),
+        ),
+        build(HeaderPolicy::builder().keep(name("server"))),
+        build(HeaderPolicy::builder().replace(&CACHE_CONTROL)),
+        build(HeaderPolicy::builder().omit(&X_FRAME_OPTIONS)),
+        build(HeaderPolicy::builder().keep(STRICT_TRANSPORT_SECURITY)),
+    ];
+    let upstreams: [&[(&str, &str)]; 6] = [
+        &[],
+        &[("content-type", "text/html"), ("server", "x")],
+        &[("cache-control", "max-age=1"), ("x-powered-by", "y")],
+        &[("strict-transport-security", "max-age=1"), ("via", "z")],
+        &[("x-frame-options", "SAMEORIGIN"), ("set-cookie", "a=1")],
+        &[("x-a", "1"), ("x-a", "2"), ("referrer-policy", "origin")],
+    ];
+    let inners: [&[(&str, &str)]; 3] = [
+        &[],
+        &[("vary", "Origin")],
+        &[
+            ("ratelimit", "\"peer\";r=1;t=1"),
+            ("ratelimit-policy", "\"peer\";q=1;w=1"),
+            ("vary", "Origin"),
+        ],
+    ];
+    for (at, policy) in policies.iter().enumerate() {
+        for upstream in upstreams {
+            for inner in inners {
+                let whole = [upstream, inner].concat();
+                let set = answer(policy.clone(), "mcp.example.com", true, &whole).await;
+                let written = written(policy.clone(), upstream, inner).await;
+                assert_eq!(written, sorted(&set), "{at} {upstream:?} {inner:?}");
+            }
+        }
+    }
+}

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::{Digest, SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use e2e::wire::{Ask, BOTH, Client};
 use e2e::{Palisade, Upstream, authority};
 use rcgen::{
@@ -11,6 +14,9 @@ use rcgen::{
     SanType, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::{Value as Json, json};
+
+use super::issuer::{Issuer, encode};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -156,13 +162,17 @@ async fn only_a_certificate_that_holds_names_a_caller() {
         if let Some((chain, key)) = identity {
             client = client.identity(chain, key);
         }
-        assert!(!answers(&client, "http/1.1").await, "{name}");
-        assert!(
-            !answers(&client.version(&rustls::version::TLS12), "http/1.1").await,
-            "{name}"
-        );
+        for alpn in ["http/1.1", "h2"] {
+            assert!(!answers(&client, alpn).await, "{name} {alpn}");
+            let older = client.clone().version(&rustls::version::TLS12);
+            assert!(!answers(&older, alpn).await, "{name} {alpn}");
+        }
     }
     assert_eq!(upstream.arrived().len(), 2);
+    // What looks whether anything is answered sees it where something is.
+    for alpn in ["http/1.1", "h2"] {
+        assert!(answers(&right, alpn).await, "{alpn}");
+    }
 }
 
 // REQ: T-4, A-2
@@ -201,4 +211,101 @@ async fn where_it_is_optional_other_credentials_do_too() {
         assert_eq!(known.ask(protocol, &wrong).await.status, 401);
     }
     assert!(!answers(&revoked, "http/1.1").await);
+}
+
+// REQ: A-6, T-4
+#[tokio::test]
+async fn a_token_that_is_bound_to_a_certificate_is_good_with_it_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let ours = Authority::new("Clients");
+    ours.write(directory.path());
+    let upstream = Upstream::new();
+    let issuer = Issuer::start();
+    let more = format!(
+        "{}[rate]\nfailed = \"100000/s\"\npeer = \"100000/s\"\nlimit = \"100000/s\"\n",
+        issuer.section()
+    );
+    let palisade = gateway(
+        directory.path(),
+        "client_auth = \"optional\"",
+        &more,
+        &upstream,
+    );
+    let client = palisade.client();
+    let (chain, key) = ours.issue(Fault::None);
+    let own = chain[0].clone();
+    let thumbprint = encode(digest(&SHA256, &own));
+    let right = client.clone().identity(chain, key);
+    let (chain, key) = ours.issue(Fault::None);
+    let other = client.clone().identity(chain, key);
+    let bearing = |confirmation: &Json| {
+        let token = issuer.token(match confirmation {
+            Json::Null => json!({}),
+            confirmation => json!({ "cnf": confirmation }),
+        });
+        Ask::call().field("authorization", format!("Bearer {token}"))
+    };
+    let bound = json!({ "x5t#S256": thumbprint });
+    for protocol in BOTH {
+        let ask = bearing(&bound);
+        // The first of them is verified, so that the token is known to the others.
+        let told = ask
+            .clone()
+            .field("ssl-client-verify", "SUCCESS")
+            .field("ssl-client-cert", escaped(&own))
+            .field(
+                "x-forwarded-client-cert",
+                format!("Cert=\"{}\"", escaped(&own)),
+            );
+        for (name, client, ask, status) in [
+            ("its certificate", &right, &ask, 200),
+            ("another", &other, &ask, 401),
+            ("none", &client, &ask, 401),
+            ("none, and a header that tells of it", &client, &told, 401),
+            ("another, and a header that tells of it", &other, &told, 401),
+            ("its certificate again", &right, &ask, 200),
+            ("unbound, with one", &right, &bearing(&Json::Null), 200),
+            ("unbound, without", &client, &bearing(&Json::Null), 200),
+            (
+                "bound to another thing too",
+                &right,
+                &bearing(&json!({ "x5t#S256": thumbprint, "jkt": "x" })),
+                401,
+            ),
+            (
+                "bound to what is not known",
+                &right,
+                &bearing(&json!({ "kid": "x" })),
+                401,
+            ),
+            ("bound to nothing", &right, &bearing(&json!({})), 401),
+            (
+                "the thumbprint in hexadecimal",
+                &right,
+                &bearing(&json!({ "x5t#S256": hex(&digest(&SHA256, &own)) })),
+                401,
+            ),
+        ] {
+            let answer = client.ask(protocol, ask).await;
+            assert_eq!(answer.status, status, "{name} {protocol:?} {answer:?}");
+            if status == 401 {
+                assert_eq!(answer.reason().as_deref(), Some("auth.invalid"), "{name}");
+                continue;
+            }
+            let record = palisade.record_of(&answer);
+            assert_eq!(record["actor"]["id"], "alice", "{name} {record}");
+            assert_eq!(record["authMethod"], "jwt", "{name} {record}");
+        }
+    }
+}
+
+fn hex(digest: &Digest) -> String {
+    let bytes = digest.as_ref().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// As nginx writes `$ssl_client_escaped_cert`.
+fn escaped(certificate: &[u8]) -> String {
+    let base64 = STANDARD.encode(certificate).replace('+', "%2B");
+    format!("-----BEGIN%20CERTIFICATE-----%0A{base64}%0A-----END%20CERTIFICATE-----%0A")
 }

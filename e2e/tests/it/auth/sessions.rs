@@ -4,6 +4,7 @@ use e2e::wire::{Ask, BOTH};
 use e2e::{Palisade, Reply, Upstream};
 use serde_json::json;
 
+use super::issuer::Issuer;
 use super::keys::new_key;
 
 fn upstream() -> Upstream {
@@ -67,6 +68,31 @@ async fn another_callers_session_is_not_there() {
         // A session is no proof of who calls.
         let bare = Ask::call().field("mcp-session-id", &session);
         assert_eq!(client.ask(protocol, &bare).await.status, 401);
+    }
+}
+
+// REQ: A-5
+#[tokio::test]
+async fn a_session_goes_on_with_a_refreshed_token_of_its_caller() {
+    let issuer = Issuer::start();
+    let upstream = upstream();
+    let palisade = Palisade::builder()
+        .config(&issuer.section())
+        .server(&upstream)
+        .start();
+    let client = palisade.client();
+    for protocol in BOTH {
+        let opened = client.ask(protocol, &ask(&issuer.token(json!({})))).await;
+        let session = opened.header("mcp-session-id").unwrap().to_owned();
+        for (claims, status) in [
+            (json!({}), 200),
+            (json!({ "scope": "more", "client_id": "another" }), 200),
+            (json!({ "sub": "mallory" }), 404),
+        ] {
+            let with = ask(&issuer.token(claims.clone())).field("mcp-session-id", &session);
+            let answer = client.ask(protocol, &with).await;
+            assert_eq!(answer.status, status, "{claims} {answer:?}");
+        }
     }
 }
 

@@ -25,11 +25,12 @@ impl Bystander {
             arguments,
             &directory,
             &[("npm_config_offline", "true")],
+            &[],
         )
     }
 
-    /// `uvx` with tools that are installed.
-    fn uvx(arguments: &[&str]) -> Self {
+    /// `uvx` with tools that are installed; `reachable` are addresses of this machine that it may reach.
+    fn uvx(arguments: &[&str], reachable: &[&str]) -> Self {
         let part = |name: &str| target().join("e2e").join(name).display().to_string();
         let variables = [
             ("UV_OFFLINE", "1".to_owned()),
@@ -41,7 +42,7 @@ impl Bystander {
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        Self::start("uvx", arguments, &e2e(), &variables)
+        Self::start("uvx", arguments, &e2e(), &variables, reachable)
     }
 
     fn start(
@@ -49,6 +50,7 @@ impl Bystander {
         arguments: &[&str],
         directory: &Path,
         variables: &[(&str, &str)],
+        reachable: &[&str],
     ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let command: Vec<&str> = std::iter::once(program)
@@ -63,7 +65,8 @@ impl Bystander {
         let path = format!("{uv}:{}", path.to_string_lossy());
         let palisade = Palisade::builder()
             .config(&format!(
-                "[[server]]\nname = \"test\"\ncommand = {}\nenvironment = {}\ndirectory = {}\n",
+                "[egress]\nallow_special = {}\n\n[[server]]\nname = \"test\"\ncommand = {}\nenvironment = {}\ndirectory = {}\n",
+                json!(reachable),
                 json!(command),
                 json!(environment),
                 json!(directory),
@@ -131,12 +134,17 @@ async fn server_fetch() {
         &[("Content-Type", "text/plain")],
         "the page itself",
     ));
+    let url = page.url();
+    let address = url.trim_start_matches("http://").trim_end_matches("/mcp");
     // Without the flag it refuses loopback, where alone it is to go here.
-    let server = Bystander::uvx(&[
-        "mcp-server-fetch",
-        "--ignore-robots-txt",
-        "--allow-private-ips",
-    ]);
+    let server = Bystander::uvx(
+        &[
+            "mcp-server-fetch",
+            "--ignore-robots-txt",
+            "--allow-private-ips",
+        ],
+        &[address],
+    );
     let url = format!("{}/page", page.url());
     let (names, result) = server.call("fetch", &json!({ "url": url })).await;
     has(&names, "fetch");
@@ -152,7 +160,7 @@ async fn server_fetch() {
 // REQ: G-1, G-16
 #[tokio::test]
 async fn server_time() {
-    let server = Bystander::uvx(&["mcp-server-time"]);
+    let server = Bystander::uvx(&["mcp-server-time"], &[]);
     let (names, result) = server
         .call("get_current_time", &json!({ "timezone": "Asia/Tokyo" }))
         .await;

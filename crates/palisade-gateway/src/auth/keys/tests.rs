@@ -61,6 +61,7 @@ fn metadata_are_the_issuers_own_and_keep_to_tls() {
 fn freshness_is_bounded() {
     for (said, seconds) in [
         ("", 300),
+        ("max-age=1", 300),
         ("max-age=0", 300),
         ("no-store", 300),
         ("public, max-age=600", 600),
@@ -70,6 +71,11 @@ fn freshness_is_bounded() {
     ] {
         let mut headers = HeaderMap::new();
         headers.insert(CACHE_CONTROL, said.parse().unwrap());
-        assert_eq!(freshness(&headers), Duration::from_secs(seconds), "{said}");
+        assert_eq!(
+            freshness(&headers, Duration::from_secs(300)),
+            Duration::from_secs(seconds),
+            "{said}"
+        );
+        assert!(freshness(&headers, Duration::MAX) == MOST, "{said}");
     }
 }

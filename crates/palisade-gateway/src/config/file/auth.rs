@@ -54,6 +54,10 @@ pub(in super::super) struct Jwt {
     /// The claim that names the caller's groups.
     #[schemars(extend("default" = "groups"))]
     pub(in super::super) groups: Option<Text>,
+    /// How long its keys are used without asking for them again, at least; its `Cache-Control` may
+    /// say longer, up to a day.
+    #[schemars(extend("default" = "5m"))]
+    pub(in super::super) key_cache: Option<Text>,
     /// By how much its clock may differ.
     #[schemars(extend("default" = "30s"))]
     pub(in super::super) leeway: Option<Text>,

@@ -27,6 +27,9 @@ pub(super) struct OfServer<'a> {
     pub(super) allow: &'a [document::Said<file::Allow>],
 }
 
+/// The bounds of `key_cache`.
+const KEY_CACHE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+
 impl Resolver<'_> {
     /// `certificates`: clients are asked for one.
     pub(super) fn auth(&mut self, said: &file::Auth, certificates: bool, tls: bool) -> Auth {
@@ -126,6 +129,7 @@ impl Resolver<'_> {
             kinds: defaults::list([palisade::auth::ACCESS_TOKEN.to_owned()]),
             algorithms: defaults::list(TokenAlgorithm::ALL.iter().copied()),
             groups: Value::from("groups".to_owned()),
+            key_cache: Value::from(Duration::from_secs(300)),
             leeway: Value::from(Duration::from_secs(30)),
         };
         self.list(
@@ -159,6 +163,27 @@ impl Resolver<'_> {
         self.value(&mut jwt.groups, said.groups.as_ref(), "groups", |text| {
             Ok(text.clone())
         });
+        self.value(
+            &mut jwt.key_cache,
+            said.key_cache.as_ref(),
+            "key_cache",
+            |text| match duration(text)? {
+                time if (KEY_CACHE.0..=KEY_CACHE.1).contains(&time) => Ok(time),
+                _ => Err(Fault::new(
+                    "an issuer is not asked more often than once a second, nor less than once a day",
+                    "write \"5m\", or any duration from \"1s\" to \"24h\"",
+                )),
+            },
+        );
+        if let (Some(cache), Some(_)) = (&said.key_cache, &said.keys) {
+            self.report(
+                ProblemCode::Contradiction,
+                "key_cache",
+                cache.at,
+                "keys from a file are not fetched",
+                "take `key_cache` out",
+            );
+        }
         self.value(
             &mut jwt.leeway,
             said.leeway.as_ref(),

@@ -67,6 +67,8 @@ pub struct Jwt {
     pub algorithms: List<TokenAlgorithm>,
     /// `groups`: the claim. Default `groups`.
     pub groups: Value<String>,
+    /// `key_cache`: the least time that fetched keys are used for. Default 5 min, at most a day.
+    pub key_cache: Value<Duration>,
     /// `leeway`. Default 30 s.
     pub leeway: Value<Duration>,
 }

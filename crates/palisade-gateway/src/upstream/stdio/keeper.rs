@@ -171,7 +171,7 @@ fn keep(gateway: Pid, wall: &OsStr, command: &[OsString]) -> io::Result<ExitCode
         drop(passing);
         let child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let child = child.ok_or(io::ErrorKind::InvalidData)?;
-        let_go_of_the_pipes()?;
+        jail::let_go_of_the_pipes()?;
         let orphaned = orphaned(lifeline)?;
         let [terminate, interrupt, hangup] = &mut asked;
         let ended = tokio::select! {
@@ -206,18 +206,6 @@ fn orphaned(lifeline: OwnedFd) -> io::Result<oneshot::Receiver<()>> {
             let _ = sender.send(());
         })?;
     Ok(receiver)
-}
-
-/// The pipes are the command's: while somebody else held their ends open, the gateway would not
-/// see the command close them.
-fn let_go_of_the_pipes() -> io::Result<()> {
-    let null = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    Ok(())
 }
 
 /// Waits for the end of `child`, and meanwhile takes leave of whatever else ends.

@@ -8,7 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex as StdMutex};
+
+use crate::auth::{Authenticator, Judged};
+use crate::exchange::{Connection, Exchange};
+use crate::rate::Limiter;
+use crate::rejection::Reason;
 
 const ISSUER: &str = "https://login.example.com";
 const AUDIENCE: &str = "https://mcp.example.com/mcp";
@@ -108,16 +114,20 @@ fn keys() -> KeySet {
 
 fn bearer() -> (Bearer, Arc<Changing>) {
     let source = Arc::new(Changing(StdMutex::new(Some(Arc::new(keys())))));
-    let issuer = Issuer {
+    let issuer = issuer(Arc::clone(&source) as _);
+    (Bearer::new(vec![issuer]), source)
+}
+
+fn issuer(keys: Arc<dyn KeySource>) -> Issuer {
+    Issuer {
         name: ISSUER.to_owned(),
         audiences: vec![AUDIENCE.to_owned()],
         kinds: vec![ACCESS_TOKEN.to_owned()],
         algorithms: Algorithm::ALL.to_vec(),
         groups: "groups".to_owned(),
         leeway: 30,
-        keys: Arc::clone(&source) as _,
-    };
-    (Bearer::new(vec![issuer]), source)
+        keys,
+    }
 }
 
 fn judge(bearer: &Bearer, token: &str, now: u64) -> Result<Arc<Verified>, Option<TokenFault>> {
@@ -413,6 +423,64 @@ fn which_keys_are_taken_from_a_set() {
         let found = KeySet::parse(set.as_bytes(), Algorithm::Rs256).unwrap_err();
         assert_eq!(found, super::super::KeySetError::TooLarge);
     }
+}
+
+/// Counts how often keys are asked for: nothing is verified without.
+#[derive(Debug, Default)]
+struct Counting(AtomicUsize);
+
+impl KeySource for Counting {
+    fn current(&self) -> Option<Arc<KeySet>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Some(Arc::new(keys()))
+    }
+
+    fn refresh(&self) -> Option<Refresh> {
+        None
+    }
+}
+
+// REQ
+#[test]
+fn a_flood_of_bad_tokens_costs_no_more_signatures_than_failures_are_allowed() {
+    let source = Arc::new(Counting::default());
+    let authenticator = Authenticator {
+        bearer: Some(Bearer::new(vec![issuer(Arc::clone(&source) as _)])),
+        failed: Some(Arc::new("5/h".parse().map(Limiter::new).unwrap())),
+        ..Authenticator::default()
+    };
+    let judged = |token: &str, address: [u8; 4]| {
+        let exchange = Exchange::begin(Connection::new((address, 4711).into(), true));
+        let request =
+            http::Request::post("/mcp").header("authorization", format!("Bearer {token}"));
+        let mut head = request.body(()).unwrap().into_parts().0;
+        head.extensions.insert(exchange.clone());
+        match authenticator.judge(&head, &exchange, NOW, 0) {
+            Judged::Caller(caller) => Ok(caller.id().to_owned()),
+            Judged::Refused(rejection) => Err(rejection.reason()),
+            Judged::Wait(_) => panic!("nothing is fetched"),
+        }
+    };
+    let (here, elsewhere) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+    let honest = |id: &str| token(&header("ES256"), &with(&claims(), "jti", json!(id)));
+    let known = honest("known");
+    assert_eq!(judged(&known, here).as_deref(), Ok("alice"));
+    let before = source.0.load(Ordering::Relaxed);
+    for number in 0..500 {
+        let token = honest(&number.to_string());
+        let (signed, _) = token.rsplit_once('.').unwrap();
+        let forged = format!("{signed}.{}", encode([7; 64]));
+        let expected = match number {
+            0..5 => Reason::AuthInvalid,
+            _ => Reason::AuthFailures,
+        };
+        assert_eq!(judged(&forged, here), Err(expected), "{number}");
+    }
+    assert_eq!(source.0.load(Ordering::Relaxed), before + 5);
+    // Who is known already is not shut out with the flood; whose token is new has to wait.
+    assert_eq!(judged(&known, here).as_deref(), Ok("alice"));
+    assert_eq!(judged(&honest("new"), here), Err(Reason::AuthFailures));
+    assert_eq!(judged(&honest("new"), elsewhere).as_deref(), Ok("alice"));
 }
 
 #[test]
