@@ -210,7 +210,10 @@ async fn a_key_that_is_withdrawn_ends_and_no_valid_call_is_refused() {
     let idp = Idp::start();
     let upstream = Upstream::new();
     let palisade = Palisade::builder()
-        .config(&format!("{}key_cache = \"1s\"\n", idp.section()))
+        .config(&format!(
+            "{}key_cache = \"1s\"\n[rate]\nlimit = \"100000/s\"\npeer = \"100000/s\"\n",
+            idp.section()
+        ))
         .server(&upstream)
         .start();
     let client = palisade.client();

@@ -1,7 +1,7 @@
 //! Access tokens: what holds, and what does not.
 
 use e2e::Upstream;
-use e2e::wire::{Ask, BOTH};
+use e2e::wire::{Ask, BOTH, Outcome};
 use serde_json::json;
 
 use super::idp::{Idp, RESOURCE, gateway};
@@ -129,8 +129,6 @@ async fn no_hostile_token_passes_and_none_is_written_down() {
             Ask::call().field("authorization", format!("DPoP {valid}")),
             401,
         ),
-        // A header of a megabyte is too large before it is anything else.
-        ("a megabyte", bearing(&"A".repeat(1 << 20)), 431),
     ] {
         for protocol in BOTH {
             let answer = client.ask(protocol, &ask).await;
@@ -140,6 +138,12 @@ async fn no_hostile_token_passes_and_none_is_written_down() {
             }
         }
     }
+    // A field of a megabyte is too large before it is anything else. In HTTP/2 it would come in
+    // more frames than one head may have, which ends the connection.
+    let megabyte = bearing(&"A".repeat(1 << 20));
+    assert_eq!(client.ask(BOTH[0], &megabyte).await.status, 431);
+    let outcome = client.http2().await.outcome(&megabyte).await;
+    assert!(matches!(outcome, Outcome::Reset(_)), "{outcome:?}");
     assert_eq!(upstream.arrived().len(), arrived);
     let log: String = palisade
         .audit()
