@@ -261,6 +261,7 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for ToStack<S> {
             // Every layer is always ready; see `palisade::GuardService`.
             future: self.stack.clone().call(request),
             unread,
+            fresh: true,
         }
     }
 }
@@ -271,6 +272,7 @@ pin_project! {
         #[pin]
         future: F,
         unread: Option<Arc<Unread>>,
+        fresh: bool,
     }
 }
 
@@ -283,6 +285,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if std::mem::take(this.fresh) {
+            // hyper looks whether a request still stands only after its first poll. One whose
+            // client took it back in the same breath (rapid reset) shall cost nothing here, and
+            // its server nothing at all.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let Ok(answer) = ready!(this.future.poll(cx));
         let unread = this.unread.take();
         Poll::Ready(Ok(answer.map(|body| AnswerBody::new(body, unread))))

@@ -26,7 +26,7 @@ use palisade_http1::{Fault, HeadLimits};
 use pin_project_lite::pin_project;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
@@ -42,6 +42,11 @@ const HEAD_LIMITS: HeadLimits = HeadLimits {
     bytes: 256 * 1024,
     fields: 256,
 };
+
+/// Connections that are opened at a time, per worker and upstream: less than the queue of a listener
+/// that was given none (128). A queue that overflows costs whoever comes next a second, which is how
+/// long TCP waits before it asks again.
+const MAX_OPENING: usize = 32;
 
 /// What an upstream client is made of.
 #[derive(Clone)]
@@ -78,6 +83,8 @@ struct Shared<B> {
     number: u64,
     config: Config,
     pool: Pool,
+    /// One for each connection that is being opened.
+    opening: Semaphore,
     body: PhantomData<fn() -> B>,
 }
 
@@ -103,6 +110,7 @@ where
                 number: COUNT.fetch_add(1, Ordering::Relaxed),
                 config,
                 pool: Pool::default(),
+                opening: Semaphore::new(MAX_OPENING),
                 body: PhantomData,
             }),
         }
@@ -220,7 +228,12 @@ where
 
     async fn connect(&self) -> Result<Connection<Stream>, Rejection> {
         let config = &self.config;
-        let Ok(result) = timeout(config.connect_timeout, self.handshake()).await else {
+        let opened = async {
+            // Never closed, so always granted.
+            let _permit = self.opening.acquire().await;
+            self.handshake().await
+        };
+        let Ok(result) = timeout(config.connect_timeout, opened).await else {
             return Err(Rejection::new(Reason::UpstreamTimeout)
                 .with_detail(format_args!(
                     "{} took longer than {:?} to connect",

@@ -67,6 +67,7 @@ where
         let mut drained = pin!(draining.wait_for(|draining| *draining));
         let mut clock = Clock::new(limits, Instant::now());
         poll_fn(|cx| {
+            executor.begin_turn();
             if clock.closing.is_none() && drained.as_mut().poll(cx).is_ready() {
                 connection.as_mut().graceful_shutdown();
                 clock.close(Instant::now());
@@ -74,6 +75,9 @@ where
             loop {
                 if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                     return Poll::Ready(ended.map_or_else(End::Hyper, |()| End::Done));
+                }
+                if executor.has_waiting() {
+                    cx.waker().wake_by_ref();
                 }
                 let next = {
                     let meter = home.meter();

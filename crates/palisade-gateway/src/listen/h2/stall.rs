@@ -6,10 +6,12 @@
 //! that the call holds: its place, its upstream connection, its bytes.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -39,11 +41,31 @@ pub(crate) fn note_frame<T>(polled: &Poll<Option<T>>) {
     });
 }
 
-/// Runs the answers of one connection.
+/// Answers of one connection that begin at a stretch. Tasks of a worker take turns: were a hundred
+/// requests of one client begun at once, everybody else on this worker would wait for all of them.
+const BURST: usize = 8;
+
+/// Runs the answers of one connection, a few more in each turn of it.
 #[derive(Clone, Debug)]
 pub(super) struct StreamExecutor {
     counts: Arc<Counts>,
+    turn: Arc<Mutex<Turn>>,
     longest: Duration,
+}
+
+/// What begins in one turn of a connection, and what waits for the next.
+#[derive(Default)]
+struct Turn {
+    begun: usize,
+    waiting: VecDeque<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut turn = f.debug_struct("Turn");
+        turn.field("begun", &self.begun);
+        turn.field("waiting", &self.waiting.len()).finish()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -59,8 +81,25 @@ impl StreamExecutor {
     pub(super) fn new(longest: Duration) -> Self {
         Self {
             counts: Arc::default(),
+            turn: Arc::default(),
             longest,
         }
+    }
+
+    /// Begins a turn, with those that had to wait in the one before.
+    pub(super) fn begin_turn(&self) {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        turn.begun = turn.waiting.len().min(BURST);
+        let begun = turn.begun;
+        for answering in turn.waiting.drain(..begun) {
+            tokio::spawn(answering);
+        }
+    }
+
+    /// Whether some have to wait for the next turn.
+    pub(super) fn has_waiting(&self) -> bool {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        !turn.waiting.is_empty()
     }
 
     /// How many answers are being made or sent.
@@ -80,7 +119,7 @@ where
 {
     fn execute(&self, future: F) {
         self.counts.working.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(Answering {
+        let answering = Answering {
             future,
             place: Place {
                 counts: Arc::clone(&self.counts),
@@ -89,7 +128,15 @@ where
             longest: self.longest,
             gave: None,
             sleep: None,
-        });
+        };
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if turn.begun < BURST && turn.waiting.is_empty() {
+            turn.begun += 1;
+            drop(turn);
+            tokio::spawn(answering);
+        } else {
+            turn.waiting.push_back(Box::pin(answering));
+        }
     }
 }
 
@@ -159,5 +206,37 @@ impl<F: Future<Output = ()>> Future for Answering<F> {
             sleep.as_mut().reset(due);
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::rt::Executor as _;
+    use tokio::task::yield_now;
+
+    // REQ: R-3
+    #[tokio::test]
+    async fn many_at_once_begin_a_few_in_each_turn() {
+        let executor = StreamExecutor::new(Duration::from_secs(1));
+        let begun = Arc::new(AtomicUsize::new(0));
+        executor.begin_turn();
+        for _ in 0..BURST * 2 + 1 {
+            let begun = Arc::clone(&begun);
+            executor.execute(async move {
+                begun.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        let mut turns = Vec::new();
+        loop {
+            yield_now().await;
+            turns.push(begun.load(Ordering::Relaxed));
+            if !executor.has_waiting() {
+                break;
+            }
+            executor.begin_turn();
+        }
+        assert_eq!(turns, [BURST, 2 * BURST, 2 * BURST + 1]);
+        assert_eq!(executor.working(), 0);
     }
 }
