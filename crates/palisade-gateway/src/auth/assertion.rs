@@ -30,8 +30,8 @@ pub struct Assertions {
     made: Mutex<HashMap<About, (HeaderValue, u64)>>,
 }
 
-/// Caller, audience, and a hash of what the caller was granted.
-type About = (Mark, String, u64);
+/// Caller, audience, and a hash of what else is said of the caller.
+type About = (Mark, String, [u8; 32]);
 
 /// Most assertions that are kept.
 const MOST: usize = 4096;
@@ -83,7 +83,7 @@ impl Assertions {
     }
 
     fn at(&self, caller: &Caller, audience: &str, now: u64) -> Option<HeaderValue> {
-        // The same caller may come with other scopes by another token.
+        // The same caller may come with other scopes, or by another client, with another token.
         let key = (*caller.mark(), audience.to_owned(), granted(caller));
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((assertion, until)) = made.get(&key)
@@ -128,11 +128,24 @@ impl Assertions {
     }
 }
 
-fn granted(caller: &Caller) -> u64 {
-    let text = [caller.scopes().join(" "), caller.groups().join("\0")].join("\n");
-    let hash = digest(&SHA256, text.as_bytes());
-    let first = hash.as_ref().first_chunk::<8>();
-    first.map_or(0, |first| u64::from_be_bytes(*first))
+/// A hash of scopes, groups and client. Each part is told with its length, so that none passes for
+/// two.
+fn granted(caller: &Caller) -> [u8; 32] {
+    let mut all = Vec::with_capacity(256);
+    let mut put = |bytes: &[u8]| {
+        all.extend_from_slice(&bytes.len().to_be_bytes());
+        all.extend_from_slice(bytes);
+    };
+    for list in [caller.scopes(), caller.groups()] {
+        put(&list.len().to_be_bytes());
+        list.iter().for_each(|text| put(text.as_bytes()));
+    }
+    if let Some(client) = caller.client() {
+        put(client.as_bytes());
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, &all).as_ref());
+    hash
 }
 
 impl fmt::Debug for Assertions {
@@ -172,6 +185,7 @@ mod tests {
             .at(&caller, "http://127.0.0.1:3000/mcp", 1030)
             .unwrap();
         assert_ne!(later, first);
+        let mut told = std::collections::HashSet::from([later.clone()]);
         let other = Caller::new(Proof::Jwt, "https://login.example.com", "bob");
         assert_ne!(
             assertions
@@ -179,12 +193,20 @@ mod tests {
                 .unwrap(),
             later
         );
-        let more = caller.with_scopes(vec!["x".to_owned()]);
-        assert_ne!(
-            assertions
-                .at(&more, "http://127.0.0.1:3000/mcp", 1030)
-                .unwrap(),
-            later
-        );
+        // What one token says is not told of another of the same caller.
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        for more in [
+            caller.clone().with_scopes(texts(&["x"])),
+            caller.clone().with_scopes(texts(&["x", "y"])),
+            caller.clone().with_scopes(texts(&["x\n", "y"])),
+            caller.clone().with_groups(texts(&["x"])),
+            caller.clone().with_groups(texts(&["x", "y"])),
+            caller.clone().with_groups(texts(&["xy"])),
+            caller.clone().with_client(Some("x".to_owned())),
+            caller.clone().with_client(Some("y".to_owned())),
+        ] {
+            let assertion = assertions.at(&more, "http://127.0.0.1:3000/mcp", 1030);
+            assert!(told.insert(assertion.unwrap()), "{more:?}");
+        }
     }
 }
