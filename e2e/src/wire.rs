@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -53,7 +53,11 @@ pub struct Client {
     roots: RootCertStore,
     versions: Vec<&'static SupportedProtocolVersion>,
     alpn: Option<Vec<Vec<u8>>>,
+    identity: Option<Arc<Identity>>,
 }
+
+/// A client's certificate chain and key.
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 impl Client {
     /// A client that trusts `root` alone and asks for `localhost` by SNI.
@@ -71,6 +75,7 @@ impl Client {
             roots,
             versions: rustls::ALL_VERSIONS.to_vec(),
             alpn: None,
+            identity: None,
         }
     }
 
@@ -104,6 +109,17 @@ impl Client {
                 .map(|name| name.as_bytes().to_vec())
                 .collect(),
         );
+        self
+    }
+
+    /// Shows this certificate where it is asked for one.
+    #[must_use]
+    pub fn identity(
+        mut self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Self {
+        self.identity = Some(Arc::new((chain, key)));
         self
     }
 
@@ -160,11 +176,16 @@ impl Client {
             if !self.tls {
                 return Ok(Stream::Plain(tcp));
             }
-            let mut config = ClientConfig::builder_with_provider(authority::provider())
+            let config = ClientConfig::builder_with_provider(authority::provider())
                 .with_protocol_versions(&self.versions)
                 .unwrap()
-                .with_root_certificates(self.roots.clone())
-                .with_no_client_auth();
+                .with_root_certificates(self.roots.clone());
+            let mut config = match self.identity.as_deref() {
+                Some((chain, key)) => config
+                    .with_client_auth_cert(chain.clone(), key.clone_key())
+                    .unwrap(),
+                None => config.with_no_client_auth(),
+            };
             config.alpn_protocols = match &self.alpn {
                 Some(protocols) => protocols.clone(),
                 None => vec![alpn.as_bytes().to_vec()],

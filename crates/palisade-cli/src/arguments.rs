@@ -23,6 +23,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Ask an audit log, hold it against its chain, take secrets out of JSON
     Audit(Audit),
+    /// Make API keys
+    Auth(Auth),
     /// Look at the configuration without starting anything
     Config(Config),
     /// Carry messages between standard input and output and a server's URL, for clients that speak only stdio
@@ -35,6 +37,32 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Print the version
     Version(Version),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Auth {
+    #[command(subcommand)]
+    pub(crate) command: AuthCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthCommand {
+    /// Print a new API key, which is shown this once, and what the configuration says of it
+    NewKey(NewKey),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewKey {
+    /// Whose it is, in audit records and rules
+    pub(crate) name: String,
+    /// The day after which it ends (UTC), such as 2027-01-31
+    #[arg(long, value_name = "DAY")]
+    pub(crate) expires: Option<String>,
+    /// A scope that it grants; may be given several times
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub(crate) scopes: Vec<String>,
+    #[arg(long, default_value = "text")]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]

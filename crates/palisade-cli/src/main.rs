@@ -2,6 +2,7 @@
 
 mod arguments;
 mod audit;
+mod auth;
 mod config;
 mod connect;
 mod demo;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     log_to_stderr();
     let result = match arguments.command {
         Command::Audit(audit) => audit::run(&audit),
+        Command::Auth(auth) => auth::run(&auth),
         Command::Config(config) => config::run(&config),
         Command::Connect(connect) => connect::run(&connect),
         Command::Demo(demo) => demo::run(&demo),

@@ -2,6 +2,7 @@
 //! [`palisade`].
 
 pub mod audit;
+pub mod auth;
 pub mod certs;
 pub mod config;
 pub mod connect;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use palisade::audit::Recorder;
@@ -24,8 +24,12 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 
+use crate::certs::client;
+use crate::config::ClientAddress;
 use crate::listen::h2::{self, Http2Limits};
 use crate::listen::limits::ConnectionPermit;
+use crate::listen::proxy::Proxies;
+use crate::listen::proxy_protocol;
 use crate::listen::refused;
 use crate::listen::socket::Socket;
 use crate::listen::tls::{self, Alpn, TlsAcceptor};
@@ -39,6 +43,8 @@ pub struct Path<S> {
     pub tls: Option<TlsAcceptor>,
     /// Where connections that come to nothing are recorded.
     pub recorder: Recorder,
+    /// Terminators in front; `None`: every connection is a client's own.
+    pub proxies: Option<Arc<Proxies>>,
     /// What HTTP itself may use up.
     pub http: HttpLimits,
     /// Turns `true` when the gateway drains.
@@ -84,11 +90,14 @@ impl<S: Stack> Path<S> {
     /// Serves one accepted connection to its end. The `permit` is given back then.
     pub async fn serve(
         self: Arc<Self>,
-        tcp: TcpStream,
+        mut tcp: TcpStream,
         peer: SocketAddr,
         permit: ConnectionPermit,
     ) {
         let _permit = permit;
+        let Some(peer) = self.client(&mut tcp, peer).await else {
+            return;
+        };
         let tcp = Socket(tcp);
         let Some(acceptor) = &self.tls else {
             let connection = Connection::new(peer, false);
@@ -102,13 +111,39 @@ impl<S: Stack> Path<S> {
         };
         match accepted {
             Ok((stream, alpn)) => {
-                let connection = Connection::new(peer, true);
+                let mut connection = Connection::new(peer, true);
+                // Of the chain, which the handshake judged, the first is the client's own.
+                if let Some([own, ..]) = stream.get_ref().1.peer_certificates()
+                    && let Some(certificate) = client::certificate(own)
+                {
+                    connection = connection.with_certificate(certificate);
+                }
                 match alpn {
                     Alpn::Http2 => self.http2(stream, connection, peer).await,
                     Alpn::Http11 => self.http1(stream, connection).await,
                 }
             }
             Err(error) => refused::handshake(&self.recorder, peer, &error),
+        }
+    }
+
+    /// Who is at the other end, where a trusted terminator says so first; `None`: it should have,
+    /// and did not.
+    async fn client(&self, tcp: &mut TcpStream, peer: SocketAddr) -> Option<SocketAddr> {
+        let Some(proxies) = &self.proxies else {
+            return Some(peer);
+        };
+        if proxies.client_address != ClientAddress::ProxyProtocol || !proxies.trusts(peer.ip()) {
+            return Some(peer);
+        }
+        let patience = self.http.http1.patience.first_byte;
+        match tokio::time::timeout(patience, proxy_protocol::read(tcp)).await {
+            Ok(Ok(client)) => Some(client.unwrap_or(peer)),
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "no client told by the PROXY protocol");
+                None
+            }
+            Err(_) => None,
         }
     }
 
@@ -123,7 +158,8 @@ impl<S: Stack> Path<S> {
             if let Some(fault) = request.extensions_mut().remove::<Fault>() {
                 request.extensions_mut().insert(malformed(fault));
             }
-            let exchange = Exchange::begin_leaving_headers(connection.clone());
+            let client = behind(self.proxies.as_deref(), &connection, request.headers());
+            let exchange = Exchange::begin_leaving_headers(client);
             request.extensions_mut().insert(exchange.clone());
             // Every layer is always ready; see `palisade::GuardService`.
             let answer = stack.call(request);
@@ -148,6 +184,7 @@ impl<S: Stack> Path<S> {
         let service = ToStack {
             stack: self.stack.clone(),
             connection,
+            proxies: self.proxies.clone(),
         };
         let mut draining = self.draining.clone();
         let ended = h2::serve(io, service, &self.http.http2, peer, &mut draining).await;
@@ -155,6 +192,12 @@ impl<S: Stack> Path<S> {
             refused::abuse(&self.recorder, peer, violation);
         }
     }
+}
+
+/// The client of one request.
+fn behind(proxies: Option<&Proxies>, connection: &Connection, headers: &HeaderMap) -> Connection {
+    let told = proxies.and_then(|proxies| proxies.client(connection, headers));
+    told.unwrap_or_else(|| connection.clone())
 }
 
 /// Resolves once the gateway drains.
@@ -200,6 +243,7 @@ const fn malformed(fault: Fault) -> Malformed {
 struct ToStack<S> {
     stack: S,
     connection: Connection,
+    proxies: Option<Arc<Proxies>>,
 }
 
 impl<S: Stack> hyper::service::Service<Request<Incoming>> for ToStack<S> {
@@ -210,7 +254,8 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for ToStack<S> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (request, unread) = Http2Body::of(request);
         let mut request = request.map(RequestBody::from);
-        let exchange = Exchange::begin(self.connection.clone());
+        let client = behind(self.proxies.as_deref(), &self.connection, request.headers());
+        let exchange = Exchange::begin(client);
         request.extensions_mut().insert(exchange);
         ToStackFuture {
             // Every layer is always ready; see `palisade::GuardService`.

@@ -24,27 +24,30 @@ use palisade::overload::Overload;
 use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard, Style};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
-use palisade::stack::{self, Inner, Outer};
+use palisade::stack::{self, Inner, InnerStack, Outer};
 use palisade_audit::Log;
 use palisade_http1::HeadLimits;
 use palisade_http1::server as http1;
 use tokio::sync::watch;
 
 use crate::audit::{self, AuditError, Trail};
+use crate::auth::{self, Common, OwnRoute, Passed, Told};
+use crate::certs::client::ClientTrust;
 use crate::certs::files;
 use crate::certs::local_ca::{self, LocalCa};
 use crate::certs::resolver::CertificateResolver;
 use crate::config::{
-    Answers, BASE_ENVIRONMENT, Backend as BackendSetting, Command, Fail as FailSetting, Headers,
-    HttpUrl, Identity, Kind, List, Mode, Policy, RateHeaders, RateLimit, Scope, Server, Settings,
-    Tls, TlsProfile, UpstreamHost as HostSetting, Window,
+    Answers, BASE_ENVIRONMENT, Backend as BackendSetting, ClientAuth, Command, Fail as FailSetting,
+    Headers, HttpUrl, Identity, Kind, List, Mode, Policy, RateHeaders, RateLimit, Scope, Server,
+    Settings, Tls, TlsProfile, UpstreamHost as HostSetting, Window,
 };
 use crate::egress::{EgressError, Levels, Outbound, ServerUrls};
 use crate::listen::h2::Http2Limits;
 use crate::listen::limits::{ConnectionCaps, ConnectionLimits};
+use crate::listen::proxy::Proxies;
 use crate::listen::redirect::Redirect;
 use crate::listen::tcp::BindError;
-use crate::listen::tls::{Profile, TlsAcceptor, TlsSettings};
+use crate::listen::tls::{Profile, TlsAcceptor, TlsError, TlsSettings};
 use crate::path::HttpLimits;
 use crate::redirect::RedirectService;
 use crate::upstream::backend::Backend;
@@ -56,6 +59,8 @@ use crate::upstream::stdio::{self, Bridge, Host, Stdio, WayOut};
 pub struct Plan {
     /// `None`: plain HTTP.
     pub tls: Option<TlsAcceptor>,
+    /// Terminators in front.
+    pub proxies: Option<Arc<Proxies>>,
     /// Bounds of the HTTP servers.
     pub http: HttpLimits,
     /// Bounds of connections.
@@ -72,6 +77,10 @@ pub struct Plan {
     refusals: Arc<Aggregate>,
     /// How much is recorded of each server's calls.
     rules: Arc<HashMap<Arc<str>, Rules>>,
+    /// Documents of our own, each beside a server.
+    own: Vec<OwnPlan>,
+    /// Keeps issuers' keys fresh while it lives.
+    _auth: Common,
     /// Where commands run; `None`: no server is one.
     children: Option<Arc<Host>>,
     /// Their way out.
@@ -99,7 +108,24 @@ struct ServerPlan {
     body: Arc<palisade::Moded<DeclaredBody>>,
     inspect: Arc<Inspection<TokioTimer>>,
     limits: Arc<CallLimits>,
+    auth: auth::ServerAuth,
+    caller: Option<auth::CallerRate>,
     upstream: BackendPlan,
+}
+
+/// A document of our own.
+struct OwnPlan {
+    /// The index of the server that it is about.
+    server: usize,
+    path: String,
+    inspect: Arc<Inspection<TokioTimer>>,
+    route: OwnRoutePlan,
+}
+
+enum OwnRoutePlan {
+    Document(Arc<str>),
+    /// The targets at the upstream, and what `resource` becomes.
+    Passed(Box<[UpstreamPlan; 2]>, Arc<str>),
 }
 
 type BackendPlan = Backend<UpstreamPlan, Arc<Bridge>>;
@@ -112,6 +138,8 @@ struct UpstreamPlan {
     tls: Arc<rustls::ClientConfig>,
     connect_timeout: Duration,
     public_url: Option<Arc<str>>,
+    told: Option<Arc<Told>>,
+    metadata: Option<Arc<str>>,
 }
 
 /// Why a gateway cannot start. The text names the remedy.
@@ -147,6 +175,9 @@ pub enum StartError {
     /// rustls refused.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
+    /// TLS towards clients cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Listener(#[from] TlsError),
 }
 
 /// Requests that one client address may hold preflights beside: they are cheap, and a page may
@@ -170,10 +201,11 @@ impl Plan {
         let tls = settings
             .tls
             .as_ref()
-            .map(|tls| acceptor(settings, tls, addresses, data_directory));
+            .map(|tls| acceptor(settings, tls, addresses, data_directory.clone()));
         let inflight = Inflight::new(settings.limits.inflight_bytes.value);
         let client_tls = client_tls(settings)?;
         let children = children(settings)?;
+        let common = Common::new(settings, addresses, data_directory, &trail.log)?;
         let outbound = Outbound::start(settings, &trail.log)?;
         let public = settings.public_url.as_ref().map(|url| url.value.origin());
         let servers = settings
@@ -186,6 +218,7 @@ impl Plan {
                     public: public.as_deref(),
                     children: children.as_ref(),
                     outbound: outbound.as_ref(),
+                    auth: &common,
                 };
                 server_plan(server, settings, &parts)
             })
@@ -194,9 +227,27 @@ impl Plan {
             .iter()
             .map(|address| listener_plan(settings, *address))
             .collect::<Result<Vec<_>, _>>()?;
+        let parts = Parts {
+            inflight: &inflight,
+            client_tls: &client_tls,
+            public: public.as_deref(),
+            children: None,
+            // Nobody calls a tool of them.
+            outbound: None,
+            auth: &common,
+        };
+        let own = own_plans(settings, &servers, &parts)?;
         let limits = &settings.limits;
         let plan = Self {
             tls: tls.transpose()?,
+            proxies: settings.proxy.as_ref().map(|proxy| {
+                let form = proxy.client_certificate.as_ref();
+                Arc::new(Proxies {
+                    trusted: proxy.trusted.iter().map(|range| range.value).collect(),
+                    client_address: proxy.client_address.value,
+                    certificate: form.map(|form| form.value),
+                })
+            }),
             http: http_limits(limits),
             connections: ConnectionLimits::new(ConnectionCaps {
                 total: limits.connections.value,
@@ -216,6 +267,8 @@ impl Plan {
             redirect: Arc::new(redirect(settings, addresses)),
             refusals: Arc::default(),
             rules: Arc::new(audit::rules(settings)?),
+            own,
+            _auth: common,
             children,
             outbound,
             server_version: settings
@@ -248,26 +301,41 @@ impl Plan {
     /// One worker's clients of the upstreams, in the order of the servers.
     #[must_use]
     pub fn upstreams(&self, draining: &watch::Receiver<bool>) -> Vec<ServerBackend> {
-        let upstream = |server: &ServerPlan, upstream: &UpstreamPlan| {
+        let upstream = |mcp: bool, upstream: &UpstreamPlan| {
             Upstream::new(UpstreamConfig {
                 target: upstream.target.clone(),
                 tls: Arc::clone(&upstream.tls),
                 connect_timeout: upstream.connect_timeout,
                 keep_alive: Some(KEEP_ALIVE),
-                reuse_after_body: server.inspect.mcp,
+                reuse_after_body: mcp,
                 public_url: upstream.public_url.clone(),
+                told: upstream.told.clone(),
+                metadata: upstream.metadata.clone(),
                 draining: draining.clone(),
             })
         };
-        self.servers
-            .iter()
-            .map(|server| match &server.upstream {
-                Backend::Http(http) => Backend::Http(upstream(server, http)),
-                Backend::Stdio(bridge) => {
-                    Backend::Stdio(Stdio::new(Arc::clone(bridge), draining.clone()))
-                }
+        let servers = self.servers.iter().map(|server| match &server.upstream {
+            Backend::Http(http) => Backend::Http(upstream(server.inspect.mcp, http)),
+            Backend::Own(own) => Backend::Own(own.clone()),
+            Backend::Stdio(bridge) => {
+                Backend::Stdio(Stdio::new(Arc::clone(bridge), draining.clone()))
+            }
+        });
+        let own = self.own.iter().map(|own| {
+            let path = own.path.as_str().into();
+            Backend::Own(match &own.route {
+                OwnRoutePlan::Document(document) => OwnRoute::Document {
+                    path,
+                    document: bytes::Bytes::copy_from_slice(document.as_bytes()),
+                },
+                OwnRoutePlan::Passed(targets, resource) => OwnRoute::Passed(Passed {
+                    path,
+                    upstreams: [upstream(false, &targets[0]), upstream(false, &targets[1])],
+                    resource: Arc::clone(resource),
+                }),
             })
-            .collect()
+        });
+        servers.chain(own).collect()
     }
 
     /// Ends every command that runs; resolves when all are gone.
@@ -286,32 +354,15 @@ impl Plan {
         upstreams: &[ServerBackend],
     ) -> impl crate::path::Stack + use<> {
         let listener = &self.listeners[listener];
-        let entries = self
-            .servers
-            .iter()
+        let own = self.own.iter().map(|own| (own.server, Some(own)));
+        let servers = (0..self.servers.len()).map(|server| (server, None));
+        let entries = servers
+            .chain(own)
             .zip(upstreams)
-            .zip(&listener.origins)
-            .map(|((server, upstream), origin)| Entry {
-                name: Arc::clone(&server.name),
-                host: server.host.clone(),
-                path: server.path.clone(),
-                service: stack::inner(
-                    Inner {
-                        recorder: recorder.clone(),
-                        fail: server.fail,
-                        intents: Arc::clone(&server.intents),
-                        shown: server.shown.clone(),
-                        headers: Arc::clone(&server.headers),
-                        cors: Arc::clone(&server.cors),
-                        origin: Arc::clone(origin),
-                        preflights: Arc::clone(&server.preflights),
-                        peer: Arc::clone(&server.peer),
-                        body: Arc::clone(&server.body),
-                        calls: Arc::clone(&server.limits),
-                        inspect: Arc::clone(&server.inspect),
-                    },
-                    upstream.clone(),
-                ),
+            .filter_map(|((server, own), upstream)| {
+                let origin = listener.origins.get(server)?;
+                let server = self.servers.get(server)?;
+                Some(server.entry(own, origin, recorder, upstream))
             })
             .collect();
         let outer = Outer {
@@ -329,6 +380,47 @@ impl Plan {
     #[must_use]
     pub fn redirect(&self) -> RedirectService {
         RedirectService::new(Arc::clone(&self.redirect))
+    }
+}
+
+impl ServerPlan {
+    /// The server's place on the route, or that of a document beside it.
+    fn entry(
+        &self,
+        own: Option<&OwnPlan>,
+        origin: &Arc<palisade::Moded<OriginGuard>>,
+        recorder: &Recorder,
+        upstream: &ServerBackend,
+    ) -> Entry<InnerStack<crate::request_body::RequestBody>> {
+        let asked = own.is_none();
+        let inner = Inner {
+            recorder: recorder.clone(),
+            fail: self.fail,
+            intents: Arc::clone(&self.intents),
+            shown: self.shown.clone(),
+            headers: Arc::clone(&self.headers),
+            cors: Arc::clone(&self.cors),
+            origin: Arc::clone(origin),
+            preflights: Arc::clone(&self.preflights),
+            peer: Arc::clone(&self.peer),
+            body: Arc::clone(&self.body),
+            // How to prove who one is, is for everybody.
+            authenticate: self.auth.authenticate.clone().filter(|_| asked),
+            caller: self.caller.clone().filter(|_| asked),
+            sessions: self.auth.sessions.clone().filter(|_| asked),
+            access: self.auth.access.clone().filter(|_| asked),
+            calls: match own {
+                Some(_) => Arc::default(),
+                None => Arc::clone(&self.limits),
+            },
+            inspect: Arc::clone(own.map_or(&self.inspect, |own| &own.inspect)),
+        };
+        Entry {
+            name: Arc::clone(&self.name),
+            host: self.host.clone(),
+            path: own.map_or(&self.path, |own| &own.path).clone(),
+            service: stack::inner(inner, upstream.clone()),
+        }
     }
 }
 
@@ -370,6 +462,11 @@ fn acceptor(
             TlsProfile::Intermediate => Profile::Intermediate,
             TlsProfile::Modern => Profile::Modern,
         },
+        clients: tls.clients.as_ref().map(|clients| ClientTrust {
+            ca: clients.ca.value.clone(),
+            crl: clients.crl.as_ref().map(|crl| crl.value.clone()),
+            required: clients.auth.value == ClientAuth::Required,
+        }),
     };
     Ok(TlsAcceptor::new(&tls_settings, Arc::new(resolver))?)
 }
@@ -554,6 +651,7 @@ struct Parts<'a> {
     public: Option<&'a str>,
     children: Option<&'a Arc<Host>>,
     outbound: Option<&'a Outbound>,
+    auth: &'a Common,
 }
 
 fn server_plan(
@@ -596,6 +694,16 @@ fn server_plan(
     let peer = Arc::new(peer.styles(&styles).with_mode(rates));
     let preflights = quota(policy.rate.peer.value, None, PREFLIGHTS_PER_REQUEST)?;
     let body = policy.body.limit.value;
+    let failed = quota(policy.rate.failed.value, None, 1)?;
+    let auth = parts.auth.server(server, settings, Limiter::new(failed))?;
+    let caller = match auth.authenticate {
+        Some(_) => {
+            let limit = quota(policy.rate.limit.value, policy.rate.burst.value, 1)?;
+            let guard = auth::by_caller(Arc::new(Limiter::new(limit)));
+            Some(Arc::new(guard.styles(&styles).with_mode(rates)))
+        }
+        None => None,
+    };
     Ok(ServerPlan {
         name: server.name.value.as_str().into(),
         host,
@@ -621,7 +729,9 @@ fn server_plan(
         ),
         body: Arc::new(DeclaredBody::new(body).with_mode(mode(policy.body.mode.value))),
         inspect: Arc::new(inspection(server, settings, parts, &shown)?),
-        limits: Arc::new(call_limits(server, &peer)?),
+        limits: Arc::new(call_limits(server, &peer, caller.as_ref())?),
+        auth,
+        caller,
         upstream,
     })
 }
@@ -649,7 +759,88 @@ fn upstream_plan(
         tls: Arc::clone(parts.client_tls),
         connect_timeout: settings.limits.timeouts.connect.value,
         public_url: parts.public.map(Arc::from),
+        told: parts.auth.told(server)?.map(Arc::new),
+        metadata: (!server.auth.required.value).then(|| {
+            let path = auth::metadata_path(&server.path.value);
+            format!("{}{path}", parts.auth.public()).into()
+        }),
     })
+}
+
+/// The documents beside the servers: protected resource metadata, our own or an upstream's, and
+/// the keys of our assertions.
+fn own_plans(
+    settings: &Settings,
+    servers: &[ServerPlan],
+    parts: &Parts<'_>,
+) -> Result<Vec<OwnPlan>, StartError> {
+    let mut plans: Vec<OwnPlan> = Vec::new();
+    for (index, (server, plan)) in settings.servers.iter().zip(servers).enumerate() {
+        let mut inspect = inspection(server, settings, parts, &plan.shown)?;
+        inspect.mcp = false;
+        let inspect = Arc::new(inspect);
+        let mut add = |path: &str, route| {
+            plans.push(OwnPlan {
+                server: index,
+                path: path.to_owned(),
+                inspect: Arc::clone(&inspect),
+                route,
+            });
+        };
+        let path = auth::metadata_path(&server.path.value);
+        // The root form is about a server that is the only one.
+        let mut paths = vec![path.as_str()];
+        if settings.servers.len() == 1 && path != auth::RESOURCE_METADATA {
+            paths.push(auth::RESOURCE_METADATA);
+        }
+        match &server.backend {
+            _ if !plan.auth.metadata.is_empty() => {
+                for path in paths {
+                    let document = plan.auth.metadata.as_str().into();
+                    add(path, OwnRoutePlan::Document(document));
+                }
+            }
+            BackendSetting::Url(url) if !server.auth.required.value => {
+                for path in paths {
+                    let mut targets = Vec::new();
+                    for at in [
+                        auth::metadata_path(&url.value.path),
+                        auth::RESOURCE_METADATA.to_owned(),
+                    ] {
+                        let mut target = upstream_plan(server, url, settings, parts)?;
+                        let wanted = format!("{}{at}", url.value.origin());
+                        let wanted = wanted.parse().map_err(|error| setting("upstream", error))?;
+                        target.target = Target::new(&wanted, path, UpstreamHost::Rewrite)
+                            .ok_or_else(|| setting("upstream", "it is no URL"))?;
+                        targets.push(target);
+                    }
+                    if let Ok(targets) = <[UpstreamPlan; 2]>::try_from(targets) {
+                        let resource = auth::resource(parts.auth.public(), &server.path.value);
+                        add(
+                            path,
+                            OwnRoutePlan::Passed(Box::new(targets), resource.into()),
+                        );
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let asked = servers
+        .iter()
+        .position(|server| server.auth.authenticate.is_some());
+    if let (Some(keys), Some(index)) = (parts.auth.assertion_keys(), asked) {
+        let server = &settings.servers[index];
+        let mut inspect = inspection(server, settings, parts, &servers[index].shown)?;
+        inspect.mcp = false;
+        plans.push(OwnPlan {
+            server: index,
+            path: auth::ASSERTION_KEYS.to_owned(),
+            inspect: Arc::new(inspect),
+            route: OwnRoutePlan::Document(keys.into()),
+        });
+    }
+    Ok(plans)
 }
 
 /// The thread of commands, where a server is one.
@@ -801,6 +992,7 @@ impl palisade::timer::Timer for TokioTimer {
 fn call_limits(
     server: &Server,
     peer: &Arc<palisade::Moded<RateGuard<Peer>>>,
+    caller: Option<&auth::CallerRate>,
 ) -> Result<CallLimits, StartError> {
     let slots = |most: Option<NonZeroU32>| most.map(|most| Slots::new(most.get()));
     Ok(CallLimits {
@@ -825,6 +1017,7 @@ fn call_limits(
             })
             .collect::<Result<_, StartError>>()?,
         each: Some(Arc::clone(peer)),
+        each_caller: caller.map(Arc::clone),
     })
 }
 

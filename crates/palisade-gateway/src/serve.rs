@@ -253,6 +253,7 @@ async fn serve(mut worker: Worker) {
             stack: worker.plan.stack(index, &worker.recorder, &upstreams),
             tls: worker.plan.tls.clone(),
             recorder: worker.recorder.clone(),
+            proxies: worker.plan.proxies.clone(),
             http: worker.plan.http.clone(),
             draining: worker.draining.clone(),
         });
@@ -263,6 +264,7 @@ async fn serve(mut worker: Worker) {
             stack: worker.plan.redirect(),
             tls: None::<TlsAcceptor>,
             recorder: worker.recorder.clone(),
+            proxies: worker.plan.proxies.clone(),
             http: worker.plan.http.clone(),
             draining: worker.draining.clone(),
         });

@@ -35,7 +35,7 @@ use palisade::overload::Overload;
 use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
-use palisade::stack::{self, Inner, Outer};
+use palisade::stack::{self, Inner, InnerStack, Outer};
 use palisade::timer::Timer;
 use palisade::{Connection, Mode, Optional};
 use palisade_audit::{Config, Log, SinkConfig};
@@ -114,6 +114,10 @@ fn guard(
         preflights: Arc::new(preflights.styles(&[]).with_mode(Mode::Enforce)),
         peer: Arc::new(peer.with_mode(Mode::Enforce)),
         body: Arc::new(DeclaredBody::default().with_mode(Mode::Enforce)),
+        authenticate: None,
+        caller: None,
+        sessions: None,
+        access: None,
         calls: Arc::new(CallLimits::default()),
         inspect: Arc::new(Inspection {
             mcp: true,
@@ -136,7 +140,7 @@ fn guard(
         host: Arc::new(HostGuard::new(hosts).with_mode(Mode::Enforce)),
         cors,
     };
-    let route = Route::new(vec![Entry {
+    let route = Route::<InnerStack<axum::body::Body>>::new(vec![Entry {
         name: "example".into(),
         host: None,
         path: "/mcp".to_owned(),

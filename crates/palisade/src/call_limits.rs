@@ -26,7 +26,7 @@ use tower_service::Service;
 use crate::answer::Answer;
 use crate::exchange::{Call, CallOutcome, Exchange, Text};
 use crate::guard::{Guard as _, Moded};
-use crate::rate::{Limiter, Peer, RateGuard, RateKey as _};
+use crate::rate::{ByCaller, Limiter, Peer, RateGuard, RateKey as _};
 use crate::rejection::{Reason, Rejection};
 use crate::timer::Timer;
 
@@ -40,6 +40,8 @@ pub struct CallLimits {
     /// Asked once more for each message of a batch behind the first: before the body is read, a
     /// batch is one request.
     pub each: Option<Arc<Moded<RateGuard<Peer>>>>,
+    /// The same by caller.
+    pub each_caller: Option<Arc<Moded<RateGuard<ByCaller>>>>,
 }
 
 /// A time limit and a number of calls at once.
@@ -49,7 +51,7 @@ pub struct CallLimit {
     pub timeout: Option<Duration>,
     /// Calls at once; `None`: any number.
     pub concurrency: Option<Slots>,
-    /// Calls per window and client address; `None`: as many as come.
+    /// Calls per window and caller, or client address where nobody is asked who calls; `None`: as many as come.
     pub rate: Option<Limiter>,
 }
 
@@ -169,9 +171,14 @@ impl CallLimits {
         };
         // What is left is told by the guard of the request; it is off by these.
         let mark = exchange.facts().lines.mark();
-        let charged = (1..more).try_for_each(|_| match &self.each {
-            Some(each) => each.admit(head).map(drop),
-            None => Ok(()),
+        let charged = (1..more).try_for_each(|_| {
+            if let Some(each) = &self.each {
+                each.admit(head)?;
+            }
+            if let Some(each) = &self.each_caller {
+                each.admit(head)?;
+            }
+            Ok(())
         });
         exchange.facts().lines.back_to(mark);
         charged
@@ -206,7 +213,10 @@ impl CallLimits {
                 .flatten();
             for limit in std::iter::once(&self.server).chain(tool) {
                 if let Some(rate) = &limit.rate {
-                    let decision = rate.take(&Peer::default().of(head));
+                    let decision = match facts.caller.as_deref() {
+                        Some(caller) => rate.take(caller.mark()),
+                        None => rate.take(&Peer::default().of(head)),
+                    };
                     if !decision.allowed {
                         return Err(too_many(decision.retry_after, call));
                     }
@@ -355,45 +365,30 @@ pin_project! {
     }
 }
 
-/// Why a [`Limited`] answer breaks off.
-#[derive(Debug)]
-pub enum Cut<E> {
-    /// The inner body's own error.
-    Body(E),
-    /// The call has run for too long.
-    Timeout,
-}
+/// Why a [`Limited`] answer breaks off that its own body did not break off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TookTooLong;
 
-impl<E: fmt::Display> fmt::Display for Cut<E> {
+impl fmt::Display for TookTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Body(error) => error.fmt(f),
-            Self::Timeout => f.write_str("the call took longer than its time limit"),
-        }
+        f.write_str("the call took longer than its time limit")
     }
 }
 
-impl<E: std::error::Error + 'static> std::error::Error for Cut<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Body(error) => error.source(),
-            Self::Timeout => None,
-        }
-    }
-}
+impl std::error::Error for TookTooLong {}
 
 impl<R, Z> Body for Limited<R, Z>
 where
-    R: Body<Data = Bytes>,
+    R: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     Z: Future<Output = ()>,
 {
     type Data = Bytes;
-    type Error = Cut<R::Error>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut<R::Error>>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let mut this = self.project();
         let Some(body) = this.body.as_mut().as_pin_mut() else {
             return Poll::Ready(None);
@@ -402,7 +397,7 @@ where
             if frame.is_none() {
                 *this.held = Held::default();
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Cut::Body)));
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         if !this.held.timed_out(cx) {
             return Poll::Pending;
@@ -415,7 +410,7 @@ where
         }
         this.body.set(None);
         *this.held = Held::default();
-        Poll::Ready(Some(Err(Cut::Timeout)))
+        Poll::Ready(Some(Err(TookTooLong.into())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -125,6 +125,8 @@ const MAX_REPORTED: usize = 16;
 pub struct Facts {
     /// The configured name of the server that the route chose.
     pub server: Option<Arc<str>>,
+    /// Who calls, once proven.
+    pub caller: Option<Arc<crate::auth::Caller>>,
     /// The messages of the body, in order; empty before the body has been read.
     pub calls: Vec<Call>,
     /// Whether `calls` came as a JSON array.
@@ -300,6 +302,8 @@ pub struct Connection {
     pub peer: Option<SocketAddr>,
     /// Whether it is TLS.
     pub tls: bool,
+    /// The client's certificate, where it showed one that holds.
+    pub certificate: Option<Arc<crate::auth::ClientCertificate>>,
     /// The peer's address as forwarding headers write it; made once for all requests.
     address: Option<HeaderValue>,
     memos: Arc<Mutex<Vec<Box<dyn Any + Send>>>>,
@@ -312,6 +316,7 @@ impl Connection {
         Self {
             peer: Some(peer),
             tls,
+            certificate: None,
             address: HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok(),
             memos: Arc::default(),
         }
@@ -330,6 +335,13 @@ impl Connection {
         let result = work(&mut memo);
         memos.push(memo);
         result
+    }
+
+    /// With the client's certificate, whose chain holds.
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: crate::auth::ClientCertificate) -> Self {
+        self.certificate = Some(Arc::new(certificate));
+        self
     }
 
     /// The peer's address.

@@ -6,11 +6,14 @@
 //! [`GuardLayer`] turns a guard, or a tuple of guards, into a layer; refusals are one type,
 //! [`Rejection`], which travels in the response's extensions.
 
+pub mod access;
 pub mod audit;
+pub mod auth;
 pub mod authority;
 pub mod body;
 pub mod call_limits;
 pub mod cors;
+pub mod erased;
 pub mod headers;
 pub mod host;
 pub mod inspect;
@@ -24,6 +27,7 @@ pub mod rate;
 pub mod request_id;
 pub mod route;
 pub mod sanity;
+pub mod session;
 pub mod stack;
 pub mod timer;
 pub mod urls;

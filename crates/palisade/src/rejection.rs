@@ -269,8 +269,22 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// No `[[server.allow]]` lets this caller do this.
+    AccessDenied = "access.denied", FORBIDDEN, Client, 403, "not allowed";
+    /// A `[[server.allow]]` would let this caller do this, had it the scopes.
+    AccessScope = "access.scope", FORBIDDEN, Client, 403, "insufficient scope";
     /// The audit log cannot take a record, and `audit.fail` is `closed`.
     AuditUnavailable = "audit.unavailable", SERVICE_UNAVAILABLE, Palisade, 503, "the audit log cannot record this call";
+    /// This address presented credentials that do not hold too often.
+    AuthFailures = "auth.failures", TOO_MANY_REQUESTS, Client, 429, "too many failed authentications";
+    /// A token stands in the query string.
+    AuthInQuery = "auth.in_query", UNAUTHORIZED, Client, 401, "a token belongs in the Authorization header";
+    /// The credential does not hold.
+    AuthInvalid = "auth.invalid", UNAUTHORIZED, Client, 401, "the credential does not hold";
+    /// No credential was presented.
+    AuthRequired = "auth.required", UNAUTHORIZED, Client, 401, "authentication required";
+    /// The keys of the token's issuer cannot be had.
+    AuthUnavailable = "auth.unavailable", SERVICE_UNAVAILABLE, Palisade, 503, "authentication is unavailable";
     /// The body ended before its declared length, or its framing broke off.
     BodyIncomplete = "body.incomplete", BAD_REQUEST, Client, 400, "the request body is incomplete";
     /// The body did not arrive in time.

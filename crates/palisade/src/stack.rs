@@ -3,29 +3,38 @@
 //! Both halves are written innermost first, as layers wrap. A request passes them from the last
 //! line to the first: [`outer`], then the [`Route`], then the chosen server's [`inner`].
 
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt::Display;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
 use tower_layer::Layer;
+use tower_service::Service;
 
-use crate::audit::{
-    Fail, Intents, ObserverLayer, ObserverService, Recorder, WitnessLayer, WitnessService,
-};
+use crate::access::{Access, AuthorizeLayer};
+use crate::audit::{Fail, Intents, ObserverLayer, Recorder, WitnessLayer, WitnessService};
+use crate::auth::{AuthenticateLayer, AuthenticateService, Authenticator};
 use crate::body::DeclaredBody;
-use crate::call_limits::{CallLimitLayer, CallLimitService, CallLimits};
+use crate::call_limits::{CallLimitLayer, CallLimits};
 use crate::cors::{CorsLayer, CorsPolicy, CorsService};
+use crate::erased::Erased;
 use crate::guard::{GuardLayer, GuardService, Moded};
 use crate::headers::{
     HeaderPolicy, OverrideLayer, OverrideService, SecurityHeaders, SecurityHeadersLayer,
 };
 use crate::host::HostGuard;
-use crate::inspect::{InspectLayer, InspectService, Inspection};
+use crate::inspect::{InspectLayer, Inspected, Inspection};
 use crate::mcp::shown::Shown;
 use crate::origin::OriginGuard;
 use crate::overload::Overload;
-use crate::rate::{Peer, Preflights, RateGuard};
+use crate::rate::{ByCaller, Peer, Preflights, RateGuard};
 use crate::request_id::{RequestIdLayer, RequestIds};
 use crate::route::Route;
 use crate::sanity::Sanity;
+use crate::session::{SessionLayer, SessionSeal};
 use crate::timer::Timer;
 
 /// What the layers outside the route are made of: one per listener.
@@ -68,6 +77,14 @@ pub struct Inner<T> {
     pub peer: Arc<Moded<RateGuard<Peer>>>,
     /// The largest request body.
     pub body: Arc<Moded<DeclaredBody>>,
+    /// Who calls; `None`: everybody may.
+    pub authenticate: Option<Arc<Authenticator>>,
+    /// Requests by caller.
+    pub caller: Option<Arc<Moded<RateGuard<ByCaller>>>>,
+    /// Binds sessions to their callers; `None`: they pass as they are.
+    pub sessions: Option<Arc<SessionSeal>>,
+    /// What which caller may do; `None`: everything.
+    pub access: Option<Arc<Access>>,
     /// How long calls may take, how many at once.
     pub calls: Arc<CallLimits>,
     /// How messages are read; without it the server is plain HTTP.
@@ -92,8 +109,22 @@ pub fn outer<S>(parts: Outer, route: Route<S>) -> OuterStack<S> {
     RequestIdLayer.layer(stack)
 }
 
-/// The layers of one server, round its upstream.
-pub fn inner<S, T: Timer>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
+/// The layers of one server, round its upstream, for requests with bodies `B`.
+pub fn inner<S, R, B, T>(parts: Inner<T>, upstream: S) -> InnerStack<B>
+where
+    S: Service<
+            Request<Inspected>,
+            Response = Response<R>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+    R: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Display> + Send + Unpin + 'static,
+    T: Timer,
+{
     //    CallLimits: needs to know the tool; inside the Observer, which records what it cuts off.
     let timer = &parts.inspect.timer;
     let limits = CallLimitLayer::new(parts.calls, timer.clone());
@@ -108,8 +139,18 @@ pub fn inner<S, T: Timer>(parts: Inner<T>, upstream: S) -> InnerStack<S, T> {
         timer.clone(),
     );
     let stack = observer.layer(stack);
+    // 15 Authorize: needs the caller and the message; filters what lists name.
+    let stack = AuthorizeLayer::new(parts.access).layer(stack);
     // 14 Inspect: collects the body once it is wanted, reads the message once.
     let stack = InspectLayer::new(parts.inspect).layer(stack);
+    // 13 Session: the sealed id belongs to this caller, or there is no such session.
+    let stack = SessionLayer::new(parts.sessions).layer(stack);
+    // 12 Rate by caller: now it is known whose quota this is.
+    let stack = GuardLayer::new(parts.caller).layer(stack);
+    //    Here the type of what is inside ends: see `erased`. Nobody unknown gets this far.
+    let stack = Erased::new(stack);
+    // 11 Authenticate: after what is cheaper to refuse, before the body is read.
+    let stack = AuthenticateLayer::new(parts.authenticate).layer(stack);
     // 8 to 10  Origin before any work, then the peer's rate, then the declared size of the body:
     //          each is cheaper than what comes after it.
     let stack = GuardLayer::new((parts.origin, parts.peer, parts.body)).layer(stack);
@@ -127,8 +168,8 @@ pub type OuterStack<S> = RequestIds<
     >,
 >;
 
-/// What [`inner`] makes.
-pub type InnerStack<S, T> = OverrideService<
+/// What [`inner`] makes, whatever the upstream: servers of all kinds fit into one [`Route`].
+pub type InnerStack<B> = OverrideService<
     CorsService<
         GuardService<
             (
@@ -136,7 +177,7 @@ pub type InnerStack<S, T> = OverrideService<
                 Arc<Moded<RateGuard<Peer>>>,
                 Arc<Moded<DeclaredBody>>,
             ),
-            InspectService<ObserverService<CallLimitService<S, T>, T>, T>,
+            AuthenticateService<Erased<B>>,
         >,
         Arc<Moded<RateGuard<Preflights>>>,
     >,

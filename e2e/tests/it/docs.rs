@@ -305,6 +305,7 @@ impl Place {
         let place = Self(tempfile::tempdir().unwrap());
         let certified = rcgen::generate_simple_self_signed(["mcp.example.com".to_owned()]).unwrap();
         place.write("cert.pem", &certified.cert.pem());
+        place.write("clients.pem", &certified.cert.pem());
         place.write("key.pem", &certified.signing_key.serialize_pem());
         let key = place.0.path().join("key.pem");
         let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);

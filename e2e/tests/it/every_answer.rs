@@ -16,7 +16,7 @@ use crate::judge::{HSTS, granted, secured, ungranted};
 const APP: &str = "https://app.example.com";
 
 /// Reasons that no request can provoke, and why.
-const UNPROVOKED: [(Reason, &str); 13] = [
+const UNPROVOKED: [(Reason, &str); 12] = [
     (
         Reason::ChildBusy,
         "it takes a command that reads nothing while hundreds of messages wait for it",
@@ -34,7 +34,6 @@ const UNPROVOKED: [(Reason, &str); 13] = [
         Reason::Internal,
         "it stands for what must not happen: no request leads to it",
     ),
-    (Reason::SessionUnknown, COMMANDS),
     (
         Reason::UpstreamTimeout,
         "nothing ends in it yet: a call that takes too long is `call.timeout`, a connection that \
@@ -133,6 +132,10 @@ struct Gateways {
     small: Palisade,
     /// One request at once.
     full: Palisade,
+    /// Asks who calls.
+    known: Palisade,
+    /// Lets one authentication an hour fail.
+    failing: Palisade,
     /// An audit log on a full disk.
     mute: Palisade,
     _behind: Palisade,
@@ -191,6 +194,8 @@ impl Gateways {
             rated: start("rate.peer = \"1/h\""),
             small: start("limits.body = 4096\nlimits.inflight_bytes = 6000"),
             full: start("limits.inflight_requests = 1"),
+            known: asking(&upstream, "100000/s"),
+            failing: asking(&upstream, "1/h"),
             mute: Palisade::builder()
                 .server(&upstream)
                 .config(&format!(
@@ -202,6 +207,62 @@ impl Gateways {
             _upstream: upstream,
         }
     }
+}
+
+/// A key, an issuer that is not there, and two rules.
+fn asking(upstream: &Upstream, failed: &str) -> Palisade {
+    let issuer = Upstream::nobody();
+    Palisade::with(&format!(
+        r#"
+        hosts = ["mcp.example.com"]
+        rate.failed = "{failed}"
+        cors.origins = ["{APP}"]
+        [auth]
+        allow_special = ["{issuer}"]
+        [[auth.jwt]]
+        issuer = "http://127.0.0.1:1"
+        jwks = "http://{issuer}/jwks"
+        audience = "test"
+        [[auth.api_key]]
+        name = "test"
+        hash = "sha256:20143aaee9d451b99abdd3f50fc2446327c2842305847c753c24bb56bccc0248"
+        [[server]]
+        name = "test"
+        path = "/mcp"
+        upstream = "{}"
+        [[server.allow]]
+        tool = "slow"
+        scope = "more"
+        [[server.allow]]
+        tool = "other"
+        "#,
+        upstream.url()
+    ))
+}
+
+/// Of the issuer, and never signed: its keys are asked for first.
+fn unsigned() -> String {
+    let part = |json: Json| {
+        let text = json.to_string();
+        base64url(text.as_bytes())
+    };
+    let header = json!({ "alg": "RS256", "typ": "at+jwt", "kid": "k" });
+    let claims =
+        json!({ "iss": "http://127.0.0.1:1", "aud": "test", "sub": "a", "exp": 9_999_999_999_u64 });
+    format!("Bearer {}.{}.AAAA", part(header), part(claims))
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let number = (chunk.iter()).fold(0_usize, |number, byte| number << 8 | usize::from(*byte));
+        let number = number << (8 * (3 - chunk.len()));
+        for digit in 0..=chunk.len() {
+            text.push(char::from(DIGITS[number >> (18 - 6 * digit) & 63]));
+        }
+    }
+    text
 }
 
 impl Gateways {
@@ -285,7 +346,45 @@ async fn provoke(
     } else {
         ("evil.example", "mcp.example.com:0")
     };
+    let known = |ask: Ask| ask.field("authorization", "Bearer palisade_test");
+    let asking = gateways.known.client();
     let asks = match reason {
+        Reason::AccessDenied | Reason::AccessScope => {
+            let tool = if reason == Reason::AccessDenied {
+                "delete"
+            } else {
+                "slow"
+            };
+            let message = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": tool } });
+            let answer = asking
+                .ask(protocol, &known(post(&message.to_string())))
+                .await;
+            return vec![("rule", answer)];
+        }
+        Reason::AuthFailures => {
+            let client = gateways.failing.client();
+            let wrong = call().field("authorization", "Bearer palisade_wrong");
+            // The first may be the one that may fail.
+            client.ask(protocol, &wrong).await;
+            return vec![("second", client.ask(protocol, &wrong).await)];
+        }
+        Reason::AuthInQuery => {
+            let ask = call().target("/mcp?access_token=x");
+            return vec![("query", asking.ask(protocol, &ask).await)];
+        }
+        Reason::AuthInvalid => {
+            let wrong = call().field("authorization", "Bearer palisade_wrong");
+            return vec![("key", asking.ask(protocol, &wrong).await)];
+        }
+        Reason::AuthRequired => return vec![("nothing", asking.ask(protocol, &call()).await)],
+        Reason::AuthUnavailable => {
+            let ask = call().field("authorization", unsigned());
+            return vec![("issuer", asking.ask(protocol, &ask).await)];
+        }
+        Reason::SessionUnknown => {
+            let ask = known(call()).field("mcp-session-id", "another");
+            return vec![("another", asking.ask(protocol, &ask).await)];
+        }
         Reason::AuditUnavailable => return unrecorded(&gateways.mute, protocol, &call()).await,
         Reason::BodyIncomplete if http1 => vec![(
             "chunks",

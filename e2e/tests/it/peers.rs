@@ -37,6 +37,10 @@ pub(crate) enum Kind {
     Everything,
     /// The same by the HTTP+SSE transport of 2024-11-05.
     EverythingSse,
+    /// No MCP server but an OAuth 2.1 authorization server, oidc-provider.
+    Idp,
+    /// A server of the TypeScript SDK that is a resource server of its own.
+    OAuth,
     /// The Python SDK, both eras.
     Python,
     /// The same by HTTP+SSE.
@@ -50,6 +54,8 @@ impl Kind {
         match self {
             Self::Everything => "everything",
             Self::EverythingSse => "everything-sse",
+            Self::Idp => "idp",
+            Self::OAuth => "oauth",
             Self::Python => "python",
             Self::PythonSse => "python-sse",
             Self::Rmcp => "rmcp",
@@ -70,6 +76,8 @@ impl Kind {
                 );
                 script("python3".into(), "everything.py")
             }
+            Self::Idp => script(node(), "idp.mjs"),
+            Self::OAuth => script(node(), "oauth.mjs"),
             Self::Python | Self::PythonSse => script(python("venv"), "python/server.py"),
             Self::Rmcp => Command::new(built("rmcp-server")),
         };
@@ -90,9 +98,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it on a free port and waits until it listens.
     pub(crate) fn start(kind: Kind) -> Self {
+        Self::start_with(kind, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(kind: Kind, arguments: &[&str]) -> Self {
         let log = directory().join(format!("{}-server-{}.log", kind.name(), std::process::id()));
         let mut child = kind
             .command()
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())

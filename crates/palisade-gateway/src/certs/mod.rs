@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use rustls::sign::CertifiedKey;
 
+pub mod client;
 pub mod files;
 pub mod local_ca;
 pub mod resolver;

@@ -107,6 +107,7 @@ impl Default for Rate {
             mode: Value::default(),
             peer: Value::from(RateLimit::per_minute(600)),
             limit: Value::from(RateLimit::per_minute(100)),
+            failed: Value::from(RateLimit::per_minute(10)),
             burst: Value::from(None),
             headers: list([RateHeaders::Draft8]),
         }

@@ -4,6 +4,8 @@
 //! variables all come from these types. Text with a meaning (durations, sizes, URLs) is still
 //! text here; what it means is [`super::resolve`]'s part.
 
+pub(super) mod auth;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -13,8 +15,8 @@ use super::document::Said;
 use super::forms::OneOrMany;
 pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
 use super::settings::{
-    AuditLevel, Compress, Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile,
-    UpstreamHost, WriteAhead,
+    AuditLevel, AuthMode, CallerHeader, CertificateHeader, ClientAddress, ClientAuth, Compress,
+    Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile, UpstreamHost, WriteAhead,
 };
 
 type Text = Said<String>;
@@ -46,8 +48,12 @@ pub(super) struct File {
     pub(super) host: Guard,
     /// The Origin guard. Its lists are those of `[cors]`.
     pub(super) origin: Guard,
+    /// Terminators in front, and what they are believed.
+    pub(super) proxy: Option<Said<Proxy>>,
     /// TLS on every listener. Absent: plain HTTP.
     pub(super) tls: Option<Said<Tls>>,
+    /// Who may call.
+    pub(super) auth: auth::Auth,
     /// Security headers: a string sets one, `false` removes it.
     pub(super) headers: Headers,
     /// Which web sites may call, and what they may read.
@@ -86,6 +92,20 @@ pub(super) struct Guard {
     pub(super) mode: Option<Said<Mode>>,
 }
 
+/// Terminators in front, and what they are believed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Proxy {
+    /// Their addresses, such as "10.0.0.0/8". Required.
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub(super) trusted: Option<Texts>,
+    /// Where they say who the client is; nothing else is looked at.
+    #[schemars(extend("default" = "x-forwarded-for"))]
+    pub(super) client_address: Option<Said<ClientAddress>>,
+    /// How they hand on a client's certificate that they have validated. Default: they do not.
+    pub(super) client_certificate: Option<Said<CertificateHeader>>,
+}
+
 /// TLS on every listener.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -97,6 +117,13 @@ pub(super) struct Tls {
     /// Mozilla's server-side TLS profile: `modern` is TLS 1.3 alone.
     #[schemars(extend("default" = "intermediate"))]
     pub(super) profile: Option<Said<TlsProfile>>,
+    /// Authorities whose client certificates are taken: a PEM file. Certificates then say who calls.
+    pub(super) client_ca: Option<Text>,
+    /// Whether a client without a certificate is refused.
+    #[schemars(extend("default" = "required"))]
+    pub(super) client_auth: Option<Said<ClientAuth>>,
+    /// Certificates that were revoked: a PEM file of lists, one for each authority.
+    pub(super) client_crl: Option<Text>,
     /// Use a certificate authority that Palisade makes and keeps, for development.
     pub(super) local: Option<Said<bool>>,
     /// Addresses with plain HTTP that only redirects to HTTPS.
@@ -217,6 +244,9 @@ pub(super) struct Rate {
     /// Per caller.
     #[schemars(extend("default" = "100/min"))]
     pub(super) limit: Option<Text>,
+    /// Failed authentications, per client address.
+    #[schemars(extend("default" = "10/min"))]
+    pub(super) failed: Option<Text>,
     /// How many may come at once. Default: as many as the limit's number.
     #[schemars(range(min = 1, max = 4_294_967_295_u32))]
     pub(super) burst: Option<Said<u32>>,
@@ -473,6 +503,22 @@ pub(super) struct Server {
     pub(super) egress: Option<Texts>,
     /// URLs in the arguments of its calls, as under `[egress]`.
     pub(super) urls: Option<Said<Mode>>,
+    /// Whether callers must be known. Default: they must, once anything of `[auth]` is configured.
+    pub(super) auth: Option<Said<AuthMode>>,
+    /// Let the upstream have the client's Authorization.
+    #[schemars(extend("default" = false))]
+    pub(super) forward_authorization: Option<Said<bool>>,
+    /// How the upstream is told who calls: a signed token, plain headers, or not at all.
+    #[schemars(extend("default" = "jwt"))]
+    pub(super) caller_header: Option<Said<CallerHeader>>,
+    /// How the upstream is told of the client's certificate: X-Forwarded-Client-Cert, or as nginx does.
+    pub(super) certificate_header: Option<Said<CertificateHeader>>,
+    /// A file with what the upstream gets in Authorization, such as "Bearer …".
+    pub(super) credential_file: Option<Text>,
+    /// The same from an environment variable of this name.
+    pub(super) credential_env: Option<Text>,
+    /// Rules: as soon as there is one, what none allows is refused.
+    pub(super) allow: Vec<Said<auth::Allow>>,
     /// By tool name.
     pub(super) tool: BTreeMap<String, Tool>,
     /// Of this server's layers.

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use palisade::auth::{Algorithm, KeySet};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use super::problem::{Problem, ProblemCode, Problems};
-use super::settings::{Identity, Settings, Sink, Value};
+use super::settings::{Credential, Identity, Settings, Sink, Value};
 
 /// No configuration, certificate or key is larger.
 const LARGEST: u64 = 1 << 20;
@@ -39,6 +40,42 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
         }
         if let Some(problem) = check_key(key) {
             problems.push(problem.at_source(&key.source));
+        }
+    }
+    if let Some(clients) = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref()) {
+        let ca = |bytes: &[u8]| matches!(CertificateDer::pem_slice_iter(bytes).next(), Some(Ok(_)));
+        let crl = |bytes: &[u8]| {
+            matches!(
+                CertificateRevocationListDer::pem_slice_iter(bytes).next(),
+                Some(Ok(_))
+            )
+        };
+        if let Some(problem) = check_content("tls.client_ca", &clients.ca, "certificate", ca) {
+            problems.push(problem);
+        }
+        if let Some(path) = &clients.crl
+            && let Some(problem) = check_content("tls.client_crl", path, "revocation list", crl)
+        {
+            problems.push(problem);
+        }
+    }
+    for jwt in &settings.auth.jwt {
+        if let Some(path) = &jwt.keys {
+            let keys = |bytes: &[u8]| KeySet::parse(bytes, Algorithm::Rs256).is_ok();
+            let what = "key that can be used, as a JSON Web Key Set";
+            if let Some(problem) = check_content("auth.jwt.keys", path, what, keys) {
+                problems.push(problem);
+            }
+        }
+    }
+    for server in &settings.servers {
+        if let Some(Credential::File(path)) = &server.auth.credential {
+            let key = format!("server.{}.credential_file", server.name.value);
+            let value = |bytes: &[u8]| bytes.trim_ascii().contains(&b' ');
+            let what = "value of Authorization such as `Bearer TOKEN`";
+            if let Some(problem) = check_content(&key, path, what, value) {
+                problems.push(problem);
+            }
         }
     }
     let policies = settings.servers.iter().map(|server| &server.policy);
@@ -114,6 +151,24 @@ fn check_key(path: &Value<std::path::PathBuf>) -> Option<Problem> {
         .warning()
         .remedy(format!("run `chmod o-rwx {}`", path.display()))
     })
+}
+
+/// A file that must hold a thing of some kind.
+fn check_content(
+    key: &str,
+    path: &Value<std::path::PathBuf>,
+    what: &str,
+    holds: impl FnOnce(&[u8]) -> bool,
+) -> Option<Problem> {
+    let problem = match read(path) {
+        Err(cause) => unreadable(key, path, &cause),
+        Ok(bytes) if holds(&bytes) => return None,
+        Ok(_) => {
+            let cause = format!("{} holds no {what}", path.display());
+            Problem::error(ProblemCode::File, key, cause).remedy("name another file, or mend it")
+        }
+    };
+    Some(problem.at_source(&path.source))
 }
 
 fn check_sink(path: &Path) -> Option<Problem> {

@@ -8,8 +8,9 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::document::Said;
 use super::settings::{
-    AuditLevel, Compress, Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile,
-    UpstreamHost, WriteAhead,
+    AuditLevel, AuthMode, CallerHeader, CertificateHeader, CertificateIdentity, ClientAddress,
+    ClientAuth, Compress, Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile,
+    TokenAlgorithm, UpstreamHost, WriteAhead,
 };
 
 /// A value, or `false` for none.
@@ -226,7 +227,14 @@ macro_rules! words {
 
 words!(
     AuditLevel,
+    AuthMode,
+    CallerHeader,
+    CertificateHeader,
+    CertificateIdentity,
+    ClientAddress,
+    ClientAuth,
     Compress,
+    TokenAlgorithm,
     Fail,
     Kind,
     Level,

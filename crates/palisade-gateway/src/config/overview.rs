@@ -61,9 +61,14 @@ impl Settings {
         let why = if accepted.value {
             format!("accepted, {}", accepted.source)
         } else {
-            "this version has none; loopback only".to_owned()
+            "nothing of [auth] is configured; loopback only".to_owned()
         };
-        add("authentication", "none".to_owned(), why);
+        let methods = self.methods();
+        if methods.is_empty() {
+            add("authentication", "none".to_owned(), why);
+        } else {
+            add("authentication", methods.join(", "), "[auth]".to_owned());
+        }
         add(
             "host guard",
             self.host_mode.name().to_owned(),
@@ -113,6 +118,19 @@ impl Settings {
                 let why = source.map_or_else(String::new, ToString::to_string);
                 add("  urls in calls", urls.name().to_owned(), why);
             }
+            if !methods.is_empty() {
+                let required = &server.auth.required;
+                let rules = match server.auth.allow.len() {
+                    0 => "no rules".to_owned(),
+                    1 => "1 rule".to_owned(),
+                    count => format!("{count} rules"),
+                };
+                let value = match required.value {
+                    true => format!("required, {rules}"),
+                    false => "none".to_owned(),
+                };
+                add("  authentication", value, required.source.to_string());
+            }
             for (what, mode) in modes(&server.policy) {
                 add(
                     &format!("  {what}"),
@@ -154,6 +172,23 @@ impl Settings {
             add("  audit", value, came_from(&audit.sinks));
         }
         lines
+    }
+
+    /// How callers may prove who they are.
+    fn methods(&self) -> Vec<String> {
+        let jwt = self.auth.jwt.iter();
+        let mut methods: Vec<_> = jwt
+            .map(|jwt| format!("tokens of {}", jwt.issuer.value))
+            .collect();
+        match self.auth.keys.len() {
+            0 => {}
+            1 => methods.push("1 API key".to_owned()),
+            count => methods.push(format!("{count} API keys")),
+        }
+        if self.auth.certificate.is_some() {
+            methods.push("client certificates".to_owned());
+        }
+        methods
     }
 
     fn tls_line(&self) -> (String, String) {

@@ -3,6 +3,8 @@
 //! [`Settings`] is what the rest of the gateway is built from. Nothing in it is compiled yet
 //! (regular expressions, rustls configurations): that is the plan's part.
 
+mod auth;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,6 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
+use ipnet::IpNet;
+
+pub use auth::*;
 
 use super::names::{HostEntry, HttpUrl};
 use super::origins::{OriginPattern, OriginRegex};
@@ -77,6 +82,10 @@ pub struct Settings {
     pub dev: Value<bool>,
     /// `[i_accept]`.
     pub accept: Accept,
+    /// `[auth]`.
+    pub auth: Auth,
+    /// `[proxy]`; `None`: every connection is a client's own.
+    pub proxy: Option<Proxy>,
     /// `[tls]`; `None`: plain HTTP.
     pub tls: Option<Tls>,
     /// `[limits]` as far as it belongs to connections, not to one server.
@@ -102,6 +111,31 @@ pub struct Accept {
     pub no_authentication: Value<bool>,
 }
 
+/// `[proxy]`.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// `trusted`: never empty.
+    pub trusted: List<IpNet>,
+    /// `client_address`. Default `x-forwarded-for`.
+    pub client_address: Value<ClientAddress>,
+    /// `client_certificate`; `None`: none is handed on.
+    pub client_certificate: Option<Value<CertificateHeader>>,
+}
+
+/// Where a terminator says who the client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// The PROXY protocol, version 1 or 2, at the start of each connection.
+    ProxyProtocol,
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `X-Real-IP`.
+    XRealIp,
+}
+
 /// `[tls]`.
 #[derive(Clone, Debug)]
 pub struct Tls {
@@ -109,6 +143,8 @@ pub struct Tls {
     pub identity: Identity,
     /// `profile`; default `intermediate`.
     pub profile: Value<TlsProfile>,
+    /// `client_ca`; `None`: no client is asked for a certificate.
+    pub clients: Option<ClientCertificates>,
     /// `redirect`: addresses with plain HTTP that only redirects to HTTPS.
     pub redirect: List<SocketAddr>,
 }
@@ -319,6 +355,8 @@ pub struct Rate {
     pub peer: Value<RateLimit>,
     /// `limit`: per caller. Default 100/min.
     pub limit: Value<RateLimit>,
+    /// `failed`: failed authentications per client address. Default 10/min.
+    pub failed: Value<RateLimit>,
     /// `burst`: how many may come at once; `None`: as many as the limit's number.
     pub burst: Value<Option<NonZeroU32>>,
     /// `headers`: which forms of the rate-limit fields answers carry. Default draft-8.
@@ -531,6 +569,8 @@ pub struct Server {
     pub egress: Option<List<String>>,
     /// `urls`; `None`: as [`Egress::urls`] says.
     pub urls: Option<Value<Mode>>,
+    /// Who may call, and what of it.
+    pub auth: ServerAuth,
     /// `[server.tool."name"]`: by tool name.
     pub tools: BTreeMap<String, Tool>,
     /// The sections, this server's own over the defaults.
@@ -777,6 +817,28 @@ names! {
     AuditLevel { Metadata = "metadata", None = "none", Request = "request", Response = "response" }
     Redact { Found = "found", Whole = "whole" }
     Compress { Gzip = "gzip", None = "none", Zstd = "zstd" }
+    ClientAddress {
+        XForwardedFor = "x-forwarded-for",
+        XRealIp = "x-real-ip",
+        Forwarded = "forwarded",
+        ProxyProtocol = "proxy-protocol",
+    }
+    CertificateHeader { Xfcc = "xfcc", Nginx = "nginx" }
+    ClientAuth { Required = "required", Optional = "optional" }
+    AuthMode { Required = "required", None = "none" }
+    CallerHeader { Jwt = "jwt", Headers = "headers", None = "none" }
+    CertificateIdentity { Uri = "uri", Dns = "dns", Email = "email", Subject = "subject" }
+    TokenAlgorithm {
+        EdDsa = "EdDSA",
+        Es256 = "ES256",
+        Es384 = "ES384",
+        Ps256 = "PS256",
+        Ps384 = "PS384",
+        Ps512 = "PS512",
+        Rs256 = "RS256",
+        Rs384 = "RS384",
+        Rs512 = "RS512",
+    }
     Fail { Closed = "closed", Open = "open" }
     Level { Advisory = "advisory", Supervised = "supervised", Isolated = "isolated" }
     Kind { Mcp = "mcp", Http = "http" }

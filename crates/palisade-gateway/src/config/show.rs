@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use serde_json::{Value as Json, json};
 
 use super::settings::{
-    Backend, Command, Identity, List, Policy, Server, Settings, Sink, Source, Value,
+    Backend, Command, Credential, Identity, List, Policy, Server, ServerAuth, Settings, Sink,
+    Source, Value,
 };
 use super::units::{show_duration, show_size};
 
@@ -46,7 +47,19 @@ impl Settings {
             |yes| json!(yes),
         );
         rows.add("host.mode", &self.host_mode, |mode| json!(mode.name()));
+        if let Some(proxy) = &self.proxy {
+            rows.list("proxy.trusted", &proxy.trusted, |range| {
+                json!(range.to_string())
+            });
+            rows.add("proxy.client_address", &proxy.client_address, |source| {
+                json!(source.name())
+            });
+            if let Some(form) = &proxy.client_certificate {
+                rows.add("proxy.client_certificate", form, |form| json!(form.name()));
+            }
+        }
         self.tls_rows(&mut rows);
+        self.auth_rows(&mut rows);
         self.limit_rows(&mut rows);
         self.egress_rows(&mut rows);
         rows.add("drain.deadline", &self.drain_deadline, |d| {
@@ -113,6 +126,13 @@ impl Settings {
             Identity::Local(local) => rows.add("tls.local", local, |local| json!(local)),
         }
         rows.add("tls.profile", &tls.profile, |profile| json!(profile.name()));
+        if let Some(clients) = &tls.clients {
+            rows.add("tls.client_ca", &clients.ca, |path| json!(path));
+            rows.add("tls.client_auth", &clients.auth, |auth| json!(auth.name()));
+            if let Some(crl) = &clients.crl {
+                rows.add("tls.client_crl", crl, |path| json!(path));
+            }
+        }
         rows.list("tls.redirect", &tls.redirect, |address| {
             json!(address.to_string())
         });
@@ -152,6 +172,59 @@ impl Settings {
                 rows.list(&key("egress"), list, text);
             }
         }
+    }
+
+    fn auth_rows(&self, rows: &mut Rows) {
+        let auth = &self.auth;
+        if !auth.is_configured() {
+            rows.add("auth", &Value::from(false), |none| json!(none));
+            return;
+        }
+        for jwt in &auth.jwt {
+            let key = |name: &str| format!("auth.jwt.{}.{name}", json!(jwt.issuer.value));
+            rows.add(&key("issuer"), &jwt.issuer, |issuer| json!(issuer));
+            rows.list(&key("audience"), &jwt.audience, |audience| json!(audience));
+            if let Some(jwks) = &jwt.jwks {
+                rows.add(&key("jwks"), jwks, |url| json!(url.to_string()));
+            }
+            if let Some(keys) = &jwt.keys {
+                rows.add(&key("keys"), keys, |path| json!(path));
+            }
+            rows.list(&key("type"), &jwt.kinds, |kind| json!(kind));
+            rows.list(&key("algorithms"), &jwt.algorithms, |name| {
+                json!(name.name())
+            });
+            rows.add(&key("groups"), &jwt.groups, |claim| json!(claim));
+            rows.add(&key("key_cache"), &jwt.key_cache, |d| {
+                json!(show_duration(*d))
+            });
+            rows.add(&key("leeway"), &jwt.leeway, |d| json!(show_duration(*d)));
+        }
+        for api_key in &auth.keys {
+            let key = |name: &str| format!("auth.api_key.{}.{name}", json!(api_key.name.value));
+            rows.add(&key("name"), &api_key.name, |name| json!(name));
+            rows.add(&key("hash"), &api_key.hash, |_| json!("********"));
+            if let Some(expires) = &api_key.expires {
+                rows.add(&key("expires"), expires, |end| json!(end));
+            }
+            rows.list(&key("scopes"), &api_key.scopes, |scope| json!(scope));
+            rows.list(&key("groups"), &api_key.groups, |group| json!(group));
+        }
+        if let Some(identity) = &auth.certificate {
+            rows.list("auth.certificate.identity", identity, |part| {
+                json!(part.name())
+            });
+        }
+        rows.list("auth.key_headers", &auth.key_headers, |name| {
+            json!(name.as_str())
+        });
+        rows.list("auth.scopes", &auth.scopes, |scope| json!(scope));
+        rows.list("auth.allow_special", &auth.allow_special, |entry| {
+            json!(entry)
+        });
+        rows.add("auth.session_lifetime", &auth.session_lifetime, |d| {
+            json!(show_duration(*d))
+        });
     }
 
     fn limit_rows(&self, rows: &mut Rows) {
@@ -275,6 +348,7 @@ impl Rows {
         rows.add("rate.mode", &rate.mode, |mode| json!(mode.name()));
         rows.add("rate.peer", &rate.peer, |rate| json!(rate.to_string()));
         rows.add("rate.limit", &rate.limit, |rate| json!(rate.to_string()));
+        rows.add("rate.failed", &rate.failed, |rate| json!(rate.to_string()));
         rows.add("rate.burst", &rate.burst, |burst| {
             burst.map_or_else(|| json!("the limit's number"), |n| json!(n))
         });
@@ -373,6 +447,48 @@ impl Rows {
         }
     }
 
+    fn server_auth(&mut self, prefix: &str, auth: &ServerAuth) {
+        let key = |name: &str| format!("{prefix}.{name}");
+        self.add(&key("auth"), &auth.required, |required| {
+            json!(if *required { "required" } else { "none" })
+        });
+        self.add(&key("forward_authorization"), &auth.forward, |yes| {
+            json!(yes)
+        });
+        if auth.required.value {
+            self.add(&key("caller_header"), &auth.caller_header, |form| {
+                json!(form.name())
+            });
+        }
+        if let Some(form) = &auth.certificate_header {
+            self.add(&key("certificate_header"), form, |form| json!(form.name()));
+        }
+        match &auth.credential {
+            Some(Credential::File(path)) => {
+                self.add(&key("credential_file"), path, |path| json!(path));
+            }
+            Some(Credential::Variable(name)) => {
+                self.add(&key("credential_env"), name, |name| json!(name));
+            }
+            None => {}
+        }
+        for (index, allow) in auth.allow.iter().enumerate() {
+            for (name, list) in [
+                ("caller", &allow.callers),
+                ("group", &allow.groups),
+                ("scope", &allow.scopes),
+                ("tool", &allow.tools),
+                ("prompt", &allow.prompts),
+                ("resource", &allow.resources),
+            ] {
+                if !list.is_empty() {
+                    let key = key(&format!("allow.{}.{name}", index + 1));
+                    self.list(&key, list, |entry| json!(entry));
+                }
+            }
+        }
+    }
+
     fn server(&mut self, server: &Server, defaults: &[Row]) {
         let prefix = format!("server.{}", server.name.value);
         let key = |name: &str| format!("{prefix}.{name}");
@@ -410,6 +526,7 @@ impl Rows {
         if let Some(urls) = &server.urls {
             self.add(&key("urls"), urls, |mode| json!(mode.name()));
         }
+        self.server_auth(&prefix, &server.auth);
         for (name, tool) in &server.tools {
             let quoted = json!(name);
             if let Some(urls) = &tool.urls {

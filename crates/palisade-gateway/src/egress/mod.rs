@@ -36,7 +36,7 @@ use crate::config::{Backend, Command, Egress, Fail, Settings};
 use crate::upstream::stdio::{InstallError, UnderWay, WayOut};
 
 pub use level::{LevelError, Levels};
-pub use policy::{guard_policy, of_server};
+pub use policy::{guard_policy, of_issuers, of_server};
 pub(crate) use told::Told;
 pub use urls::ServerUrls;
 

@@ -2,7 +2,7 @@
 
 use palisade_egress::{OwnAddresses, Policy, PolicyError, Ports};
 
-use crate::config::{Egress, List, Mode, Server};
+use crate::config::{Egress, List, Mode, Server, Settings};
 
 /// The policy of what a server's command may reach, and of URLs in its calls.
 ///
@@ -38,9 +38,6 @@ pub fn guard_policy(
     mode: Mode,
     own: OwnAddresses,
 ) -> Result<Policy, PolicyError> {
-    let texts = |list: &List<String>| -> Vec<String> {
-        list.iter().map(|entry| entry.value.clone()).collect()
-    };
     let ports = egress.ports.iter().map(|port| port.value).collect();
     let builder = Policy::builder()
         .own_addresses(own)
@@ -54,4 +51,24 @@ pub fn guard_policy(
         (Some(list), Mode::Report) => builder.allowlist(texts(list)).report(true),
     };
     builder.build()
+}
+
+/// The policy of what is fetched from issuers of tokens: the public internet on any port, and what
+/// `auth.allow_special` names. What is open to a server's command is not open here.
+///
+/// # Errors
+/// As [`of_server`], and where the interfaces of this machine cannot be listed.
+pub fn of_issuers(settings: &Settings) -> Result<Policy, PolicyError> {
+    let own = OwnAddresses::of_this_machine().map_err(PolicyError::Interfaces)?;
+    Policy::builder()
+        .own_addresses(own)
+        .ports(Ports::Any)
+        .allow_special(texts(&settings.auth.allow_special))
+        .deny(texts(&settings.egress.deny))
+        .nat64(texts(&settings.egress.nat64))
+        .build()
+}
+
+fn texts(list: &List<String>) -> Vec<String> {
+    list.iter().map(|entry| entry.value.clone()).collect()
 }

@@ -2,6 +2,8 @@
 
 pub mod h2;
 pub mod limits;
+pub mod proxy;
+pub mod proxy_protocol;
 pub mod redirect;
 pub mod refused;
 pub mod socket;

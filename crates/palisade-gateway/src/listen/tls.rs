@@ -30,6 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio_rustls::StartHandshake;
 pub use tokio_rustls::server::TlsStream;
 
+use crate::certs::client::{ClientTrust, ClientTrustError};
 use crate::certs::resolver::{CertificateResolver, NameError};
 
 /// Which protocol versions and cipher suites are served, after Mozilla's guideline of the same name.
@@ -52,6 +53,8 @@ pub struct TlsSettings {
     /// How long a connection may take from its first byte to the end of the handshake. Default: 10
     /// seconds, as Caddy has it; nginx allows 60.
     pub handshake_timeout: Duration,
+    /// Whose client certificates are taken; `None`: no client is asked for one.
+    pub clients: Option<ClientTrust>,
 }
 
 impl Default for TlsSettings {
@@ -59,6 +62,7 @@ impl Default for TlsSettings {
         Self {
             profile: Profile::default(),
             handshake_timeout: Duration::from_secs(10),
+            clients: None,
         }
     }
 }
@@ -81,14 +85,14 @@ impl TlsAcceptor {
     ///
     /// # Errors
     ///
-    /// If the system's random source fails.
+    /// If the system's random source fails, or a file of client certificates cannot be used.
     pub fn new(
         settings: &TlsSettings,
         resolver: Arc<CertificateResolver>,
-    ) -> Result<Self, rustls::Error> {
+    ) -> Result<Self, TlsError> {
         let ticketer = Ticketer::new()?;
         let config = |groups: &[&'static dyn SupportedKxGroup]| {
-            configuration(settings.profile, groups, &resolver, &ticketer).map(Arc::new)
+            configuration(settings, groups, &resolver, &ticketer).map(Arc::new)
         };
         Ok(Self {
             general: config(GENERAL_GROUPS)?,
@@ -386,13 +390,25 @@ const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     \r\n\
     this port speaks https; use https:// in place of http\n";
 
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file of client certificates.
+    #[error(transparent)]
+    Clients(#[from] ClientTrustError),
+    /// rustls refused.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+}
+
 fn configuration(
-    profile: Profile,
+    settings: &TlsSettings,
     groups: &[&'static dyn SupportedKxGroup],
     resolver: &Arc<CertificateResolver>,
     ticketer: &Arc<dyn ProducesTickets>,
-) -> Result<ServerConfig, rustls::Error> {
-    let (versions, suites) = match profile {
+) -> Result<ServerConfig, TlsError> {
+    let (versions, suites) = match settings.profile {
         Profile::Intermediate => (INTERMEDIATE_VERSIONS, INTERMEDIATE_SUITES),
         Profile::Modern => (MODERN_VERSIONS, MODERN_SUITES),
     };
@@ -401,10 +417,14 @@ fn configuration(
         kx_groups: groups.to_vec(),
         ..default_provider()
     };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::<CertificateResolver>::clone(resolver));
+    let provider = Arc::new(provider);
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_protocol_versions(versions)?;
+    let mut config = match &settings.clients {
+        Some(clients) => builder.with_client_cert_verifier(clients.verifier(provider)?),
+        None => builder.with_no_client_auth(),
+    }
+    .with_cert_resolver(Arc::<CertificateResolver>::clone(resolver));
     config.alpn_protocols = vec![ALPN_H2.to_vec(), b"http/1.1".to_vec()];
     // Ours is the order of preference: testssl rates a server without one as a finding of rank HIGH.
     config.ignore_client_order = true;

@@ -11,19 +11,24 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::auth::{OwnBody, OwnRoute};
+use crate::plan::RequestBody;
+
 /// What answers a server's requests.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Backend<H, S> {
     /// A server that is reached by HTTP.
     Http(H),
+    /// A document of our own beside a server.
+    Own(OwnRoute),
     /// A command that speaks on its standard streams.
     Stdio(S),
 }
 
-impl<H, S, B, R, Q> Service<Request<B>> for Backend<H, S>
+impl<H, S, R, Q> Service<Request<RequestBody>> for Backend<H, S>
 where
-    H: Service<Request<B>, Response = Response<R>, Error = Infallible>,
-    S: Service<Request<B>, Response = Response<Q>, Error = Infallible>,
+    H: Service<Request<RequestBody>, Response = Response<R>, Error = Infallible>,
+    S: Service<Request<RequestBody>, Response = Response<Q>, Error = Infallible>,
 {
     type Response = Response<BackendBody<R, Q>>;
     type Error = Infallible;
@@ -32,14 +37,18 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         match self {
             Self::Http(http) => http.poll_ready(cx),
+            Self::Own(own) => own.poll_ready(cx),
             Self::Stdio(stdio) => stdio.poll_ready(cx),
         }
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         match self {
             Self::Http(http) => BackendFuture::Http {
                 future: http.call(request),
+            },
+            Self::Own(own) => BackendFuture::Own {
+                future: own.call(request),
             },
             Self::Stdio(stdio) => BackendFuture::Stdio {
                 future: stdio.call(request),
@@ -55,6 +64,8 @@ pin_project! {
     pub enum BackendFuture<H, S> {
         /// By HTTP.
         Http { #[pin] future: H },
+        /// Our own.
+        Own { future: <OwnRoute as Service<Request<RequestBody>>>::Future },
         /// From a command.
         Stdio { #[pin] future: S },
     }
@@ -73,6 +84,10 @@ where
                 let Ok(answer) = ready!(future.poll(cx));
                 Poll::Ready(Ok(answer.map(|body| BackendBody::Http { body })))
             }
+            BackendFutureProjection::Own { future } => {
+                let Ok(answer) = ready!(future.as_mut().poll(cx));
+                Poll::Ready(Ok(answer.map(|body| BackendBody::Own { body })))
+            }
             BackendFutureProjection::Stdio { future } => {
                 let Ok(answer) = ready!(future.poll(cx));
                 Poll::Ready(Ok(answer.map(|body| BackendBody::Stdio { body })))
@@ -88,6 +103,8 @@ pin_project! {
     pub enum BackendBody<R, Q> {
         /// By HTTP.
         Http { #[pin] body: R },
+        /// Our own.
+        Own { #[pin] body: OwnBody },
         /// From a command.
         Stdio { #[pin] body: Q },
     }
@@ -109,6 +126,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxedError>>> {
         match self.project() {
             BackendBodyProjection::Http { body } => body.poll_frame(cx).map(boxed),
+            BackendBodyProjection::Own { body } => body.poll_frame(cx).map(boxed),
             BackendBodyProjection::Stdio { body } => body.poll_frame(cx).map(boxed),
         }
     }
@@ -116,6 +134,7 @@ where
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http { body } => body.is_end_stream(),
+            Self::Own { body } => body.is_end_stream(),
             Self::Stdio { body } => body.is_end_stream(),
         }
     }
@@ -123,6 +142,7 @@ where
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http { body } => body.size_hint(),
+            Self::Own { body } => body.size_hint(),
             Self::Stdio { body } => body.size_hint(),
         }
     }

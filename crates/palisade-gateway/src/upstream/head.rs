@@ -372,9 +372,10 @@ fn is_forged(name: &str) -> bool {
 }
 
 fn is_forged_extension(name: &str) -> bool {
-    const PREFIXES: [&str; 5] = [
+    const PREFIXES: [&str; 6] = [
         "x-client-cert",
         "x-forwarded",
+        "x-palisade-",
         "x-original-",
         "x-remote-",
         "x-ssl-",

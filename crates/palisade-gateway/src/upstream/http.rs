@@ -35,6 +35,7 @@ use super::head::{self, Client, LastHead, Target};
 use super::keep_alive::KeepAlive;
 use super::pool::Pool;
 use super::stream::Stream;
+use crate::auth::{Told, public_challenge};
 
 /// Bounds of an answer's head. Servers are trusted further than clients, but not without end.
 const HEAD_LIMITS: HeadLimits = HeadLimits {
@@ -63,6 +64,11 @@ pub struct Config {
     pub reuse_after_body: bool,
     /// Scheme and authority that clients call, for `Location`.
     pub public_url: Option<Arc<str>>,
+    /// What the upstream is told of the caller, or by which credential it is asked.
+    pub told: Option<Arc<Told>>,
+    /// Where the upstream's protected resource metadata stand in public, where it does its own
+    /// OAuth: its challenges are to say so.
+    pub metadata: Option<Arc<str>>,
     /// Turns `true` when the gateway drains: streams that stay open are ended.
     pub draining: watch::Receiver<bool>,
 }
@@ -138,6 +144,14 @@ where
     async fn forward(&self, request: Request<B>) -> Response<UpstreamBody<B>> {
         let (mut parts, body) = request.into_parts();
         let exchange = Exchange::of(&mut parts);
+        if self
+            .config
+            .told
+            .as_ref()
+            .is_some_and(|told| told.has_credential())
+        {
+            parts.headers.remove(http::header::AUTHORIZATION);
+        }
         let reuse = self.config.reuse_after_body || body.is_end_stream();
         let result = match self.config.target.path(&parts.uri) {
             Some(path) => {
@@ -182,6 +196,9 @@ where
                 );
             });
             head::put_request_id(exchange.id().as_bytes(), fields);
+            if let Some(told) = &self.config.told {
+                told.put(exchange, fields);
+            }
         })
     }
 
@@ -263,6 +280,11 @@ where
             &mut parts.headers,
             self.config.public_url.as_deref(),
         );
+        if let Some(metadata) = &self.config.metadata
+            && matches!(parts.status.as_u16(), 401 | 403)
+        {
+            challenge(&mut parts.headers, metadata);
+        }
         parts.version = http::Version::HTTP_11;
         let events = palisade::media::is_event_stream(&parts.headers);
         let lease = Lease {
@@ -307,6 +329,19 @@ fn refuse<B>(rejection: Rejection, exchange: &Exchange, parts: Parts) -> Respons
         .map(|body| UpstreamBody::Refusal {
             body: Answer::own(body),
         })
+}
+
+/// The upstream's challenges, by which a client finds the public metadata.
+fn challenge(headers: &mut http::HeaderMap, metadata: &str) {
+    let http::header::Entry::Occupied(mut entry) = headers.entry(http::header::WWW_AUTHENTICATE)
+    else {
+        return;
+    };
+    for value in entry.iter_mut() {
+        if let Some(public) = public_challenge(value, metadata) {
+            *value = public;
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the upstream")]

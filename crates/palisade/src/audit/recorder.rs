@@ -215,10 +215,12 @@ impl Recorder {
     ) -> Record<'a> {
         let began = SystemTime::now().checked_sub(exchange.started().elapsed());
         let mut record = Record::new(began.unwrap_or(SystemTime::UNIX_EPOCH), id.as_str());
+        let caller = facts.caller.as_deref();
         record.actor = Actor {
-            id: None,
+            id: caller.map(crate::auth::Caller::id),
             ip: exchange.connection().peer_ip(),
         };
+        record.auth_method = caller.map(|caller| caller.proof().name());
         record.server = facts.server.as_deref();
         record.gateway_version = Some(self.shared.gateway_version);
         record.server_version = self.shared.server_version.as_deref().or(version);

@@ -88,6 +88,20 @@ impl RateKey for Peer {
     }
 }
 
+/// By the caller, once proven; who is not known has no such quota.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByCaller;
+
+impl RateKey for ByCaller {
+    type Value = crate::auth::Mark;
+
+    fn of(&self, head: &Parts) -> Option<crate::auth::Mark> {
+        let exchange = head.extensions.get::<Exchange>()?;
+        let facts = exchange.facts();
+        facts.caller.as_deref().map(|caller| *caller.mark())
+    }
+}
+
 /// Only CORS preflights, by another key: they have a quota of their own, which stands outside
 /// the layer that answers them.
 #[derive(Clone, Copy, Debug, Default)]

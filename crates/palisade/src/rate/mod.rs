@@ -18,7 +18,7 @@ use http::request::Parts;
 
 pub use clock::{Clock, Monotonic};
 pub use fields::Style;
-pub use key::{Peer, PeerKey, Preflights, RateKey};
+pub use key::{ByCaller, Peer, PeerKey, Preflights, RateKey};
 pub use limiter::Limiter;
 pub use quota::{Decision, Quota, QuotaError};
 

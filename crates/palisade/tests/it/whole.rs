@@ -26,7 +26,7 @@ use palisade::overload::Overload;
 use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
-use palisade::stack::{self, Inner, Outer};
+use palisade::stack::{self, Inner, InnerStack, Outer};
 use palisade::timer::Timer;
 use palisade::{Mode, Optional, Reason, Rejection};
 use palisade_audit::{Config, Log, SinkConfig};
@@ -63,8 +63,9 @@ where
     S: Service<Request<Inspected>, Response = Response<R>, Error = Infallible, Future: Send>
         + Clone
         + Send
+        + Sync
         + 'static,
-    R: Body<Data = Bytes, Error: std::fmt::Debug> + 'static,
+    R: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let log = Log::open(Config::new(SinkConfig::File(audit.to_owned()))).unwrap();
     let recorder = Recorder::new(log.handle(), Arc::default(), "test", None);
@@ -89,6 +90,10 @@ where
         ),
         peer: Arc::new(RateGuard::new("peer", Peer::default(), limiter()).with_mode(Mode::Enforce)),
         body: Arc::new(DeclaredBody::default().with_mode(Mode::Enforce)),
+        authenticate: None,
+        caller: None,
+        sessions: None,
+        access: None,
         calls: Arc::new(CallLimits::default()),
         inspect: Arc::new(Inspection {
             urls: None,
@@ -111,7 +116,7 @@ where
         host: Arc::new(HostGuard::new(HostSet::loopback()).with_mode(Mode::Enforce)),
         cors,
     };
-    let route = Route::new(vec![Entry {
+    let route = Route::<InnerStack<Full<Bytes>>>::new(vec![Entry {
         name: "library".into(),
         host: None,
         path: "/mcp".to_owned(),
@@ -146,8 +151,9 @@ where
     S: Service<Request<Inspected>, Response = Response<R>, Error = Infallible, Future: Send>
         + Clone
         + Send
+        + Sync
         + 'static,
-    R: Body<Data = Bytes, Error: std::fmt::Debug> + 'static,
+    R: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let folder = tempfile::tempdir().unwrap();
     let audit = folder.path().join("audit.ndjson");

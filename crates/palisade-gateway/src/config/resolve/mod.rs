@@ -2,6 +2,7 @@
 //!
 //! Nothing stops at a mistake: it is reported, the value underneath stays, and reading goes on.
 
+mod auth;
 mod command;
 mod egress;
 mod install;
@@ -19,7 +20,8 @@ use super::file::{self, File, NumberOrText};
 use super::names::{Fault, HostEntry, HttpUrl};
 use super::problem::{Problem, ProblemCode, Problems};
 use super::settings::{
-    Accept, Identity, Limits, List, Policy, Settings, Source, Timeouts, Tls, Value,
+    Accept, ClientCertificates, Identity, Limits, List, Policy, Proxy, Settings, Source, Timeouts,
+    Tls, Value,
 };
 use super::shape::join;
 use super::units;
@@ -110,10 +112,15 @@ impl Resolver<'_> {
             "drain.deadline",
             |text| duration(text),
         );
+        let proxy = file.proxy.as_ref().and_then(|proxy| self.proxy(proxy));
         let tls = file.tls.as_ref().and_then(|tls| self.tls(tls));
         let limits = self.limits(&file.limits);
         let egress = self.egress(&file.egress);
-        let servers = self.servers(&file.server, &defaults, file);
+        let handed = |proxy: &Proxy| proxy.client_certificate.is_some();
+        let asked = tls.as_ref().is_some_and(|tls| tls.clients.is_some())
+            || proxy.as_ref().is_some_and(handed);
+        let auth = self.auth(&file.auth, asked, file.tls.is_some());
+        let servers = self.servers(&file.server, &defaults, file, auth.is_configured());
         let also = servers.iter().filter_map(|server| server.host.clone());
         let from_url = public_url
             .as_ref()
@@ -136,6 +143,8 @@ impl Resolver<'_> {
             public_url,
             dev: Value::from(false),
             accept,
+            auth,
+            proxy,
             tls,
             limits,
             egress,
@@ -202,6 +211,7 @@ impl Resolver<'_> {
         };
         let mut profile = Value::default();
         self.copy(&mut profile, tls.profile.as_ref());
+        let clients = self.clients(tls);
         let mut redirect = List::default();
         self.list(&mut redirect, tls.redirect.as_ref(), "redirect", |text| {
             listener(text)
@@ -210,7 +220,67 @@ impl Resolver<'_> {
         identity.map(|identity| Tls {
             identity,
             profile,
+            clients,
             redirect,
+        })
+    }
+
+    fn proxy(&mut self, said: &Said<file::Proxy>) -> Option<Proxy> {
+        self.section = "proxy".to_owned();
+        let mut proxy = Proxy {
+            trusted: List::default(),
+            client_address: Value::default(),
+            client_certificate: None,
+        };
+        let trusted = said.value.trusted.as_ref();
+        self.list(&mut proxy.trusted, trusted, "trusted", |text| range(text));
+        self.copy(
+            &mut proxy.client_address,
+            said.value.client_address.as_ref(),
+        );
+        self.option(
+            &mut proxy.client_certificate,
+            said.value.client_certificate.as_ref(),
+            "client_certificate",
+            |form| Ok(*form),
+        );
+        if proxy.trusted.is_empty() && !self.problems.concern("proxy.trusted") {
+            self.report(
+                ProblemCode::Missing,
+                "trusted",
+                said.at,
+                "who is trusted to say who the client is, is not said",
+                "add `trusted = [\"10.0.0.0/8\"]` with the addresses of your proxies",
+            );
+        }
+        self.section.clear();
+        (!proxy.trusted.is_empty()).then_some(proxy)
+    }
+
+    fn clients(&mut self, tls: &file::Tls) -> Option<ClientCertificates> {
+        let Some(ca) = &tls.client_ca else {
+            let auth = tls
+                .client_auth
+                .as_ref()
+                .map(|auth| ("client_auth", auth.at));
+            let crl = tls.client_crl.as_ref().map(|crl| ("client_crl", crl.at));
+            if let Some((name, at)) = auth.or(crl) {
+                self.report(
+                    ProblemCode::Missing,
+                    name,
+                    at,
+                    "whose client certificates are taken is not said",
+                    "add `client_ca = \"clients.pem\"` under `[tls]`",
+                );
+            }
+            return None;
+        };
+        let mut auth = Value::default();
+        self.copy(&mut auth, tls.client_auth.as_ref());
+        Some(ClientCertificates {
+            ca: self.path(ca),
+            auth,
+            crl: tls.client_crl.as_ref().map(|crl| self.path(crl)),
         })
     }
 
@@ -378,6 +448,22 @@ fn listener(text: &str) -> Result<SocketAddr, Fault> {
         };
         Fault::new("it is not an address to listen on", &remedy)
     })
+}
+
+/// An address or a CIDR. Everybody is no terminator.
+fn range(text: &str) -> Result<ipnet::IpNet, Fault> {
+    let one = text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+    match one.or_else(|_| text.parse::<ipnet::IpNet>()) {
+        Ok(range) if range.prefix_len() == 0 => Err(Fault::new(
+            "everybody would be believed, so that anyone could take any address",
+            "name the addresses of your proxies",
+        )),
+        Ok(range) => Ok(range.trunc()),
+        Err(_) => Err(Fault::new(
+            "it is neither an address nor a range of them",
+            "write one such as \"10.0.0.0/8\" or \"192.0.2.1\"",
+        )),
+    }
 }
 
 fn public(text: &str) -> Result<HttpUrl, Fault> {

@@ -246,6 +246,9 @@ impl Resolver<'_> {
         self.value(&mut slot.limit, said.limit.as_ref(), "limit", |text| {
             rate(text)
         });
+        self.value(&mut slot.failed, said.failed.as_ref(), "failed", |text| {
+            rate(text)
+        });
         self.value(&mut slot.burst, said.burst.as_ref(), "burst", |count| {
             Ok(NonZeroU32::new(*count))
         });

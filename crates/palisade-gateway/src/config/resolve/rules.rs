@@ -71,7 +71,11 @@ impl Rules<'_> {
                 );
             }
         }
-        if accept.no_authentication.value {
+        let open = (self.settings.servers.iter()).find(|server| !server.auth.required.value);
+        let configured = self.settings.auth.is_configured();
+        if configured && open.is_none() {
+            // Everybody is asked who they are.
+        } else if accept.no_authentication.value {
             self.accepted(
                 "no_authentication",
                 &accept.no_authentication.source,
@@ -82,8 +86,14 @@ impl Rules<'_> {
                 ProblemCode::Refused,
                 "listen",
                 &listener.source,
-                format!("other machines reach {address}, and this version of Palisade authenticates nobody"),
-                "listen on 127.0.0.1, or add `no_authentication = true` under `[i_accept]`",
+                match open {
+                    Some(server) if configured => format!(
+                        "other machines reach {address}, and the server `{}` asks nobody who calls",
+                        server.name.value
+                    ),
+                    _ => format!("other machines reach {address}, and nobody is asked who calls"),
+                },
+                "add an `[[auth.jwt]]`, an `[[auth.api_key]]` or `[auth.certificate]` and take `auth = \"none\"` out, or listen on 127.0.0.1, or add `no_authentication = true` under `[i_accept]`",
             );
         }
         let host_mode = &self.settings.host_mode;

@@ -9,6 +9,7 @@ use super::super::file::{self, File};
 use super::super::names::{Fault, HostEntry, HttpUrl, route_path};
 use super::super::problem::{Problem, ProblemCode};
 use super::super::settings::{Backend, Policy, Server, Tool, Value};
+use super::auth::OfServer;
 use super::policy::Said as SaidPolicy;
 use super::{MOST_ENTRIES, Resolver, above_nought, rate};
 
@@ -19,6 +20,7 @@ impl Resolver<'_> {
         said: &[document::Said<file::Server>],
         base: &Policy,
         file: &File,
+        auth: bool,
     ) -> Vec<Server> {
         if said.len() > MOST_ENTRIES {
             self.report(
@@ -36,7 +38,7 @@ impl Resolver<'_> {
                 Some(name) if !name.value.is_empty() => name.value.clone(),
                 _ => format!("#{}", index + 1),
             };
-            servers.extend(self.server(server, &shown, base, file));
+            servers.extend(self.server(server, &shown, base, file, auth));
         }
         self.duplicates(&servers);
         servers
@@ -48,6 +50,7 @@ impl Resolver<'_> {
         shown: &str,
         base: &Policy,
         file: &File,
+        auth: bool,
     ) -> Option<Server> {
         let policy = self.policy(
             &SaidPolicy::of_server(&said.value, shown),
@@ -117,6 +120,16 @@ impl Resolver<'_> {
         let egress = self.allowlist(said.egress.as_ref());
         let urls = self.said(said.urls.as_ref());
         let tools = self.tools(&said.tool, shown);
+        let of_server = OfServer {
+            auth: said.auth.as_ref(),
+            forward: said.forward_authorization.as_ref(),
+            caller_header: said.caller_header.as_ref(),
+            certificate_header: said.certificate_header.as_ref(),
+            credential_file: said.credential_file.as_ref(),
+            credential_env: said.credential_env.as_ref(),
+            allow: &said.allow,
+        };
+        let auth = self.server_auth(&of_server, auth, &format!("server.{shown}"));
         self.section.clear();
         Some(Server {
             name: name?,
@@ -133,6 +146,7 @@ impl Resolver<'_> {
             concurrency,
             egress,
             urls,
+            auth,
             tools,
             policy,
         })

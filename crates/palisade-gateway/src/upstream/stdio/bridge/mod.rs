@@ -334,7 +334,9 @@ fn agreed(answer: &[u8]) -> Option<Revision> {
     Some(Revision::parse(&agreed.protocol_version))
 }
 
-/// Who asks. This version authenticates nobody: everyone is the same caller.
-fn mark(_: &Parts) -> Mark {
-    *b"anonymous\0\0\0\0\0\0\0"
+/// Who asks. Where nobody is asked who calls, everyone is the same caller.
+fn mark(head: &Parts) -> Mark {
+    let exchange = head.extensions.get::<Exchange>();
+    let caller = exchange.and_then(|exchange| exchange.facts().caller.clone());
+    caller.map_or(*b"anonymous\0\0\0\0\0\0\0", |caller| *caller.mark())
 }

@@ -1,0 +1,355 @@
+//! Access tokens: what holds, and what does not.
+
+use e2e::Upstream;
+use e2e::wire::{Ask, BOTH, Outcome};
+use serde_json::json;
+
+use super::idp::{Idp, RESOURCE, gateway};
+use super::issuer::{Issuer, forged};
+use crate::peers::room;
+
+fn bearing(token: &str) -> Ask {
+    Ask::call().field("authorization", format!("Bearer {token}"))
+}
+
+// REQ: A-1, A-3, L-1
+#[tokio::test]
+async fn a_token_of_a_real_issuer_lets_its_subject_in_and_nobody_else() {
+    let _room = room().await;
+    let idp = Idp::start();
+    let upstream = Upstream::new();
+    let palisade = gateway(&idp, &upstream, "");
+    let client = palisade.client();
+    for alg in ["RS256", "ES256"] {
+        let token = idp.token(json!({ "alg": alg })).await;
+        for protocol in BOTH {
+            let answer = client.ask(protocol, &bearing(&token)).await;
+            assert_eq!(answer.status, 200, "{alg} {protocol:?} {answer:?}");
+            let record = palisade.record_of(&answer);
+            assert_eq!(record["actor"]["id"], "mcp-cli", "{record}");
+            assert_eq!(record["authMethod"], "jwt", "{record}");
+        }
+    }
+    for request in upstream.arrived() {
+        assert_eq!(request.header("authorization"), None);
+        let assertion = request.header("x-palisade-assertion").unwrap();
+        assert_eq!(assertion.split('.').count(), 3);
+    }
+    let arrived = upstream.arrived().len();
+    for protocol in BOTH {
+        let answer = client.ask(protocol, &Ask::call()).await;
+        assert_eq!(answer.status, 401, "{answer:?}");
+        assert_eq!(answer.reason().as_deref(), Some("auth.required"));
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert!(challenge.starts_with("Bearer "), "{challenge}");
+        assert!(
+            challenge.contains("resource_metadata=\"https://"),
+            "{challenge}"
+        );
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    assert_eq!(upstream.arrived().len(), arrived);
+}
+
+// REQ: A-1, A-6
+#[tokio::test]
+async fn no_hostile_token_passes_and_none_is_written_down() {
+    let _room = room().await;
+    let idp = Idp::start();
+    let upstream = Upstream::new();
+    let mut config = idp.section();
+    config.push_str("[rate]\nfailed = \"100000/s\"\n");
+    let palisade = e2e::Palisade::builder()
+        .config(&config)
+        .server(&upstream)
+        .start();
+    let client = palisade.client();
+    let hostile = idp
+        .control("hostile", &json!({ "resource": RESOURCE }))
+        .await;
+    // The same request with a token of the same making that is honest passes.
+    for honest in ["valid", "es"] {
+        let token = hostile[honest].as_str().unwrap();
+        let answer = client.ask(BOTH[0], &bearing(token)).await;
+        assert_eq!(answer.status, 200, "{honest} {answer:?}");
+    }
+    let arrived = upstream.arrived().len();
+    let tokens = hostile["tokens"].as_object().unwrap();
+    assert!(tokens.len() > 50);
+    for (name, token) in tokens {
+        let token = token.as_str().unwrap();
+        for protocol in BOTH {
+            let answer = client.ask(protocol, &bearing(token)).await;
+            assert_eq!(answer.status, 401, "{name} {protocol:?} {answer:?}");
+            assert_eq!(answer.reason().as_deref(), Some("auth.invalid"), "{name}");
+            let challenge = answer.header("www-authenticate").unwrap();
+            assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+            assert!(!answer.text().contains(token) && !challenge.contains(token));
+        }
+    }
+    let valid = hostile["valid"].as_str().unwrap();
+    for (name, ask, status) in [
+        (
+            "query",
+            Ask::call().target(&format!("/mcp?access_token={valid}")),
+            401,
+        ),
+        (
+            "query, encoded",
+            Ask::call().target(&format!("/mcp?a=b&%61ccess%5Ftoken={valid}")),
+            401,
+        ),
+        (
+            "query beside a header",
+            bearing(valid).target("/mcp?access_token=x"),
+            401,
+        ),
+        // What two readers could read differently is malformed before it is unauthenticated.
+        (
+            "two headers",
+            bearing(valid).field("authorization", format!("Bearer {valid}")),
+            400,
+        ),
+        ("no scheme", Ask::call().field("authorization", valid), 401),
+        (
+            "basic",
+            Ask::call().field("authorization", format!("Basic {valid}")),
+            401,
+        ),
+        ("two tokens", bearing(&format!("{valid} {valid}")), 401),
+        ("a list", bearing(&format!("{valid}, Bearer {valid}")), 401),
+        ("nothing", Ask::call().field("authorization", "Bearer"), 401),
+        (
+            "a cookie",
+            Ask::call().field("cookie", format!("access_token={valid}")),
+            401,
+        ),
+        (
+            "dpop without binding",
+            Ask::call().field("authorization", format!("DPoP {valid}")),
+            401,
+        ),
+    ] {
+        for protocol in BOTH {
+            let answer = client.ask(protocol, &ask).await;
+            assert_eq!(answer.status, status, "{name} {protocol:?} {answer:?}");
+            if status == 401 {
+                assert!(answer.header("www-authenticate").is_some(), "{name}");
+            }
+        }
+    }
+    // A field of a megabyte is too large before it is anything else. In HTTP/2 it would come in
+    // more frames than one head may have, which ends the connection.
+    let megabyte = bearing(&"A".repeat(1 << 20));
+    assert_eq!(client.ask(BOTH[0], &megabyte).await.status, 431);
+    let outcome = client.http2().await.outcome(&megabyte).await;
+    assert!(matches!(outcome, Outcome::Reset(_)), "{outcome:?}");
+    assert_eq!(upstream.arrived().len(), arrived);
+    let log: String = palisade
+        .audit()
+        .iter()
+        .map(|record| record.to_string())
+        .collect();
+    let said = palisade.stderr();
+    for (name, token) in tokens
+        .iter()
+        .chain([(&"valid".to_owned(), &hostile["valid"])])
+    {
+        for part in token
+            .as_str()
+            .unwrap()
+            .split('.')
+            .filter(|part| part.len() > 60)
+        {
+            assert!(!log.contains(part) && !said.contains(part), "{name}");
+        }
+    }
+    // Of issuers that tokens name nothing was fetched; the trusted one was asked once, and once more
+    // for an id that it might have had.
+    let count = idp.control("count", &json!({})).await;
+    assert!(count["fetched"].as_u64().unwrap() <= 2, "{count}");
+}
+
+// REQ: R-1, A-6
+#[tokio::test]
+async fn a_flood_of_bad_tokens_is_cut_before_it_costs_signatures() {
+    let issuer = Issuer::start();
+    let upstream = Upstream::new();
+    let palisade = e2e::Palisade::builder()
+        .config(&format!(
+            "{}[proxy]\ntrusted = \"127.0.0.1\"\n[rate]\nfailed = \"4/h\"\npeer = \"100000/s\"\nlimit = \"100000/s\"\n",
+            issuer.section()
+        ))
+        .env("PALISADE_LOG", "info,palisade::auth=trace")
+        .server(&upstream)
+        .start();
+    let client = palisade.client();
+    let from = |address: &str, token: &str| bearing(token).field("x-forwarded-for", address);
+    let known = issuer.token(json!({}));
+    let answer = client.ask(BOTH[0], &from("192.0.2.1", &known)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for number in 0..60 {
+        let token = forged(&issuer.token(json!({})));
+        let ask = from("192.0.2.1", &token);
+        let answer = client.ask(BOTH[number % 2], &ask).await;
+        let (status, reason) = match number {
+            0..4 => (401, "auth.invalid"),
+            _ => (429, "auth.failures"),
+        };
+        assert_eq!(answer.status, status, "{number} {answer:?}");
+        assert_eq!(answer.reason().as_deref(), Some(reason));
+        assert_eq!(answer.header("retry-after").is_some(), status == 429);
+    }
+    // Who was known goes on, and other addresses are not meant.
+    let fresh = issuer.token(json!({}));
+    for (address, token, status) in [
+        ("192.0.2.1", &known, 200),
+        ("192.0.2.1", &fresh, 429),
+        ("192.0.2.2", &fresh, 200),
+    ] {
+        for protocol in BOTH {
+            let answer = client.ask(protocol, &from(address, token)).await;
+            assert_eq!(answer.status, status, "{address} {answer:?}");
+        }
+    }
+    // What is told at the end comes behind all that was told before.
+    palisade.terminate();
+    palisade.wait_for_stderr("draining");
+    let said = palisade.stderr();
+    let verified = said.matches("a signature is verified").count();
+    assert_eq!(verified, 1 + 4 + 1, "{said}");
+}
+
+// REQ: A-6
+#[tokio::test]
+async fn a_bound_token_needs_its_key_for_each_request() {
+    let _room = room().await;
+    let idp = Idp::start();
+    let upstream = Upstream::new();
+    let mut config = idp.section();
+    config.push_str("[rate]\nfailed = \"100000/s\"\n");
+    let palisade = e2e::Palisade::builder()
+        .config(&config)
+        .server(&upstream)
+        .start();
+    let client = palisade.client();
+    let token = idp.token(json!({ "dpop": true })).await;
+    let url = "https://localhost/mcp".to_owned();
+    let proof = async |more: serde_json::Value| {
+        let mut ask = json!({ "method": "POST", "url": url, "token": token });
+        for (name, value) in more.as_object().unwrap() {
+            ask[name] = value.clone();
+        }
+        let answer = idp.control("proof", &ask).await;
+        answer["proof"].as_str().unwrap().to_owned()
+    };
+    let bound = |proof: &str| {
+        let ask = Ask::call().field("authorization", format!("DPoP {token}"));
+        ask.field("dpop", proof)
+    };
+    let first = proof(json!({})).await;
+    let answer = client.ask(BOTH[0], &bound(&first)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(upstream.arrived()[0].header("dpop").is_none());
+    let second = proof(json!({})).await;
+    assert_eq!(client.ask(BOTH[1], &bound(&second)).await.status, 200);
+    for (name, ask) in [
+        ("the same proof again", bound(&first)),
+        (
+            "no proof",
+            Ask::call().field("authorization", format!("DPoP {token}")),
+        ),
+        ("as a plain bearer", bearing(&token)),
+        (
+            "as a plain bearer with a proof",
+            bearing(&token).field("dpop", proof(json!({})).await),
+        ),
+        ("another key", bound(&proof(json!({ "other": true })).await)),
+        (
+            "another method",
+            bound(&proof(json!({ "method": "GET" })).await),
+        ),
+        (
+            "another path",
+            bound(&proof(json!({ "url": format!("{url}/x") })).await),
+        ),
+        (
+            "another host",
+            bound(&proof(json!({ "url": "https://evil.example/mcp" })).await),
+        ),
+        (
+            "another token",
+            bound(&proof(json!({ "token": "x" })).await),
+        ),
+        ("no token", bound(&proof(json!({ "token": null })).await)),
+        (
+            "an old proof",
+            bound(&proof(json!({ "claims": { "iat": 1 } })).await),
+        ),
+        (
+            "a future proof",
+            bound(&proof(json!({ "claims": { "iat": 9_999_999_999_u64 } })).await),
+        ),
+        (
+            "no id",
+            bound(&proof(json!({ "claims": { "jti": "" } })).await),
+        ),
+        (
+            "another type",
+            bound(&proof(json!({ "header": { "typ": "JWT" } })).await),
+        ),
+        ("garbage", bound("x.y.z")),
+    ] {
+        let answer = client.ask(BOTH[0], &ask).await;
+        assert_eq!(answer.status, 401, "{name} {answer:?}");
+    }
+    assert_eq!(upstream.arrived().len(), 2);
+}
+
+// REQ: A-1
+#[tokio::test]
+async fn clients_find_where_to_ask_for_a_token() {
+    let _room = room().await;
+    let idp = Idp::start();
+    let upstream = Upstream::new();
+    let palisade = e2e::Palisade::builder()
+        .config(&format!(
+            "public_url = \"https://mcp.example.com\"\n{}[cors]\norigins = [\"https://app.example.com\"]\n",
+            idp.section()
+        ))
+        .server(&upstream)
+        .start();
+    let client = palisade.client();
+    for protocol in BOTH {
+        for path in [
+            "/.well-known/oauth-protected-resource/mcp",
+            "/.well-known/oauth-protected-resource",
+        ] {
+            let ask = Ask::new("GET", path).origin("https://app.example.com");
+            let answer = client.ask(protocol, &ask).await;
+            assert_eq!(answer.status, 200, "{path} {answer:?}");
+            let metadata = answer.json();
+            assert_eq!(metadata["resource"], RESOURCE);
+            assert_eq!(metadata["authorization_servers"], json!([idp.issuer()]));
+            let origin = answer.header("access-control-allow-origin");
+            assert_eq!(origin, Some("https://app.example.com"));
+        }
+        for (method, path, status) in [
+            ("GET", "/.well-known/oauth-protected-resource/other", 404),
+            ("POST", "/.well-known/oauth-protected-resource/mcp", 405),
+            ("GET", "/.well-known/palisade/jwks.json", 200),
+        ] {
+            let answer = client.ask(protocol, &Ask::new(method, path)).await;
+            assert_eq!(answer.status, status, "{path} {answer:?}");
+        }
+        let ask = Ask::call().origin("https://app.example.com");
+        let answer = client.ask(protocol, &ask).await;
+        let challenge = answer.header("www-authenticate").unwrap();
+        let metadata = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
+        assert!(
+            challenge.contains(&format!("resource_metadata=\"{metadata}\"")),
+            "{challenge}"
+        );
+        assert!(answer.lists("access-control-expose-headers", "www-authenticate"));
+    }
+}
