@@ -5,6 +5,7 @@
 //! most because a token names a key that is not known. While an issuer cannot be reached its last
 //! keys hold, for a day. Nothing that a token says decides where keys come from.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
