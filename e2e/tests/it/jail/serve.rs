@@ -4,8 +4,9 @@
 //! Whatever is dialed is on loopback, or in a network namespace of the test's own, in which every
 //! address is this machine.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -519,6 +520,65 @@ async fn what_is_installed_first_has_its_own_allowlist() {
             assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
         }
     }
+}
+
+/// `npx` and `uvx` with a registry on loopback: as they are, and with the package fetched before and
+/// nothing to be reached by the server.
+// REQ: E-3
+#[tokio::test]
+async fn package_runners_work_as_they_are_and_with_their_package_fetched_before() {
+    let mut registry = Command::new(python("venv"))
+        .arg(e2e().join("upstreams/registry.py"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut port = String::new();
+    let mut stdout = BufReader::new(registry.stdout.take().unwrap());
+    stdout.read_line(&mut port).unwrap();
+    let at = format!("127.0.0.1:{}", port.trim());
+    let uvx = python("venv-uv")
+        .with_file_name("uvx")
+        .display()
+        .to_string();
+    let own = python("venv").display().to_string();
+    let runners = [
+        (
+            json!(["npx", "-y", "tiny-server@1.2.3"]),
+            format!("npm_config_registry=http://{at}/"),
+        ),
+        (
+            json!([uvx, "--python", own, "tiny-server@1.2.3"]),
+            format!("UV_DEFAULT_INDEX=http://{at}/simple"),
+        ),
+    ];
+    let listed = format!("egress = []\ninstall = {{ egress = [\"{at}\"] }}");
+    for level in WALLS {
+        for (command, variable) in &runners {
+            for lines in ["", &listed] {
+                let palisade = Palisade::builder()
+                    .config(&format!(
+                        "[egress]\nmax_level = \"{level}\"\nallow_special = [\"{at}\"]\n[[server]]\nname = \"test\"\ncommand = {command}\n\
+                         environment = [\"{variable}\"]\n{lines}\n"
+                    ))
+                    .start();
+                // Its first answer.
+                Session::open(&palisade).await;
+                let fetched = palisade.audit_where(1, |record| {
+                    record["egress"]["decision"].is_string() && record["outcome"] == "ok"
+                });
+                let by = if lines.is_empty() {
+                    "test"
+                } else {
+                    "test.install"
+                };
+                for record in fetched {
+                    assert_eq!(record["server"], by, "{level} {command}: {record}");
+                }
+            }
+        }
+    }
+    registry.kill().unwrap();
+    registry.wait().unwrap();
 }
 
 /// Two children at once: each decision is told of the child that it was made for, and of the call
