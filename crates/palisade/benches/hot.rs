@@ -188,6 +188,7 @@ impl<S: Service<Request<()>>> Service<Request<()>> for Asks<S> {
     }
 }
 
+#[derive(Clone)]
 struct Answers(Bytes);
 
 impl Service<Request<()>> for Answers {
