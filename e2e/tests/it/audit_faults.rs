@@ -425,6 +425,69 @@ fn a_reader_that_stops_reading_and_goes() {
     assert_eq!(upstream.arrived().len(), came, "a call passed unrecorded");
 }
 
+/// With `fail = "open"` calls pass, and every line that is missing is counted.
+// REQ: L-0, L-3
+#[test]
+fn a_log_that_may_fail_is_no_hindrance_and_counts() {
+    let upstream = upstream();
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut held = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&pipe)
+        .unwrap();
+    let audit = "[audit]\nsink = \"stdout\"\nfail = \"open\"\nwrite_ahead = \"all\"";
+    let mut palisade = gateway(&upstream, audit)
+        .shell(&format!("exec \"$@\" > '{}'", pipe.display()))
+        .start();
+    let load = Load::on(palisade.address());
+    // Far more than the pipe and the buffers hold.
+    let until = Instant::now() + PATIENCE;
+    while load.passed() < 15_000 && Instant::now() < until {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(load.refused(), 0);
+    load.stop();
+    let calls = upstream.arrived().len();
+    assert!(calls > 1_000, "{calls}");
+    let reading = thread::spawn(move || {
+        let (mut text, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
+        while !text.ends_with(b"end\n") {
+            let length = held.read(&mut piece).unwrap();
+            text.extend(&piece[..length]);
+        }
+        String::from_utf8(text).unwrap()
+    });
+    assert_eq!(palisade.stop(), Some(0));
+    let mut end = OpenOptions::new().write(true).open(&pipe).unwrap();
+    end.write_all(b"end\n").unwrap();
+    let text = reading.join().unwrap();
+    let text = text.strip_suffix("end\n").unwrap();
+    let records = lines(text);
+    let dropped: u64 = records
+        .iter()
+        .filter(|record| record["event"] == "gap")
+        .map(|gap| gap["dropped"].as_u64().unwrap())
+        .sum();
+    let told = records
+        .iter()
+        .filter(|record| record["requestId"].is_string());
+    // An intent and an outcome of each.
+    assert_eq!(told.count() + usize::try_from(dropped).unwrap(), 2 * calls);
+    let file = directory.path().join("audit.ndjson");
+    fs::write(&file, text).unwrap();
+    let (holds, said) = verify(&[file]);
+    assert!(holds, "{said}");
+}
+
 // REQ: L-0, L-3, L-4
 #[test]
 fn a_kill_between_call_and_outcome() {

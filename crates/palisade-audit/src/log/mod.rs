@@ -227,6 +227,7 @@ impl Log {
             stop: false.into(),
             writer: OnceLock::new(),
             busy_since: 0.into(),
+            slow_until: 0.into(),
             in_flight: 0.into(),
             written: 0.into(),
             dropped: 0.into(),

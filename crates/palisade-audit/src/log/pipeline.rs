@@ -173,6 +173,7 @@ impl Pipeline {
         self.link(lines, &mut out);
         let end = self.chain.next_seq();
         let mut result = Now::Written;
+        let begun = shared.now();
         shared.begin_write();
         for output in &mut self.outputs {
             let length = match output.sink.write(&[IoSlice::new(&out)]) {
@@ -200,6 +201,7 @@ impl Pipeline {
                 result = Now::Queued;
             }
         }
+        shared.note_own_write(begun);
         self.watch(shared);
         if result != Now::Written {
             self.note_held(shared);

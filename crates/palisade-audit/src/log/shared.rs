@@ -25,7 +25,9 @@ pub(super) struct Shared {
     pub(super) writer: OnceLock<Thread>,
     /// Milliseconds since `opened`, plus one, when the write now under way last made progress; 0: none is.
     pub(super) busy_since: AtomicU64,
-    /// Bytes that the writer holds.
+    /// Until when workers write nothing themselves, as [`Shared::now`] counts.
+    pub(super) slow_until: AtomicU64,
+    /// Bytes that wait for the sink that is furthest behind.
     pub(super) in_flight: AtomicU64,
     pub(super) written: AtomicU64,
     pub(super) dropped: AtomicU64,
@@ -138,6 +140,10 @@ impl Shared {
 
     /// The pipeline, if it is free, or about to be: nobody waits for a disk here.
     pub(super) fn try_pipeline(&self) -> Option<MutexGuard<'_, Pipeline>> {
+        let slow_until = self.slow_until.load(Ordering::Relaxed);
+        if slow_until > 0 && self.now() < slow_until {
+            return None;
+        }
         for _ in 0..SPINS {
             match self.pipeline.try_lock() {
                 Ok(pipeline) => return Some(pipeline),
@@ -146,6 +152,15 @@ impl Shared {
             }
         }
         None
+    }
+
+    /// A worker's own write has begun at this moment and is over now. Where it took long, the writer thread does it for a while: a
+    /// disk that hangs holds up one worker once, and no other.
+    pub(super) fn note_own_write(&self, begun: u64) {
+        let now = self.now();
+        if now.saturating_sub(begun) > SLOW {
+            self.slow_until.store(now + SLOW_FOR, Ordering::Relaxed);
+        }
     }
 
     /// A write begins; from here on it is watched for progress.
@@ -252,6 +267,10 @@ impl fmt::Debug for Shared {
         self.status().fmt(f)
     }
 }
+
+/// A worker's own write that takes more milliseconds is one too many, for so many more.
+const SLOW: u64 = 250;
+const SLOW_FOR: u64 = 5_000;
 
 /// How often a lock that is held is tried before somebody else is left to do the work: some microseconds, as long as a write of
 /// a line takes.

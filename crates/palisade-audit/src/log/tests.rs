@@ -724,6 +724,36 @@ fn an_intent_on_a_full_disk_fails_at_once() {
     assert!(!written(intent(&handle, 1, None)));
 }
 
+// REQ: L-0, L-3
+#[test]
+fn a_slow_disk_holds_up_a_worker_once() {
+    /// Takes its time.
+    struct Slow;
+    impl Sink for Slow {
+        fn name(&self) -> String {
+            String::from("slow")
+        }
+        fn write(&mut self, lines: &[IoSlice<'_>]) -> io::Result<usize> {
+            thread::sleep(Duration::from_millis(400));
+            Ok(lines.iter().map(|lines| lines.len()).sum())
+        }
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::over(vec![opened(Slow)], Config::new(SinkConfig::Stdout)).unwrap();
+    let handle = log.handle();
+    log.flush(LONG).unwrap();
+    let mut held_up = 0;
+    for id in 0..8 {
+        let start = Instant::now();
+        let ahead = intent(&handle, id, None);
+        held_up += u32::from(start.elapsed() > Duration::from_millis(300));
+        assert!(written(ahead));
+    }
+    assert!(held_up <= 1, "{held_up} times");
+}
+
 // REQ: L-1, L-3
 #[test]
 fn what_anybody_can_cause_leaves_room_and_health() {
