@@ -5,7 +5,7 @@
 #
 #   e2e/setup.sh            TARGET is $CARGO_TARGET_DIR, or target/ beside e2e/
 #
-# Needs npm, python3 with venv, cargo, openssl, testssl.sh, sslscan and faketime, and the package registries only for what is new. A part whose
+# Needs npm, python3 with venv, cargo, openssl, testssl.sh, sslscan, faketime, strace and zstd, and the package registries only for what is new. A part whose
 # lockfile is as it was is left alone; cargo decides for itself. Several calls at once wait for one another.
 set -eu
 
@@ -20,9 +20,9 @@ fi
 
 say() { echo "e2e/setup: $*" >&2; }
 
-for tool in npm python3 cargo openssl testssl sslscan faketime; do
+for tool in npm python3 cargo openssl testssl sslscan faketime strace zstd; do
     command -v "$tool" >/dev/null || {
-        say "$tool is missing; on Debian: apt install npm python3-venv openssl testssl.sh sslscan faketime, and rustup for cargo"
+        say "$tool is missing; on Debian: apt install npm python3-venv openssl testssl.sh sslscan faketime strace zstd, and rustup for cargo"
         exit 1
     }
 done

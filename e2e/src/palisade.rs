@@ -152,12 +152,29 @@ impl Palisade {
         self.child.id()
     }
 
-    /// Every audit record so far.
+    /// Every audit record so far that tells how something ended: not the intents, and not what the log says of itself.
     ///
     /// # Panics
     /// Where a line is no JSON.
     #[must_use]
     pub fn audit(&self) -> Vec<Json> {
+        let mut lines = self.audit_lines();
+        lines.retain(|line| {
+            let own = matches!(
+                line["event"].as_str(),
+                Some("checkpoint" | "rotated" | "start")
+            );
+            line["phase"] != "intent" && !own
+        });
+        lines
+    }
+
+    /// Every line of the audit log so far.
+    ///
+    /// # Panics
+    /// Where a line is no JSON.
+    #[must_use]
+    pub fn audit_lines(&self) -> Vec<Json> {
         let text = fs::read_to_string(self.path(AUDIT)).unwrap_or_default();
         // What stands behind the last line feed is still being written.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);

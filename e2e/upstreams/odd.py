@@ -23,6 +23,7 @@ import threading
 import time
 
 MODE = sys.argv[1] if sys.argv[1:] else ""
+RUN = os.urandom(8).hex()
 out = threading.Lock()
 answers = {}
 cancelled = []
@@ -54,6 +55,8 @@ def do(id, wanted, token):
         said["directory"] = os.getcwd()
     if wanted.get("pid"):
         said["pid"] = os.getpid()
+        # Of this process alone, where its number may be that of another in another namespace.
+        said["run"] = RUN
     if wanted.get("leave_behind"):
         sleeper = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
         left = subprocess.Popen(

@@ -17,6 +17,8 @@ const DEBIAN: &[(&str, &str)] = &[
     ("testssl.sh", "testssl"),
     ("sslscan", "sslscan"),
     ("faketime", "faketime"),
+    ("strace", "strace"),
+    ("zstd", "zstd"),
     ("slowhttptest", "slowhttptest"),
     ("wrk", "wrk"),
 ];

@@ -71,6 +71,19 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "--bench",
         "redact",
     ]))?;
+    // They print what a decision, the proxy and a wall cost.
+    for bench in ["decision", "proxy", "spawn"] {
+        succeed(Command::new(env!("CARGO")).args([
+            "bench",
+            "--locked",
+            "--package",
+            "palisade-egress",
+            "--features",
+            "jail",
+            "--bench",
+            bench,
+        ]))?;
+    }
     succeed(Command::new(env!("CARGO")).args(["build", "--release", "--locked"]))?;
     questions()?;
     succeed(Command::new("python3").arg("bench/bridge.py"))?;

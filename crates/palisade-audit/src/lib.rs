@@ -27,6 +27,7 @@ mod egress;
 mod escape;
 mod log;
 mod memo;
+mod pattern;
 pub mod query;
 mod record;
 mod redact;
@@ -39,9 +40,12 @@ pub use chain::{
 };
 pub use digest::Fingerprint;
 pub use egress::Egress;
-pub use log::{AppendError, Change, Config, FlushError, Handle, Log, OnChange, Status};
+pub use log::{
+    Ahead, AppendError, Change, Config, FlushError, Handle, Log, OnChange, Status, Ticket,
+};
+pub use pattern::Pattern;
 pub use record::{ARGS_MAX, Actor, Bytes, ERROR_MAX, Encoder, Outcome, Phase, Record};
 pub use redact::{
     NotJson, PSEUDONYM_KEY_LEN, Path, PathError, Redactor, ToolPolicy, redact_json, redact_text,
 };
-pub use sink::{OpenError, SinkConfig};
+pub use sink::{Compression, OpenError, Rotation, SinkConfig};

@@ -7,7 +7,7 @@ use crate::digest::Fingerprint;
 use crate::egress::Egress;
 use crate::escape::push_string;
 use crate::memo::Memo;
-use crate::redact::{self, Aim, MARGIN, Scratch, cut_bytes};
+use crate::redact::{self, Aim, MARGIN, Redactor, Scratch, cut_bytes};
 use crate::stamp::Stamp;
 
 /// Arguments above this many bytes are replaced by their length and SHA-256.
@@ -38,6 +38,11 @@ pub struct Record<'a> {
     pub tool: Option<&'a str>,
     /// `args`: the raw JSON span of the call's arguments, redacted on the way; see [`ARGS_MAX`].
     pub args: Option<&'a [u8]>,
+    /// `response`: the raw JSON of what the server answered, redacted on the way and bounded like `args`; written where it is
+    /// to be kept.
+    pub response: Option<&'a [u8]>,
+    /// By what arguments, answers and errors are redacted; the rules alone without it.
+    pub redactor: Option<&'a Redactor>,
     /// `outcome`: `null` before there is one.
     pub outcome: Option<Outcome>,
     /// `error`: what went wrong, in words; redacted, cut to [`ERROR_MAX`] characters.
@@ -70,10 +75,12 @@ pub struct Record<'a> {
     pub reported: &'a [&'a str],
     /// `count`: how many like events this line stands for, where refusals are aggregated.
     pub count: Option<u64>,
+    /// `destructive`: written where it is so, by the server's annotations or the configuration.
+    pub destructive: bool,
     /// `egress`: where somebody wanted to go, for decisions about the way out.
     pub egress: Option<Egress<'a>>,
-    // `seq` and `prev` of the hash chain are no fields here: the order of lines is known only to the
-    // thread that writes them, which will put them before the closing brace of the finished line.
+    // `seq` and `prev` of the hash chain are no fields here: the order of lines is known only where they are written, which
+    // is where they are put before the closing brace of the finished line.
 }
 
 /// Who called.
@@ -202,6 +209,12 @@ impl Encoder {
     pub(crate) fn push_time(&mut self, out: &mut Vec<u8>, time: SystemTime) {
         self.stamp.push(out, time);
     }
+
+    pub(crate) fn time(&mut self, time: SystemTime) -> String {
+        let mut out = Vec::with_capacity(24);
+        self.stamp.push(&mut out, time);
+        String::from_utf8(out).unwrap_or_default()
+    }
 }
 
 impl<'a> Record<'a> {
@@ -215,6 +228,8 @@ impl<'a> Record<'a> {
             actor: Actor { id: None, ip: None },
             tool: None,
             args: None,
+            response: None,
+            redactor: None,
             outcome: None,
             error: None,
             duration: None,
@@ -231,13 +246,14 @@ impl<'a> Record<'a> {
             reason: None,
             reported: &[],
             count: None,
+            destructive: false,
             egress: None,
         }
     }
 
     /// Appends the record to `out` as one line of valid JSON, line feed included, whatever the fields hold.
     ///
-    /// At most about 210 KiB: arguments grow at most threefold by escapes, everything else is bounded.
+    /// At most about 210 KiB, or twice that with `response`: both grow at most threefold by escapes, everything else is bounded.
     pub fn encode(&self, encoder: &mut Encoder, out: &mut Vec<u8>) {
         out.reserve(640 + self.args.map_or(0, |args| args.len().min(ARGS_MAX)));
         out.extend_from_slice(b"{\"timestamp\":\"");
@@ -256,8 +272,7 @@ impl<'a> Record<'a> {
         }
         out.extend_from_slice(b",\"args\":");
         match self.args {
-            Some(args) if args.len() > ARGS_MAX => redact::push_omitted(out, args),
-            Some(args) => redact::json_into(args, out, &mut encoder.scratch),
+            Some(args) => self.push_json(encoder, out, args),
             None => push_null(out),
         }
         match self.outcome {
@@ -267,7 +282,7 @@ impl<'a> Record<'a> {
         match self.error {
             Some(error) => {
                 out.extend_from_slice(b",\"error\":");
-                push_error(out, error);
+                push_error(out, error, self.redactor);
             }
             None => out.extend_from_slice(b",\"error\":null"),
         }
@@ -285,6 +300,17 @@ impl<'a> Record<'a> {
         });
         self.push_more(encoder, out);
         out.extend_from_slice(b"}\n");
+    }
+
+    fn push_json(&self, encoder: &mut Encoder, out: &mut Vec<u8>, json: &[u8]) {
+        match self.redactor {
+            // Not even its length and hash are told of what is to be replaced whole.
+            Some(redactor) if json.len() <= ARGS_MAX || redactor.replaces(self.tool) => {
+                redactor.json_into(self.tool, json, out, &mut encoder.scratch);
+            }
+            None if json.len() <= ARGS_MAX => redact::json_into(json, out, &mut encoder.scratch),
+            _ => redact::push_omitted(out, json),
+        }
     }
 
     fn push_actor(&self, encoder: &mut Encoder, out: &mut Vec<u8>) {
@@ -366,6 +392,13 @@ impl<'a> Record<'a> {
             out.extend_from_slice(b",\"count\":");
             push_number(out, count);
         }
+        if let Some(response) = self.response {
+            out.extend_from_slice(b",\"response\":");
+            self.push_json(encoder, out, response);
+        }
+        if self.destructive {
+            out.extend_from_slice(b",\"destructive\":true");
+        }
         if let Some(egress) = &self.egress {
             egress.push(out);
         }
@@ -396,8 +429,12 @@ fn push_word(out: &mut Vec<u8>, name: &[u8], word: &str) {
     out.push(b'"');
 }
 
-fn push_error(out: &mut Vec<u8>, error: &str) {
-    let text = redact::text_with(cut_bytes(error, ERROR_MAX * 4 + MARGIN), Aim::All);
+fn push_error(out: &mut Vec<u8>, error: &str, redactor: Option<&Redactor>) {
+    let text = cut_bytes(error, ERROR_MAX * 4 + MARGIN);
+    let text = match redactor {
+        Some(redactor) => redactor.text(text),
+        None => redact::text_with(text, Aim::All),
+    };
     let end = text
         .char_indices()
         .nth(ERROR_MAX)

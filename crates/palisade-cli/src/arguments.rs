@@ -220,12 +220,21 @@ pub(crate) struct Audit {
 pub(crate) enum AuditCommand {
     /// Show what happened around a moment: the calls before an outage
     Around(Around),
+    /// Print the public key that the gateway signs its audit log with
+    Key(AuditKey),
     /// Ask the three questions of a review
     Query(Query),
     /// Write NDJSON (one JSON value a line) without secrets and personal data, line for line
     Redact(Redact),
     /// Find lines that were changed, removed, added or moved
     Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditKey {
+    /// Configuration file: the key stands beside its first audit file, or in the data directory where there is none
+    #[arg(long, value_name = "FILE", env = "PALISADE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -12,11 +12,14 @@ use anyhow::{Context as _, anyhow};
 use palisade_audit::query::{
     self, Answers, Destructive, Frequent, Questions, Source, parse_span, parse_time,
 };
-use palisade_audit::{PublicKey, Verifier};
+use palisade_audit::{CheckpointKey, PublicKey, Verifier};
+use palisade_gateway::audit::key_directory;
+use palisade_gateway::config::{self, Flags};
 
 use crate::arguments::{
-    Around, Audit, AuditCommand, Format, LogFiles, Query, Question, TableFormat, Verify,
+    Around, Audit, AuditCommand, AuditKey, Format, LogFiles, Query, Question, TableFormat, Verify,
 };
+use crate::{USAGE, serve};
 use table::Table;
 
 /// The exit code for a file that could not be read.
@@ -25,6 +28,7 @@ const UNREADABLE: u8 = 3;
 pub(crate) fn run(arguments: &Audit) -> anyhow::Result<ExitCode> {
     let result = match &arguments.command {
         AuditCommand::Around(around) => self::around(around),
+        AuditCommand::Key(key) => self::key(key),
         AuditCommand::Query(query) => self::query(query),
         AuditCommand::Redact(redact) => redact::run(redact),
         AuditCommand::Verify(verify) => self::verify(verify),
@@ -141,7 +145,7 @@ fn verify(arguments: &Verify) -> anyhow::Result<ExitCode> {
                 .collect();
             let keys: Vec<_> = report.keys.iter().map(ToString::to_string).collect();
             let value = serde_json::json!({"lines": report.lines, "from": report.range.map(|range| range.0), "to": report.range.map(|range| range.1),
-                "checkpoints": report.checkpoints, "unsealed": report.unsealed, "keys": keys, "faults": faults});
+                "runs": report.runs, "checkpoints": report.checkpoints, "unsealed": report.unsealed, "keys": keys, "faults": faults});
             writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
         }
         Format::Text => {
@@ -149,6 +153,11 @@ fn verify(arguments: &Verify) -> anyhow::Result<ExitCode> {
                 writeln!(out, "{fault}")?;
             }
             match report.range {
+                Some(_) if report.runs > 1 => writeln!(
+                    out,
+                    "{} lines in {} chains, one for each run, {} checkpoints",
+                    report.lines, report.runs, report.checkpoints
+                )?,
                 Some((from, to)) => writeln!(
                     out,
                     "{} lines, {from} to {to} of the chain, {} checkpoints",
@@ -181,6 +190,30 @@ fn verify(arguments: &Verify) -> anyhow::Result<ExitCode> {
     }
     let holds = report.faults.is_empty() && report.range.is_some();
     Ok(ExitCode::from(u8::from(!holds)))
+}
+
+fn key(arguments: &AuditKey) -> anyhow::Result<ExitCode> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let flags = Flags {
+        without_servers: true,
+        ..Flags::default()
+    };
+    let loaded = config::load(arguments.config.as_deref(), environment, &flags);
+    let Some(settings) = serve::told(loaded) else {
+        return Ok(ExitCode::from(USAGE));
+    };
+    let place = key_directory(&settings, serve::data_directory().as_deref());
+    let place = place.context("there is no data directory: set HOME or XDG_DATA_HOME")?;
+    let Some(key) = CheckpointKey::load(&place)? else {
+        let place = place.display();
+        anstream::eprintln!(
+            "error: there is no key in {place} yet: `palisade serve` makes it at its first start"
+        );
+        return Ok(ExitCode::from(UNREADABLE));
+    };
+    writeln!(io::stdout(), "{}", key.public())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn public_key(text: &str) -> anyhow::Result<PublicKey> {

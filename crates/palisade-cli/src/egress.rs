@@ -9,9 +9,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use palisade_egress::check::{self, Opinion};
 use palisade_egress::{OwnAddresses, Policy};
+use palisade_gateway::audit::Trail;
 use palisade_gateway::config::{self, Flags, Settings};
 use palisade_gateway::egress::{Standalone, guard_policy, of_server, resolver};
-use palisade_gateway::plan::open_logs;
 
 use crate::arguments::{Egress, EgressCheck, EgressCommand, EgressServe, Format};
 use crate::serve::told;
@@ -115,8 +115,8 @@ fn serve(arguments: &EgressServe) -> anyhow::Result<ExitCode> {
             config::Value::new(listen, config::Source::Flag("--listen".into()));
     }
     let stop = signals::stop()?;
-    let logs = open_logs(&settings)?;
-    let proxy = Standalone::prepare(&settings, logs)?;
+    let trail = Trail::open(&settings, crate::serve::data_directory().as_deref())?;
+    let proxy = Standalone::prepare(&settings, trail)?;
     let users = match proxy.users() {
         0 => "everybody who reaches it may use it".to_owned(),
         users => format!("{users} may use it, with a password"),

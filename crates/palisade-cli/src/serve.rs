@@ -73,7 +73,17 @@ pub(crate) fn data_directory() -> Option<PathBuf> {
 /// What is in force, and why.
 pub(crate) fn say_where(settings: &Settings, gateway: &Gateway) {
     let bound: Vec<_> = gateway.addresses().collect();
-    anstream::eprint!("{}", Overview::table(&settings.overview(&bound)));
+    let mut lines = settings.overview(&bound, &gateway.levels());
+    let (key, kept) = gateway.audit_key();
+    lines.push(Overview {
+        what: String::from("audit key"),
+        value: key.to_string(),
+        why: kept.map_or_else(
+            || String::from("for this run alone: there is no place to keep one"),
+            |kept| format!("kept in {}", kept.display()),
+        ),
+    });
+    anstream::eprint!("{}", Overview::table(&lines));
 }
 
 pub(crate) fn exit_code(ended: Ended) -> ExitCode {

@@ -1,6 +1,7 @@
 //! The gateway: listeners, TLS, configuration, upstreams; composed from the public layers of
 //! [`palisade`].
 
+pub mod audit;
 pub mod auth;
 pub mod certs;
 pub mod config;

@@ -1,5 +1,6 @@
 //! From settings to what the data path reads: compiled once, immutable, shared by all workers.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use palisade::Optional as _;
-use palisade::audit::{Aggregate, Fail, Recorder};
+use palisade::audit::{Aggregate, Fail, Intents, Recorder, Rules};
 use palisade::body::{DeclaredBody, Inflight};
 use palisade::call_limits::{CallLimit, CallLimits, Slots};
 use palisade::cors::CorsPolicy;
@@ -24,11 +25,12 @@ use palisade::rate::{Limiter, Peer, Preflights, Quota, RateGuard, Style};
 use palisade::route::{Entry, Route};
 use palisade::sanity::Sanity;
 use palisade::stack::{self, Inner, InnerStack, Outer};
-use palisade_audit::{Config as LogConfig, Log, SinkConfig};
+use palisade_audit::Log;
 use palisade_http1::HeadLimits;
 use palisade_http1::server as http1;
 use tokio::sync::watch;
 
+use crate::audit::{self, AuditError, Trail};
 use crate::auth::{self, Common, OwnRoute, Passed, Told};
 use crate::certs::client::ClientTrust;
 use crate::certs::files;
@@ -36,10 +38,10 @@ use crate::certs::local_ca::{self, LocalCa};
 use crate::certs::resolver::CertificateResolver;
 use crate::config::{
     Answers, BASE_ENVIRONMENT, Backend as BackendSetting, ClientAuth, Command, Fail as FailSetting,
-    Headers, HttpUrl, Identity, Kind, Mode, Policy, RateHeaders, RateLimit, Scope, Server,
-    Settings, Sink, Tls, TlsProfile, UpstreamHost as HostSetting, Window,
+    Headers, HttpUrl, Identity, Kind, List, Mode, Policy, RateHeaders, RateLimit, Scope, Server,
+    Settings, Tls, TlsProfile, UpstreamHost as HostSetting, Window,
 };
-use crate::egress::{EgressError, Outbound, ServerUrls};
+use crate::egress::{EgressError, Levels, Outbound, ServerUrls};
 use crate::listen::h2::Http2Limits;
 use crate::listen::limits::{ConnectionCaps, ConnectionLimits};
 use crate::listen::proxy::Proxies;
@@ -77,10 +79,12 @@ pub struct Plan {
     own: Vec<OwnPlan>,
     /// Keeps issuers' keys fresh while it lives.
     _auth: Common,
+    /// How much is recorded of each server's calls.
+    rules: Arc<HashMap<Arc<str>, Rules>>,
     /// Where commands run; `None`: no server is one.
     children: Option<Arc<Host>>,
     /// Their way out.
-    _outbound: Option<Outbound>,
+    outbound: Option<Outbound>,
 }
 
 /// What differs from listener to listener: which hosts and which pages of our own it knows.
@@ -95,6 +99,7 @@ struct ServerPlan {
     host: Option<HostSet>,
     path: String,
     fail: Fail,
+    intents: Arc<Intents>,
     shown: Shown,
     headers: Arc<HeaderPolicy>,
     cors: Arc<CorsPolicy>,
@@ -143,7 +148,7 @@ struct UpstreamPlan {
 pub enum StartError {
     /// The audit log cannot be opened.
     #[error(transparent)]
-    Audit(#[from] palisade_audit::OpenError),
+    Audit(#[from] AuditError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -183,7 +188,7 @@ const PREFLIGHTS_PER_REQUEST: u32 = 2;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 impl Plan {
-    /// Compiles `settings` for listeners bound to `addresses`, and opens the audit logs.
+    /// Compiles `settings` for listeners bound to `addresses`, and opens the audit log.
     ///
     /// # Errors
     /// [`StartError`].
@@ -191,7 +196,8 @@ impl Plan {
         settings: &Settings,
         addresses: &[SocketAddr],
         data_directory: Option<PathBuf>,
-    ) -> Result<(Self, Vec<Log>), StartError> {
+    ) -> Result<(Self, Trail), StartError> {
+        let trail = Trail::open(settings, data_directory.as_deref())?;
         let tls = settings
             .tls
             .as_ref()
@@ -199,9 +205,8 @@ impl Plan {
         let inflight = Inflight::new(settings.limits.inflight_bytes.value);
         let client_tls = client_tls(settings)?;
         let children = children(settings)?;
-        let logs = open_logs(settings)?;
-        let common = Common::new(settings, addresses, data_directory, &logs)?;
-        let outbound = Outbound::start(settings, &logs)?;
+        let common = Common::new(settings, addresses, data_directory, &trail.log)?;
+        let outbound = Outbound::start(settings, &trail.log)?;
         let public = settings.public_url.as_ref().map(|url| url.value.origin());
         let servers = settings
             .servers
@@ -263,26 +268,34 @@ impl Plan {
             refusals: Arc::default(),
             own,
             _auth: common,
+            rules: Arc::new(audit::rules(settings)?),
             children,
-            _outbound: outbound,
+            outbound,
             server_version: settings
                 .server_version
                 .as_ref()
                 .map(|version| version.value.clone()),
         };
-        Ok((plan, logs))
+        Ok((plan, trail))
     }
 
     /// The recorder of one worker.
     #[must_use]
-    pub fn recorder(&self, logs: &[Log]) -> Recorder {
-        let handles = logs.iter().map(Log::handle).collect();
+    pub fn recorder(&self, log: &Log) -> Recorder {
         Recorder::new(
-            handles,
+            log.handle(),
             Arc::clone(&self.refusals),
             env!("CARGO_PKG_VERSION"),
             self.server_version.clone(),
         )
+        .with_rules(Arc::clone(&self.rules))
+    }
+
+    /// How firmly the outbound policies of commands hold.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        let outbound = self.outbound.as_ref();
+        outbound.map_or_else(Levels::default, |out| out.levels().clone())
     }
 
     /// One worker's clients of the upstreams, in the order of the servers.
@@ -383,6 +396,7 @@ impl ServerPlan {
         let inner = Inner {
             recorder: recorder.clone(),
             fail: self.fail,
+            intents: Arc::clone(&self.intents),
             shown: self.shown.clone(),
             headers: Arc::clone(&self.headers),
             cors: Arc::clone(&self.cors),
@@ -502,25 +516,6 @@ fn client_tls(settings: &Settings) -> Result<Arc<rustls::ClientConfig>, StartErr
         return Ok(Arc::new(config));
     }
     Ok(Arc::new(rustls::ClientConfig::with_platform_verifier()?))
-}
-
-/// Opens the audit logs of the settings.
-///
-/// # Errors
-/// A sink that cannot be had.
-pub fn open_logs(settings: &Settings) -> Result<Vec<Log>, StartError> {
-    let sinks = settings.defaults.audit.sinks.value.iter();
-    sinks
-        .map(|sink| {
-            let sink = match &sink.value {
-                Sink::File(path) => SinkConfig::File(path.clone()),
-                Sink::Stdout => SinkConfig::Stdout,
-            };
-            let mut config = LogConfig::new(sink);
-            config.on_change = Some(Box::new(|change| tracing::error!("audit log: {change:?}")));
-            Ok(Log::open(config)?)
-        })
-        .collect()
 }
 
 fn listener_plan(settings: &Settings, address: SocketAddr) -> Result<ListenerPlan, StartError> {
@@ -678,6 +673,7 @@ fn server_plan(
         BackendSetting::Url(url) => Backend::Http(upstream_plan(server, url, settings, parts)?),
         BackendSetting::Command(command) => {
             let host = parts.children.ok_or_else(no_host)?;
+            install(server, command, host, parts)?;
             let way = parts.outbound.and_then(|out| out.way(&server.name.value));
             let config = bridge(server, command, &shown, way);
             let bridge = Bridge::new(config, Arc::clone(host))
@@ -716,6 +712,7 @@ fn server_plan(
             FailSetting::Closed => Fail::Closed,
             FailSetting::Open => Fail::Open,
         },
+        intents: audit::intents(&policy.audit),
         shown: shown.clone(),
         headers: Arc::new(header_policy(&policy.headers)?),
         cors: Arc::new(cors_policy(policy)?),
@@ -865,7 +862,73 @@ fn bridge(
     shown: &Shown,
     way_out: Option<WayOut>,
 ) -> stdio::Config {
-    let mut words = command.command.iter().map(|word| word.value.clone().into());
+    let mut environment = environment(command);
+    if command.install.is_some() {
+        // What it needs has been fetched; without these it would ask for news of it first.
+        for (name, value) in OFFLINE {
+            if !environment.iter().any(|(known, _)| known == name) {
+                environment.push((name.into(), value.into()));
+            }
+        }
+    }
+    let name = server.name.value.as_str();
+    let spec = spec(name, &command.command, command, environment, way_out);
+    stdio::Config {
+        spec,
+        scope: match command.scope.value {
+            Scope::Caller => stdio::Scope::Caller,
+            Scope::Session => stdio::Scope::Session,
+            Scope::Shared => stdio::Scope::Shared,
+        },
+        sessions: command.sessions.value.get() as usize,
+        session_idle: command.session_idle.value,
+        start_timeout: command.start_timeout.value,
+        path: server.path.value.clone(),
+        shown: shown.clone(),
+    }
+}
+
+/// What tells package runners to take what they have.
+const OFFLINE: [(&str, &str); 2] = [("npm_config_offline", "true"), ("UV_OFFLINE", "1")];
+
+/// Runs what is to be run before the command.
+fn install(
+    server: &Server,
+    command: &Command,
+    host: &Host,
+    parts: &Parts<'_>,
+) -> Result<(), StartError> {
+    let Some(install) = &command.install else {
+        return Ok(());
+    };
+    let name = server.name.value.as_str();
+    let way = parts.outbound.and_then(|out| out.way_of_install(name));
+    let tag = format!("{name}.install");
+    let spec = spec(&tag, &install.command, command, environment(command), way);
+    stdio::install(host, name, spec, install.timeout.value).map_err(EgressError::from)?;
+    Ok(())
+}
+
+fn spec(
+    name: &str,
+    words: &List<String>,
+    command: &Command,
+    environment: Vec<(OsString, OsString)>,
+    way_out: Option<WayOut>,
+) -> stdio::Spec {
+    let mut words = words.iter().map(|word| word.value.clone().into());
+    stdio::Spec {
+        name: name.into(),
+        program: words.next().unwrap_or_default(),
+        arguments: words.collect(),
+        environment,
+        directory: command.directory.as_ref().map(|path| path.value.clone()),
+        way_out,
+    }
+}
+
+/// What a command gets of Palisade's own environment, and what the configuration adds.
+fn environment(command: &Command) -> Vec<(OsString, OsString)> {
     let mut environment: Vec<(OsString, OsString)> = Vec::new();
     let own = |name: &str| std::env::var_os(name);
     for name in BASE_ENVIRONMENT {
@@ -879,27 +942,7 @@ fn bridge(
         environment.retain(|(name, _)| *name != *entry.value.name);
         environment.extend(value.map(|value| (entry.value.name.clone().into(), value)));
     }
-    stdio::Config {
-        spec: stdio::Spec {
-            name: server.name.value.as_str().into(),
-            program: words.next().unwrap_or_default(),
-            arguments: words.collect(),
-            environment,
-            directory: command.directory.as_ref().map(|path| path.value.clone()),
-            way_out,
-            jail: None,
-        },
-        scope: match command.scope.value {
-            Scope::Caller => stdio::Scope::Caller,
-            Scope::Session => stdio::Scope::Session,
-            Scope::Shared => stdio::Scope::Shared,
-        },
-        sessions: command.sessions.value.get() as usize,
-        session_idle: command.session_idle.value,
-        start_timeout: command.start_timeout.value,
-        path: server.path.value.clone(),
-        shown: shown.clone(),
-    }
+    environment
 }
 
 fn inspection(

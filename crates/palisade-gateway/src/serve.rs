@@ -7,12 +7,14 @@ use std::thread;
 use std::time::Duration;
 
 use palisade::audit::Recorder;
-use palisade_audit::Log;
+use palisade_audit::PublicKey;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use crate::audit::Trail;
 use crate::config::Settings;
+use crate::egress::Levels;
 use crate::listen::limits::{ConnectionLimits, ConnectionPermit};
 use crate::listen::refused;
 use crate::listen::tcp::{self, Listener};
@@ -23,7 +25,7 @@ use crate::plan::{Plan, StartError};
 /// A gateway that is ready to run: everything that can fail at start has been done.
 pub struct Gateway {
     plan: Arc<Plan>,
-    logs: Vec<Log>,
+    trail: Trail,
     listeners: Vec<Bound>,
     redirects: Vec<Bound>,
     workers: usize,
@@ -76,10 +78,10 @@ impl Gateway {
             None => Vec::new(),
         };
         let addresses: Vec<SocketAddr> = listeners.iter().map(|bound| bound.address).collect();
-        let (plan, logs) = Plan::compile(settings, &addresses, data_directory)?;
+        let (plan, trail) = Plan::compile(settings, &addresses, data_directory)?;
         Ok(Self {
             plan: Arc::new(plan),
-            logs,
+            trail,
             listeners,
             redirects,
             workers,
@@ -92,9 +94,21 @@ impl Gateway {
         self.listeners.iter().map(|bound| bound.address)
     }
 
+    /// How firmly the outbound policies of commands hold, as was found out at start.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        self.plan.levels()
+    }
+
     /// The addresses whose plain HTTP only redirects.
     pub fn redirects(&self) -> impl Iterator<Item = SocketAddr> {
         self.redirects.iter().map(|bound| bound.address)
+    }
+
+    /// What the audit log's checkpoints are signed with, and where that is kept.
+    #[must_use]
+    pub fn audit_key(&self) -> (PublicKey, Option<&std::path::Path>) {
+        (self.trail.key, self.trail.kept.as_deref())
     }
 
     /// Serves until `stop` says so: its first message drains, its second stops at once.
@@ -121,7 +135,7 @@ impl Gateway {
         for (number, (sockets, redirects)) in queues.into_iter().zip(redirect_queues).enumerate() {
             let worker = Worker {
                 plan: Arc::clone(&self.plan),
-                recorder: self.plan.recorder(&self.logs),
+                recorder: self.plan.recorder(&self.trail.log),
                 sockets,
                 redirects,
                 draining: draining.clone(),
@@ -179,10 +193,8 @@ impl Gateway {
                 _ = stop.recv() => Ended::Stopped,
             }
         });
-        for log in self.logs {
-            if let Err(error) = log.close(LOG_DEADLINE) {
-                tracing::error!(%error, "the audit log could not be written to its end");
-            }
+        if let Err(error) = self.trail.log.close(LOG_DEADLINE) {
+            tracing::error!(%error, "the audit log could not be written to its end");
         }
         ended
     }

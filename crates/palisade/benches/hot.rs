@@ -17,10 +17,13 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
-use palisade::audit::{Aggregate, Fail, ObserverLayer, Recorder, WitnessLayer};
+use palisade::audit::{
+    Aggregate, Fail, Intents, ObserverLayer, Recorder, WitnessLayer, WriteAhead,
+};
 use palisade::mcp::outcome::Scanner;
 use palisade::mcp::shown::Shown;
 use palisade::mcp::{self, Limits, Payload};
+use palisade::timer::Timer;
 use palisade::{Call, Connection, Exchange, Text};
 use palisade_audit::{Config, Log, SinkConfig};
 use tower_layer::Layer;
@@ -59,9 +62,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
     }
     if wants("record") {
-        record(&answer, rounds)?;
+        record("record", WriteAhead::None, &answer, rounds)?;
+    }
+    if wants("intent") {
+        record("intent", WriteAhead::All, &answer, rounds)?;
     }
     Ok(())
+}
+
+/// No time passes here.
+#[derive(Clone)]
+struct Never;
+
+impl Timer for Never {
+    type Sleep = std::future::Pending<()>;
+
+    fn sleep(&self, _: Duration) -> Self::Sleep {
+        std::future::pending()
+    }
 }
 
 /// A result of 598 bytes.
@@ -89,25 +107,34 @@ fn time(name: &str, bytes: usize, rounds: u32, mut round: impl FnMut() -> bool) 
 }
 
 /// A call, its answer and its record, through both halves of the audit.
-fn record(answer: &[u8], rounds: u32) -> Result<(), Box<dyn std::error::Error>> {
+fn record(
+    name: &str,
+    of: WriteAhead,
+    answer: &[u8],
+    rounds: u32,
+) -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let mut config = Config::new(SinkConfig::File(directory.path().join("audit.ndjson")));
     config.buffer_max = 1024 * 1024 * 1024;
     let log = Log::open(config)?;
-    let recorder = Recorder::new(
-        vec![log.handle()],
-        Arc::new(Aggregate::default()),
-        "0.1.0",
-        None,
+    let recorder = Recorder::new(log.handle(), Arc::new(Aggregate::default()), "0.1.0", None);
+    let observer = ObserverLayer::new(
+        recorder.clone(),
+        Fail::Closed,
+        Arc::new(Intents {
+            of,
+            ..Intents::default()
+        }),
+        Shown::default(),
+        Never,
     );
-    let observer = ObserverLayer::new(recorder.clone(), Fail::Closed, Shown::default());
     let asks = Asks {
         inner: observer.layer(Answers(Bytes::copy_from_slice(answer))),
         server: "files".into(),
     };
     let mut service = WitnessLayer::new(recorder).layer(asks);
     let peer = Connection::new("203.0.113.7:50000".parse()?, true);
-    time("record", answer.len(), rounds, || {
+    time(name, answer.len(), rounds, || {
         let mut request = Request::new(());
         request.extensions_mut().insert(peer.clone());
         let mut context = Context::from_waker(Waker::noop());
@@ -161,6 +188,7 @@ impl<S: Service<Request<()>>> Service<Request<()>> for Asks<S> {
     }
 }
 
+#[derive(Clone)]
 struct Answers(Bytes);
 
 impl Service<Request<()>> for Answers {

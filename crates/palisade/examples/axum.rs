@@ -46,7 +46,7 @@ use tower::ServiceExt;
 async fn main() -> Result<(), Box<dyn Error>> {
     let log = Log::open(Config::new(SinkConfig::Stdout))?;
     let recorder = Recorder::new(
-        vec![log.handle()],
+        log.handle(),
         Arc::default(),
         env!("CARGO_PKG_VERSION"),
         None,
@@ -102,6 +102,7 @@ fn guard(
     let inner = Inner {
         recorder: recorder.clone(),
         fail: Fail::Closed,
+        intents: Arc::default(),
         shown: shown.clone(),
         headers: Arc::clone(&headers),
         cors: Arc::clone(&cors),

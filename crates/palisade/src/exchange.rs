@@ -187,6 +187,12 @@ pub struct Call {
     pub revision: Option<Text>,
     /// The trace id of W3C trace context in `_meta`.
     pub trace_id: Option<Text>,
+    /// Whether it may destroy something.
+    pub destructive: bool,
+    /// Whether it is written down before it leaves.
+    pub intent: bool,
+    /// The raw JSON of the answer, where it is to be recorded.
+    pub response: Option<Bytes>,
     /// What came of it, once known.
     pub outcome: Option<CallOutcome>,
 }

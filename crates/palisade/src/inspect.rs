@@ -66,7 +66,10 @@ pub struct InspectLayer<T> {
 
 impl<T> InspectLayer<T> {
     /// Reads messages by `inspection`.
-    pub const fn new(inspection: Arc<Inspection<T>>) -> Self {
+    pub fn new(inspection: Arc<Inspection<T>>) -> Self {
+        if inspection.urls.is_some() {
+            inspection.shown.want_schemas();
+        }
         Self { inspection }
     }
 }
@@ -170,7 +173,12 @@ impl<S, T> InspectService<S, T> {
             let collected = partial.wait(body, inspection.limit, deadline).await;
             let judged = collected.and_then(|body| inspection.finish(&mut head, body.into_bytes()));
             let judged = match (judged, &inspection.urls) {
-                (Ok(body), Some(urls)) => urls.check(&Exchange::of(&mut head)).await.map(|()| body),
+                (Ok(body), Some(urls)) => {
+                    let exchange = Exchange::of(&mut head);
+                    urls.check(&exchange, &inspection.shown)
+                        .await
+                        .map(|()| body)
+                }
                 (judged, _) => judged,
             };
             match judged {
@@ -333,6 +341,9 @@ fn call(head: &Parts, body: &Bytes, message: &Message<'_>) -> Call {
             Some(Text::from(header.to_str().ok()?))
         }),
         trace_id: message.traceparent.as_deref().and_then(trace_id).map(text),
+        destructive: false,
+        intent: false,
+        response: None,
         outcome: None,
     }
 }

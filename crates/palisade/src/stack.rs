@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::access::{Access, AuthorizeLayer};
-use crate::audit::{Fail, ObserverLayer, Recorder, WitnessLayer, WitnessService};
+use crate::audit::{Fail, Intents, ObserverLayer, Recorder, WitnessLayer, WitnessService};
 use crate::auth::{AuthenticateLayer, AuthenticateService, Authenticator};
 use crate::body::DeclaredBody;
 use crate::call_limits::{CallLimitLayer, CallLimits};
@@ -61,6 +61,8 @@ pub struct Inner<T> {
     pub recorder: Recorder,
     /// What happens to calls while nothing can be recorded.
     pub fail: Fail,
+    /// What is written down before it is done.
+    pub intents: Arc<Intents>,
     /// What the server has shown of itself.
     pub shown: Shown,
     /// The server's own security headers.
@@ -124,10 +126,18 @@ where
     T: Timer,
 {
     //    CallLimits: needs to know the tool; inside the Observer, which records what it cuts off.
-    let limits = CallLimitLayer::new(parts.calls, parts.inspect.timer.clone());
+    let timer = &parts.inspect.timer;
+    let limits = CallLimitLayer::new(parts.calls, timer.clone());
     let stack = limits.layer(upstream);
-    // 16 Observer: sees what the server answers; refuses what could not be recorded.
-    let observer = ObserverLayer::new(parts.recorder, parts.fail, parts.shown);
+    // 16 Observer: writes the intent down before the call; sees what the server answers; refuses
+    //    what could not be recorded.
+    let observer = ObserverLayer::new(
+        parts.recorder,
+        parts.fail,
+        parts.intents,
+        parts.shown,
+        timer.clone(),
+    );
     let stack = observer.layer(stack);
     // 15 Authorize: needs the caller and the message; filters what lists name.
     let stack = AuthorizeLayer::new(parts.access).layer(stack);

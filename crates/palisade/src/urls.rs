@@ -5,9 +5,10 @@
 //! still go elsewhere. Found are, at any depth:
 //!
 //! - strings that are a URL as a whole: a scheme with `//`, `http:` or `https:` in any spelling, or
-//!   `//host`. A value of a schema's `format: uri` is always one of those, or no URI at all;
-//! - strings under a key that names a destination (`url`, `callback_url`, `endpoint`, `host`, …)
-//!   that could be a host without a scheme.
+//!   `//host`;
+//! - strings that could be a host without a scheme, under a key that names a destination (`url`,
+//!   `callback_url`, `endpoint`, `host`, …), or that the tool's schema says is one (`format: uri`,
+//!   `hostname` and the like, as the server's last `tools/list` had it).
 //!
 //! URLs inside longer text are not looked at.
 
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 use crate::exchange::{Exchange, Text};
 use crate::guard::Mode;
+use crate::mcp::shown::Shown;
 use crate::rejection::{Reason, Rejection};
 
 /// A future on the heap that may move between threads.
@@ -97,9 +99,10 @@ impl Urls {
     }
 
     /// Checks the calls of an exchange whose body has been read.
-    pub(crate) async fn check(&self, exchange: &Exchange) -> Result<(), Rejection> {
-        for call in self.calls(exchange) {
-            let Err(detail) = self.check_arguments(&call.arguments).await else {
+    pub(crate) async fn check(&self, exchange: &Exchange, shown: &Shown) -> Result<(), Rejection> {
+        for call in self.calls(exchange, shown) {
+            let checked = self.check_arguments(&call.arguments, &call.destinations);
+            let Err(detail) = checked.await else {
                 continue;
             };
             let rejection = Rejection::new(Reason::UrlRefused)
@@ -114,7 +117,7 @@ impl Urls {
         Ok(())
     }
 
-    fn calls(&self, exchange: &Exchange) -> Vec<Looked> {
+    fn calls(&self, exchange: &Exchange, shown: &Shown) -> Vec<Looked> {
         let facts = exchange.facts();
         let calls = facts.calls.iter().filter_map(|call| {
             let is_tool = call.method.as_ref().map(Text::as_str) == Some("tools/call");
@@ -124,16 +127,17 @@ impl Urls {
                 mode,
                 id: call.id.clone(),
                 arguments: call.arguments.clone()?,
+                destinations: tool.map_or_else(Arc::default, |tool| shown.destinations(tool)),
             })
         });
         calls.collect()
     }
 
-    async fn check_arguments(&self, arguments: &[u8]) -> Result<(), String> {
+    async fn check_arguments(&self, arguments: &[u8], listed: &[String]) -> Result<(), String> {
         let arguments: Value =
             serde_json::from_slice(arguments).map_err(|_| "the arguments cannot be read")?;
         let mut found = Vec::new();
-        collect(&arguments, false, &mut found);
+        collect(&arguments, listed, false, &mut found);
         if found.len() > MAX_URLS {
             return Err(format!("more than {MAX_URLS} URLs"));
         }
@@ -164,20 +168,25 @@ struct Looked {
     mode: Mode,
     id: Option<Bytes>,
     arguments: Bytes,
+    /// Keys that the tool's schema says are destinations.
+    destinations: Arc<[String]>,
 }
 
-/// Every URL of a value; `named`: it stands under a key that names a destination. The value's depth
-/// is bounded by its reader.
-fn collect(value: &Value, named: bool, found: &mut Vec<Found>) {
+/// Every URL of a value; `named`: it stands under a key that names a destination, or that is `listed`
+/// as one. The value's depth is bounded by its reader.
+fn collect(value: &Value, listed: &[String], named: bool, found: &mut Vec<Found>) {
     if found.len() > MAX_URLS {
         return;
     }
     match value {
         Value::String(text) => found.extend(url(text, named)),
-        Value::Array(values) => values.iter().for_each(|value| collect(value, named, found)),
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| collect(value, listed, named, found)),
         Value::Object(members) => {
             for (key, value) in members {
-                collect(value, names_destination(key), found);
+                let named = listed.contains(key) || names_destination(key);
+                collect(value, listed, named, found);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

@@ -37,8 +37,48 @@ impl UrlPolicy for Pretend {
 
 fn found(arguments: &str) -> Vec<String> {
     let mut found = Vec::new();
-    collect(&serde_json::from_str(arguments).unwrap(), false, &mut found);
+    collect(
+        &serde_json::from_str(arguments).unwrap(),
+        &[],
+        false,
+        &mut found,
+    );
     found.into_iter().map(|found| found.url).collect()
+}
+
+// REQ: E-4
+#[tokio::test]
+async fn a_schema_names_destinations_too() {
+    use crate::mcp::outcome::ToolHint;
+    let (urls, _) = urls(Mode::Enforce, &[]);
+    let shown = Shown::default();
+    let tools = |destinations: &[&str]| {
+        [ToolHint {
+            name: "fetch".to_owned(),
+            destinations: destinations.iter().map(|key| (*key).to_owned()).collect(),
+            ..ToolHint::default()
+        }]
+    };
+    let call = || {
+        exchange(
+            "fetch",
+            r#"{"deep":[{"target":"bad.example/x"}],"other":"bad.example"}"#,
+        )
+    };
+    // Nobody wants to know yet.
+    shown.saw_tools(&tools(&["target"]));
+    assert!(urls.check(&call(), &shown).await.is_ok());
+    shown.want_schemas();
+    shown.saw_tools(&tools(&["target"]));
+    assert!(urls.check(&call(), &shown).await.is_err());
+    assert!(
+        urls.check(&exchange("other", r#"{"target":"bad.example"}"#), &shown)
+            .await
+            .is_ok()
+    );
+    // What was listed last counts.
+    shown.saw_tools(&tools(&[]));
+    assert!(urls.check(&call(), &shown).await.is_ok());
 }
 
 fn exchange(tool: &str, arguments: &str) -> Exchange {
@@ -106,7 +146,12 @@ fn a_scheme_is_found_behind_any_number_of_line_feeds() {
 fn what_may_be_no_host_is_marked() {
     let bare = |arguments: &str| {
         let mut found = Vec::new();
-        collect(&serde_json::from_str(arguments).unwrap(), false, &mut found);
+        collect(
+            &serde_json::from_str(arguments).unwrap(),
+            &[],
+            false,
+            &mut found,
+        );
         found.remove(0).bare
     };
     assert!(bare(r#"{"href":"page.html"}"#));
@@ -165,22 +210,32 @@ fn hosts_are_found_under_keys_that_name_one() {
 async fn a_call_is_refused_reported_or_let_pass() {
     let bad = r#"{"a":{"b":["https://good.example/","http://bad.example/"]}}"#;
     let (urls, policy) = urls(Mode::Enforce, &[("lax", Mode::Off), ("soft", Mode::Report)]);
-    let refused = urls.check(&exchange("fetch", bad)).await.unwrap_err();
+    let refused = urls
+        .check(&exchange("fetch", bad), &Shown::default())
+        .await
+        .unwrap_err();
     assert_eq!(refused.reason(), Reason::UrlRefused);
     assert!(refused.detail().contains("egress.address.loopback"));
     assert!(policy.looked_up.lock().unwrap().is_empty());
     let soft = exchange("soft", bad);
-    assert!(urls.check(&soft).await.is_ok());
+    assert!(urls.check(&soft, &Shown::default()).await.is_ok());
     assert_eq!(soft.facts().reported, [Reason::UrlRefused]);
     let lax = exchange("lax", bad);
-    assert!(urls.check(&lax).await.is_ok());
+    assert!(urls.check(&lax, &Shown::default()).await.is_ok());
     assert!(lax.facts().reported.is_empty());
     let good =
         r#"{"a":"http://good.example/1","b":"http://good.example/2","c":"http://93.184.216.34/"}"#;
-    assert!(urls.check(&exchange("fetch", good)).await.is_ok());
+    assert!(
+        urls.check(&exchange("fetch", good), &Shown::default())
+            .await
+            .is_ok()
+    );
     assert_eq!(*policy.looked_up.lock().unwrap(), ["http://good.example/1"]);
     let evil = urls
-        .check(&exchange("fetch", r#"{"url":"evil.example"}"#))
+        .check(
+            &exchange("fetch", r#"{"url":"evil.example"}"#),
+            &Shown::default(),
+        )
         .await;
     assert!(
         evil.unwrap_err()
@@ -199,22 +254,34 @@ async fn names_and_urls_are_bounded() {
         exchange("fetch", &format!("{{\"urls\":[{}]}}", list.join(",")))
     };
     assert!(
-        urls.check(&many(MAX_NAMES, |at| format!("h{at}.example")))
-            .await
-            .is_ok()
+        urls.check(
+            &many(MAX_NAMES, |at| format!("h{at}.example")),
+            &Shown::default()
+        )
+        .await
+        .is_ok()
     );
     assert_eq!(policy.looked_up.lock().unwrap().len(), MAX_NAMES);
     let over = urls
-        .check(&many(MAX_NAMES + 1, |at| format!("h{at}.example")))
+        .check(
+            &many(MAX_NAMES + 1, |at| format!("h{at}.example")),
+            &Shown::default(),
+        )
         .await;
     assert!(over.unwrap_err().detail().contains("8 different hosts"));
     assert!(
-        urls.check(&many(MAX_URLS, |_| "93.184.216.34".to_owned()))
-            .await
-            .is_ok()
+        urls.check(
+            &many(MAX_URLS, |_| "93.184.216.34".to_owned()),
+            &Shown::default()
+        )
+        .await
+        .is_ok()
     );
     let over = urls
-        .check(&many(MAX_URLS + 1, |_| "93.184.216.34".to_owned()))
+        .check(
+            &many(MAX_URLS + 1, |_| "93.184.216.34".to_owned()),
+            &Shown::default(),
+        )
         .await;
     assert!(over.unwrap_err().detail().contains("64 URLs"));
     assert_eq!(policy.looked_up.lock().unwrap().len(), MAX_NAMES);

@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use e2e::palisade::binary;
 use e2e::wire::Protocol;
@@ -18,11 +19,24 @@ use serde_json::{Value as Json, json};
 
 use crate::peers::python;
 use crate::rig::modern_request;
-use crate::stdio::{Session, before, messages, odd};
+use crate::stdio::{Session, before, messages};
 
 const PUBLIC: [u8; 4] = [93, 184, 216, 34];
 
-// REQ: E-2, L-1, O-1
+/// Every address of these is this machine, and is no address of an interface.
+pub(crate) fn every_address_here() {
+    for range in ["93.184.216.0/24", "169.254.0.0/16", "10.0.0.0/8"] {
+        let arguments = ["route", "add", "local", range, "dev", "lo"];
+        let routed = Command::new("ip").args(arguments).status().unwrap();
+        assert!(routed.success(), "{range}");
+    }
+}
+
+/// The levels at which the fetch server is tried. Behind a wall it asks loopback without the proxy,
+/// since that is its own; without one everything goes to the proxy.
+const LEVELS: [&str; 3] = ["isolated", "supervised", "advisory"];
+
+// REQ: E-2, E-3, L-1, O-1
 #[tokio::test]
 async fn the_official_fetch_server_reaches_the_public_internet_and_nothing_else() {
     if !namespace::entered(
@@ -30,28 +44,34 @@ async fn the_official_fetch_server_reaches_the_public_internet_and_nothing_else(
     ) {
         return;
     }
-    // Every address of these is this machine, and is no address of an interface.
-    for range in ["93.184.216.0/24", "169.254.0.0/16", "10.0.0.0/8"] {
-        let arguments = ["route", "add", "local", range, "dev", "lo"];
-        assert!(
-            Command::new("ip")
-                .args(arguments)
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
+    every_address_here();
     let reached = web();
+    for level in LEVELS {
+        fetch_server(level).await;
+    }
+    let reached = reached.lock().unwrap().clone();
+    assert!(!reached.is_empty());
+    assert!(
+        reached
+            .iter()
+            .all(|address| *address == IpAddr::from(PUBLIC)),
+        "{reached:?}"
+    );
+}
+
+async fn fetch_server(level: &str) {
     let dns = dns();
     let fetch = python("venv-fetch").with_file_name("mcp-server-fetch");
     let fetch = fetch.display().to_string();
     let palisade = Palisade::builder()
-        .config(&format!("[egress]\ndns = \"{dns}\"\n"))
+        .config(&format!(
+            "[egress]\nmax_level = \"{level}\"\ndns = \"{dns}\"\n"
+        ))
         .arguments(&["--", &fetch, "--allow-private-ips", "--ignore-robots-txt"])
         .start();
     let said = palisade.stderr();
     assert!(
-        said.contains("advisory") && !said.contains("protected"),
+        said.contains(&format!("  {level}: ")) && !said.contains("protected"),
         "{said}"
     );
     let session = Session::open(&palisade).await;
@@ -65,36 +85,65 @@ async fn the_official_fetch_server_reaches_the_public_internet_and_nothing_else(
         let call = answer.header("x-request-id").unwrap().to_owned();
         (last["result"].clone(), call)
     };
-    for (url, code) in [
-        ("http://public.example/page", None),
-        ("http://127.0.0.1/", Some("egress.address.loopback")),
+    let (own, local) = match level {
+        "advisory" => ("absolute", "egress.host.local"),
+        _ => ("transparent", "egress.address.loopback"),
+    };
+    for (url, code, form) in [
+        ("http://public.example/page", None, "absolute"),
+        ("http://127.0.0.1/", Some("egress.address.loopback"), own),
         (
             "http://169.254.169.254/latest/meta-data/",
             Some("egress.address.platform"),
+            "absolute",
         ),
-        ("http://10.0.0.1/", Some("egress.address.private")),
-        ("http://inside.example/", Some("egress.address.private")),
-        ("http://localhost/", Some("egress.host.local")),
+        (
+            "http://10.0.0.1/",
+            Some("egress.address.private"),
+            "absolute",
+        ),
+        (
+            "http://inside.example/",
+            Some("egress.address.private"),
+            "absolute",
+        ),
+        ("http://localhost/", Some(local), own),
         // The site leads to the metadata service.
-        ("http://redirect.example/", Some("egress.address.platform")),
+        (
+            "http://redirect.example/",
+            Some("egress.address.platform"),
+            "absolute",
+        ),
         // The first lookup is public, the second is not.
-        ("http://rebind.example/1", None),
-        ("http://rebind.example/2", Some("egress.address.loopback")),
+        ("http://rebind.example/1", None, "absolute"),
+        (
+            "http://rebind.example/2",
+            Some("egress.address.loopback"),
+            "absolute",
+        ),
     ] {
         let (result, call) = fetched(url).await;
-        assert_eq!(result["isError"] == true, code.is_some(), "{url}: {result}");
+        assert_eq!(
+            result["isError"] == true,
+            code.is_some(),
+            "{level} {url}: {result}"
+        );
         let of_call = |record: &Json| {
             record["requestId"] == *call && record["egress"]["decision"].is_string()
         };
         let wanted = if url.contains("redirect") { 2 } else { 1 };
         let records = palisade.audit_where(wanted, of_call);
-        assert_eq!(records.len(), wanted, "{url}: {records:?}");
+        // A name of this machine has an address of each family.
+        if !url.contains("localhost") {
+            assert_eq!(records.len(), wanted, "{level} {url}: {records:?}");
+        }
         let last = records.last().unwrap();
         assert_eq!(
             (&last["tool"], &last["server"], &last["egress"]["form"]),
-            (&json!("fetch"), &json!("mcp"), &json!("absolute")),
+            (&json!("fetch"), &json!("mcp"), &json!(form)),
+            "{level} {url}"
         );
-        assert_eq!(last["egress"]["level"], "advisory");
+        assert_eq!(last["egress"]["level"], level);
         match code {
             Some(code) => {
                 assert_eq!(
@@ -111,18 +160,10 @@ async fn the_official_fetch_server_reaches_the_public_internet_and_nothing_else(
             }
         }
     }
-    let reached = reached.lock().unwrap().clone();
-    assert!(!reached.is_empty());
-    assert!(
-        reached
-            .iter()
-            .all(|address| *address == IpAddr::from(PUBLIC)),
-        "{reached:?}"
-    );
 }
 
 /// Answers at port 80 of every address, and keeps which address it was.
-fn web() -> Arc<Mutex<Vec<IpAddr>>> {
+pub(crate) fn web() -> Arc<Mutex<Vec<IpAddr>>> {
     let listener = TcpListener::bind("0.0.0.0:80").unwrap();
     let reached = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&reached);
@@ -152,7 +193,7 @@ fn web() -> Arc<Mutex<Vec<IpAddr>>> {
 }
 
 /// A DNS server that knows a few names; one of them changes after its first lookup.
-fn dns() -> SocketAddr {
+pub(crate) fn dns() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     thread::spawn(move || {
@@ -174,7 +215,7 @@ fn dns() -> SocketAddr {
                 .collect::<String>();
             let is_a = question[end + 1..end + 3] == [0, 1];
             let found = match name.as_str() {
-                "public.example" | "redirect.example" => Some(PUBLIC),
+                "packages.example" | "public.example" | "redirect.example" => Some(PUBLIC),
                 "inside.example" => Some([10, 0, 0, 1]),
                 "rebind.example" if rebound => Some([127, 0, 0, 1]),
                 "rebind.example" => {
@@ -195,32 +236,6 @@ fn dns() -> SocketAddr {
         }
     });
     address
-}
-
-// REQ: E-3
-#[test]
-fn a_command_is_not_started_below_the_level_that_it_must_have() {
-    let command = json!(odd(""));
-    let server = format!("[[server]]\nname = \"test\"\ncommand = {command}\n");
-    for (egress, list, wanted) in [
-        ("min_level = \"isolated\"", "", "`egress.min_level`"),
-        ("", "egress = [\"api.example.com\"]", "it has an allowlist"),
-    ] {
-        let config = format!("[egress]\n{egress}\n{server}{list}\n");
-        let ended = Palisade::builder().config(&config).fail();
-        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-        assert!(ended.stderr.contains(wanted), "{}", ended.stderr);
-        assert!(
-            ended.stderr.contains("min_level = \"advisory\""),
-            "{}",
-            ended.stderr
-        );
-    }
-    let config =
-        format!("[egress]\nmin_level = \"advisory\"\n{server}egress = [\"api.example.com\"]\n");
-    let palisade = Palisade::builder().config(&config).start();
-    palisade
-        .wait_for_stderr("advisory: told by proxy variables, which the command may ignore; 1 host");
 }
 
 // REQ: E-2
@@ -255,7 +270,7 @@ async fn a_command_is_told_of_a_proxy_that_is_its_own() {
         }
         assert_eq!(
             (&variables["NO_PROXY"], &variables["no_proxy"]),
-            (&json!(""), &json!(""))
+            (&json!("localhost,127.0.0.1"), &json!("localhost,127.0.0.1"))
         );
         assert_eq!(
             (&variables["NODE_USE_ENV_PROXY"], &variables["KEPT"]),
@@ -369,6 +384,76 @@ async fn urls_in_calls_are_judged_before_the_call_goes_on() {
     let answer = call("lax", bad).await;
     assert_eq!(answer.status, 200);
     assert_eq!(palisade.record_of(&answer)["reported"], json!(null));
+}
+
+/// A key that says nothing, in a schema that does: as JSON and as an event stream.
+// REQ: E-4
+#[tokio::test]
+async fn what_a_schema_says_is_a_url_is_judged() {
+    for events in [false, true] {
+        let upstream = Upstream::answering(move |request| {
+            let asked: Json = serde_json::from_slice(&request.body).unwrap_or_default();
+            let result = if asked["method"] == "tools/list" {
+                let property = |format: &str| json!({ "type": "string", "format": format });
+                let properties = json!({
+                    "target": { "$ref": "#/$defs/Page" },
+                    "others": { "type": "array", "items": property("uri") },
+                    "note": { "type": "string" },
+                });
+                let schema = json!({ "type": "object", "properties": properties, "$defs": { "Page": property("uri") } });
+                json!({ "tools": [{ "name": "fetch", "inputSchema": schema }, { "name": "plain", "inputSchema": { "type": "object" } }] })
+            } else {
+                json!({ "content": [] })
+            };
+            let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result });
+            if events {
+                Reply::events(&[(Duration::ZERO, &format!("data: {answer}\n\n"))])
+            } else {
+                Reply::json(&answer)
+            }
+        });
+        let url = upstream.url();
+        let palisade = Palisade::builder()
+            .config(&format!(
+                "[egress]\nurls = \"enforce\"\n[[server]]\nname = \"test\"\npath = \"/mcp\"\nupstream = \"{url}\"\n"
+            ))
+            .start();
+        let call = async |tool: &str, arguments: Json| {
+            let params = json!({ "name": tool, "arguments": arguments });
+            let ask = modern_request(1, "tools/call", &params)
+                .target("/mcp")
+                .field("mcp-name", tool);
+            palisade.client().ask(Protocol::Http1, &ask).await.status
+        };
+        let hidden = json!({ "target": "169.254.169.254/latest/meta-data" });
+        assert_eq!(
+            call("fetch", hidden.clone()).await,
+            200,
+            "nothing is known yet"
+        );
+        let list = modern_request(1, "tools/list", &json!({})).target("/mcp");
+        assert_eq!(
+            palisade.client().ask(Protocol::Http1, &list).await.status,
+            200
+        );
+        for (tool, arguments, status) in [
+            ("fetch", hidden.clone(), 403),
+            (
+                "fetch",
+                json!({ "deep": [{ "others": ["8.8.8.8/", "127.0.0.1:9901"] }] }),
+                403,
+            ),
+            ("fetch", json!({ "target": "8.8.8.8/" }), 200),
+            ("fetch", json!({ "note": "127.0.0.1/" }), 200),
+            ("plain", hidden, 200),
+        ] {
+            assert_eq!(
+                call(tool, arguments.clone()).await,
+                status,
+                "{tool} {arguments}"
+            );
+        }
+    }
 }
 
 /// Runs `palisade egress …` with this on standard input: exit code, standard output and error.
@@ -580,7 +665,9 @@ fn the_proxy_alone() {
             "egress.allow.special",
         ]
     );
-    let close = records.last().unwrap();
+    // The last line is the log's own signature.
+    assert_eq!(records.last().unwrap()["event"], "checkpoint");
+    let close = &records[records.len() - 2];
     assert_eq!(
         (&close["phase"], &close["server"]),
         (&json!("close"), &json!("ci"))

@@ -1,5 +1,7 @@
 //! The jail by the real binary's own launch path: keeper, launcher, command. The test stands in the
-//! gateway's place.
+//! gateway's place; in `serve`, the gateway itself.
+
+mod serve;
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};

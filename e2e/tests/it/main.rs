@@ -6,7 +6,9 @@
 )]
 
 mod audit;
+mod audit_faults;
 mod audit_query;
+mod audit_rules;
 mod auth;
 mod clients;
 mod conformance;

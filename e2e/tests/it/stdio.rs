@@ -171,6 +171,22 @@ pub(crate) fn below(root: u32) -> Vec<u32> {
     found
 }
 
+/// The process below `root` that knows itself by this number, which may be one of a namespace of its
+/// own (`NSpid` in proc(5)).
+pub(crate) fn outside(root: u32, inside: &Json) -> u32 {
+    let inside = inside.as_u64().unwrap().to_string();
+    let own_number = |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        line.and_then(|line| line.split_ascii_whitespace().next_back())
+            .is_some_and(|number| number == inside)
+    };
+    // Outer processes come first, and have other numbers inside or none.
+    let mut found: Vec<_> = below(root).into_iter().filter(own_number).collect();
+    assert_eq!(found.len(), 1, "{inside}: {found:?}");
+    found.remove(0)
+}
+
 /// Processes and their parents; those that have ended and wait to be taken leave of count as well.
 fn table() -> Vec<(u32, u32)> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();

@@ -61,6 +61,21 @@ pub enum KeyError {
 }
 
 impl CheckpointKey {
+    /// Reads `audit-checkpoint.key` of `directory`; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no key.
+    pub fn load(directory: &Path) -> Result<Option<Self>, KeyError> {
+        let path = directory.join(KEY_FILE);
+        match fs::read(&path) {
+            Ok(text) => Self::parse(&text)
+                .map(Some)
+                .ok_or(KeyError::Malformed { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(KeyError::Io { path, source }),
+        }
+    }
+
     /// Reads `audit-checkpoint.key` of `directory`, or makes it (mode 0600, with the directory).
     ///
     /// # Errors
@@ -74,10 +89,7 @@ impl CheckpointKey {
         match fs::read(&path) {
             Ok(text) => Self::parse(&text).ok_or(KeyError::Malformed { path }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut seed = [0; 32];
-                SystemRandom::new()
-                    .fill(&mut seed)
-                    .map_err(|_| KeyError::Random)?;
+                let seed = seed()?;
                 fs::create_dir_all(directory).map_err(io)?;
                 // Under another name first: a crash leaves no half of a key.
                 let temporary = directory.join(format!("{KEY_FILE}.new-{}", std::process::id()));
@@ -99,6 +111,14 @@ impl CheckpointKey {
             }
             Err(error) => Err(io(error)),
         }
+    }
+
+    /// A new one, kept nowhere.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn generate() -> Result<Self, KeyError> {
+        Self::from_seed(&seed()?).ok_or(KeyError::Random)
     }
 
     /// Of 32 random bytes; `None` never, but for a fault of the library.
@@ -177,6 +197,12 @@ impl FromStr for PublicKey {
             .map(Self)
             .ok_or_else(|| KeyError::Public(text.chars().take(80).collect()))
     }
+}
+
+fn seed() -> Result<[u8; 32], KeyError> {
+    let mut seed = [0; 32];
+    let filled = SystemRandom::new().fill(&mut seed);
+    filled.map(|()| seed).map_err(|_| KeyError::Random)
 }
 
 const KEY_FILE: &str = "audit-checkpoint.key";

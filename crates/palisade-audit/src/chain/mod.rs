@@ -92,6 +92,20 @@ impl Chain {
         self.seq += 1;
     }
 
+    /// Appends `lines` to `out`, each chained; each must be an object and end with a line feed. Says how many they were.
+    pub fn append_lines(&mut self, lines: &[u8], out: &mut Vec<u8>) -> u64 {
+        let before = self.seq;
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', lines) {
+            let begin = out.len();
+            out.extend_from_slice(&lines[start..end]);
+            self.append_from(out, begin);
+            out.push(b'\n');
+            start = end + 1;
+        }
+        self.seq - before
+    }
+
     /// A checkpoint as a line of its own, line feed included. `timestamp` is RFC 3339, of which only letters, digits
     /// and `-:.+` are kept.
     pub fn checkpoint(&mut self, timestamp: &str, key: &CheckpointKey, out: &mut Vec<u8>) {
@@ -174,8 +188,13 @@ fn hash(line: &[u8]) -> [u8; 32] {
 }
 
 fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
-        out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    // Nearly always a hash or a key, at once.
+    for bytes in bytes.chunks(32) {
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+        }
+        out.extend_from_slice(&text[..2 * bytes.len()]);
     }
 }
 

@@ -281,3 +281,64 @@ fn a_thousand_edits_are_found() {
         );
     }
 }
+
+/// A run of `lines` lines that begins a chain of its own, as on standard output, with a checkpoint at its end.
+fn run(name: &str, lines: u64) -> Vec<String> {
+    let (mut chain, mut log) = (Chain::new(), Vec::new());
+    for at in 0..lines {
+        let mut out = match at {
+            0 => format!(
+                r#"{{"timestamp":"2026-11-21T08:10:11.994Z","event":"start","run":"{name}"}}"#
+            ),
+            _ => format!(r#"{{"timestamp":"2026-11-21T08:10:11.994Z","requestId":"{name}{at}"}}"#),
+        }
+        .into_bytes();
+        chain.append(&mut out);
+        log.push(String::from_utf8(out).unwrap());
+    }
+    let mut out = Vec::new();
+    chain.checkpoint("2026-11-21T08:10:12.000Z", &key(), &mut out);
+    log.push(String::from_utf8(out).unwrap().trim().to_owned());
+    log
+}
+
+// REQ: L-4
+#[test]
+fn runs_without_a_file_are_chains_of_their_own() {
+    let (one, two, three) = (run("a", 10), run("b", 5), run("c", 20));
+    let all: Vec<_> = [&one[..], &two, &three].concat();
+    let report = verify(&[("log", &all)]);
+    assert_eq!(report.faults, []);
+    assert_eq!((report.runs, report.lines, report.unsealed), (3, 38, 0));
+    // Cut into files anywhere.
+    for at in 1..all.len() {
+        let report = verify(&[("b", &all[at..]), ("a", &all[..at])]);
+        assert_eq!(report.faults, [], "{at}");
+        assert_eq!(report.runs, 3);
+    }
+    // A run that was killed is not sealed to its end.
+    let killed: Vec<_> = [&one[..8], &two].concat();
+    let report = verify(&[("log", &killed)]);
+    assert_eq!(
+        (report.faults.len(), report.runs, report.unsealed),
+        (0, 2, 8)
+    );
+    // Within each, as ever.
+    let mut edited = all.clone();
+    edited.remove(14);
+    assert_eq!(faults(&edited), [(15, Damage::Removed { from: 3, to: 3 })]);
+    let mut edited = all.clone();
+    edited[20] = edited[20].replace("c", "d");
+    assert_eq!(faults(&edited), [(21, Damage::Changed)]);
+    // The same run twice is none of two.
+    let twice: Vec<_> = [&one[..], &one].concat();
+    assert!(!faults(&twice).is_empty());
+    let report = verify(&[("a", &one), ("b", &one)]);
+    assert!(!report.faults.is_empty());
+    // Whoever begins with 0 and no start has made it up.
+    let mut chain = Chain::new();
+    let mut made = b"{\"a\":1}".to_vec();
+    chain.append(&mut made);
+    let made: Vec<_> = [&one[..], &[String::from_utf8(made).unwrap()]].concat();
+    assert_eq!(faults(&made), [(12, Damage::Fork { seq: 0 })]);
+}

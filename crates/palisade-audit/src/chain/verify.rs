@@ -29,8 +29,10 @@ pub struct ChainReport {
     pub checkpoints: u64,
     /// The number of the first line, and of the last one.
     pub range: Option<(u64, u64)>,
-    /// Lines behind the last checkpoint: chained, not sealed.
+    /// Lines behind the last checkpoint, of each chain: chained, not sealed.
     pub unsealed: u64,
+    /// How many chains there are. A gateway that writes to no file begins one with each run.
+    pub runs: u64,
     /// The keys that checkpoints were signed with.
     pub keys: Vec<PublicKey>,
     /// Nothing, if the log is as it was written.
@@ -190,7 +192,7 @@ impl Verifier {
         self.segments.sort_by_key(|segment| {
             (
                 segment.first.map_or(u64::MAX, |line| line.links.seq),
-                std::cmp::Reverse(segment.last.map_or(0, |line| line.links.seq)),
+                std::cmp::Reverse(segment.runs.last().map_or(0, |run| run.last.links.seq)),
             )
         });
         let mut report = ChainReport {
@@ -198,11 +200,11 @@ impl Verifier {
             checkpoints: 0,
             range: None,
             unsealed: 0,
+            runs: 0,
             keys: Vec::new(),
             faults: Vec::new(),
         };
-        let mut end: Option<Seen> = None;
-        let mut sealed = None;
+        let mut runs: Vec<Run> = Vec::new();
         let mut newest: Option<(u64, String, u64)> = None;
         for segment in &mut self.segments {
             report.lines += segment.lines;
@@ -213,49 +215,83 @@ impl Verifier {
                 }
             }
             report.checkpoints += segment.checkpoints;
-            sealed = sealed.max(segment.sealed);
             if let Some((seq, line)) = segment.newest
                 && newest.as_ref().is_none_or(|(known, _, _)| seq > *known)
             {
                 newest = Some((seq, segment.file.clone(), line));
             }
-            // The checkpoints of a second sink alone are no part of the chain.
-            if segment.only_checkpoints {
-                continue;
-            }
-            let (Some(first), Some(last)) = (segment.first, segment.last) else {
-                continue;
-            };
-            match end {
-                None if first.links.seq > 0 => {}
-                None if first.links.prev != [0; 32] => {
-                    report
-                        .faults
-                        .push(Fault::new(&segment.file, first.line, Damage::Changed));
+            // The checkpoints of a second sink alone are no part of the chain, unless they go on with it.
+            let goes_on = |run: &Run| runs.iter().any(|known| known.precedes(&run.first));
+            if segment.only_checkpoints && !segment.runs.first().is_some_and(goes_on) {
+                let sealed = segment.runs.last().and_then(|run| run.sealed);
+                if let [run] = &mut runs[..] {
+                    run.sealed = run.sealed.max(sealed);
                 }
-                None => {}
-                Some(end) => report.faults.extend(seam(&segment.file, end, first)),
+                continue;
             }
-            let from = report.range.map_or(first.links.seq, |(from, _)| from);
-            if end.is_none_or(|end| last.links.seq > end.links.seq) {
-                end = Some(last);
-                report.range = Some((from, last.links.seq));
+            for run in std::mem::take(&mut segment.runs) {
+                join(&mut runs, run, &segment.file, &mut report.faults);
             }
         }
+        let from = runs.first().map(|run| run.first.links.seq);
+        let end = runs.iter().map(|run| run.last.links.seq).max();
+        report.range = from.zip(end);
+        report.runs = runs.len() as u64;
         if let (Some(end), Some((seq, file, line))) = (end, newest)
-            && seq > end.links.seq
+            && seq > end
         {
-            let damage = Damage::Truncated {
-                from: end.links.seq + 1,
-            };
+            let damage = Damage::Truncated { from: end + 1 };
             report.faults.push(Fault::new(&file, line, damage));
         }
-        report.unsealed = match (report.range, sealed) {
-            (Some((from, to)), None) => to - from + 1,
-            (Some((_, to)), Some(sealed)) => to.saturating_sub(sealed),
-            (None, _) => 0,
-        };
+        report.unsealed = runs.iter().map(Run::unsealed).sum();
         report
+    }
+}
+
+/// Puts what a file holds of a chain behind what others hold of it.
+fn join(runs: &mut Vec<Run>, run: Run, file: &str, faults: &mut Vec<Fault>) {
+    let first = run.first;
+    let known = if let Some(known) = runs.iter_mut().find(|known| known.precedes(&first)) {
+        Some(known)
+    } else if run.starts && runs.iter().all(|known| known.first.hash != first.hash) {
+        None
+    } else {
+        runs.iter_mut().max_by_key(|known| known.last.links.seq)
+    };
+    let Some(known) = known else {
+        if first.links.seq == 0 && first.links.prev != [0; 32] {
+            faults.push(Fault::new(file, first.line, Damage::Changed));
+        }
+        return runs.push(run);
+    };
+    faults.extend(seam(file, known.last, first));
+    known.sealed = known.sealed.max(run.sealed);
+    if run.last.links.seq > known.last.links.seq {
+        known.last = run.last;
+    }
+}
+
+/// Lines of one chain that follow one another: of a gateway without a file, those of one run.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    first: Seen,
+    last: Seen,
+    /// The last number that a checkpoint covers.
+    sealed: Option<u64>,
+    /// Its first line says that the chain begins with it.
+    starts: bool,
+}
+
+impl Run {
+    fn precedes(&self, line: &Seen) -> bool {
+        self.last.links.seq + 1 == line.links.seq && self.last.hash == line.links.prev
+    }
+
+    const fn unsealed(&self) -> u64 {
+        match self.sealed {
+            Some(sealed) => self.last.links.seq.saturating_sub(sealed),
+            None => self.last.links.seq + 1 - self.first.links.seq,
+        }
     }
 }
 
@@ -282,9 +318,7 @@ struct Segment {
     file: String,
     lines: u64,
     first: Option<Seen>,
-    last: Option<Seen>,
-    /// The last number that a checkpoint covers.
-    sealed: Option<u64>,
+    runs: Vec<Run>,
     /// The last good checkpoint: its number, its line.
     newest: Option<(u64, u64)>,
     checkpoints: u64,
@@ -300,6 +334,8 @@ struct Line {
     hash: [u8; 32],
     /// With its line feed.
     whole: bool,
+    /// It says that a chain begins with it.
+    starts: bool,
     checkpoint: Option<Checkpoint>,
 }
 
@@ -325,9 +361,18 @@ impl Line {
             links,
             hash: hash(text),
             whole,
+            starts: links.is_some_and(|links| starts(text, &links)),
             checkpoint: links.and_then(|links| Checkpoint::read(text, &links)),
         }
     }
+}
+
+/// Whether the line is the first one of a chain, as the gateway writes it.
+fn starts(text: &[u8], links: &Links) -> bool {
+    const EVENT: &[u8] = b"\",\"event\":\"start\"";
+    let rest = text.strip_prefix(b"{\"timestamp\":\"");
+    let event = rest.and_then(|rest| rest.get(memchr::memchr(b'"', rest)?..));
+    (links.seq, links.prev) == (0, [0; 32]) && event.is_some_and(|event| event.starts_with(EVENT))
 }
 
 impl Checkpoint {
@@ -378,8 +423,7 @@ impl Walk {
                 file: file.to_owned(),
                 lines: 0,
                 first: None,
-                last: None,
-                sealed: None,
+                runs: Vec::new(),
                 newest: None,
                 checkpoints: 0,
                 only_checkpoints: false,
@@ -437,6 +481,19 @@ impl Walk {
         let Some(before) = self.before else {
             return self.accept(seen, &line);
         };
+        if line.starts
+            && self
+                .segment
+                .runs
+                .iter()
+                .all(|run| run.first.hash != seen.hash)
+        {
+            // What was missed before it belongs to another chain.
+            self.recent.clear();
+            self.missing.clear();
+            self.before = None;
+            return self.accept(seen, &line);
+        }
         let next = before.links.seq + 1;
         if links.seq == next && links.prev == before.hash {
             return self.accept(seen, &line);
@@ -543,8 +600,16 @@ impl Walk {
 
     fn accept(&mut self, seen: Seen, line: &Line) {
         self.segment.first.get_or_insert(seen);
-        self.before = Some(seen);
-        self.segment.last = Some(seen);
+        let continues = self.before.replace(seen).is_some();
+        match self.segment.runs.last_mut() {
+            Some(run) if continues => run.last = seen,
+            _ => self.segment.runs.push(Run {
+                first: seen,
+                last: seen,
+                sealed: None,
+                starts: line.starts,
+            }),
+        }
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -560,7 +625,9 @@ impl Walk {
             return;
         }
         self.segment.checkpoints += 1;
-        self.segment.sealed = Some(seen.links.seq);
+        if let Some(run) = self.segment.runs.last_mut() {
+            run.sealed = Some(seen.links.seq);
+        }
         self.segment.newest = Some((seen.links.seq, seen.line));
         if let Some(key) = checkpoint.key
             && !self.segment.keys.contains(&key)

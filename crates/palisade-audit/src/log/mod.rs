@@ -10,25 +10,37 @@
 //! [`Handle::append`] says that the record was not taken, [`Handle::healthy`] has turned false before that,
 //! and the next line to be written says how many are missing.
 //!
-//! The chain, checkpoints and rotation of later work belong in [`writer`]: it is where lines get their one order.
+//! Lines get their one order, and are chained, in the [`pipeline`]: the writer thread brings them there in bulk. What must stand in
+//! the log before something happens ([`Handle::write_ahead`]) a worker brings there itself, if the pipeline is free.
 
+mod ahead;
+mod pipeline;
+mod shared;
 mod writer;
 
 use std::fmt;
-use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{JoinHandle, Thread};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use crate::record::{Encoder, Record};
-use crate::sink::{self, OpenError, Sink, SinkConfig};
+pub use ahead::{Ahead, Ticket};
+use pipeline::Pipeline;
+use shared::{BUFFER_MAX_LEAST, CLOSED, FULL, Shared, Worker, lock};
+
+use crate::chain::{Chain, CheckpointKey};
+use crate::record::Record;
+use crate::sink::{self, OpenError, Opened, Rotation, SinkConfig};
 
 /// How the log works.
 #[non_exhaustive]
 pub struct Config {
-    /// Where lines go.
-    pub sink: SinkConfig,
+    /// Where lines go: the same ones to each, in the same order.
+    pub sinks: Vec<SinkConfig>,
+    /// When files are closed and new ones begun. Default: never.
+    pub rotation: Rotation,
+    /// What checkpoints are signed with. Default: there are none.
+    pub key: Option<CheckpointKey>,
     /// How long a line waits at most before it is written, while the sink takes lines. Default 50 ms; kept
     /// between 1 ms and 100 ms.
     pub flush_interval: Duration,
@@ -57,9 +69,34 @@ pub enum Change {
     },
     /// It takes lines again; all that was kept is written.
     Recovered,
+    /// A new file could not be begun, or an old one not be compressed or removed; lines go on into the file there is.
+    RotationFailed {
+        /// What the system said.
+        error: String,
+    },
 }
 
-/// The log; one per process and sink.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { error } => {
+                write!(
+                    f,
+                    "it cannot be written: {error}; what comes is kept as long as there is room"
+                )
+            }
+            Self::Recovered => f.write_str("it is written again"),
+            Self::RotationFailed { error } => {
+                write!(
+                    f,
+                    "old files: {error}; free the disk, or make the directory writable"
+                )
+            }
+        }
+    }
+}
+
+/// The log; one per process.
 #[derive(Debug)]
 pub struct Log {
     shared: Arc<Shared>,
@@ -123,9 +160,11 @@ pub struct FlushError {
 impl Config {
     /// With the defaults.
     #[must_use]
-    pub fn new(sink: SinkConfig) -> Self {
+    pub fn new(sinks: impl Into<Vec<SinkConfig>>) -> Self {
         Self {
-            sink,
+            sinks: sinks.into(),
+            rotation: Rotation::default(),
+            key: None,
             flush_interval: Duration::from_millis(50),
             flush_bytes: 64 * 1024,
             buffer_max: 4 * 1024 * 1024,
@@ -138,7 +177,9 @@ impl Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("sink", &self.sink)
+            .field("sinks", &self.sinks)
+            .field("rotation", &self.rotation)
+            .field("key", &self.key)
             .field("flush_interval", &self.flush_interval)
             .field("flush_bytes", &self.flush_bytes)
             .field("buffer_max", &self.buffer_max)
@@ -148,36 +189,68 @@ impl fmt::Debug for Config {
 }
 
 impl Log {
-    /// Opens the sink and starts the writer thread.
+    /// Opens the sinks, goes on with the chain where a file ends, and starts the writer thread.
     ///
     /// # Errors
-    /// When the sink cannot be had, or the thread; each says what to do.
+    /// When a sink cannot be had, or the thread; each says what to do.
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        let sink = sink::open(&config.sink)?;
-        Self::over(sink, config)
+        let opened = config
+            .sinks
+            .iter()
+            .map(|sink| sink::open(sink, &config.rotation))
+            .collect::<Result<Vec<_>, _>>()?;
+        Self::over(opened, config)
     }
 
-    fn over(sink: Box<dyn Sink>, config: Config) -> Result<Self, OpenError> {
+    fn over(opened: Vec<Opened>, config: Config) -> Result<Self, OpenError> {
         let buffer_max = config.buffer_max.max(BUFFER_MAX_LEAST);
+        let now = Instant::now();
+        // Of several files one may have missed the end.
+        let chain = opened
+            .iter()
+            .filter_map(|opened| opened.chain.clone())
+            .max_by_key(Chain::next_seq)
+            .unwrap_or_default();
+        let public = config.key.as_ref().map(CheckpointKey::public);
+        let mut sinks = Vec::new();
+        let mut cut = Vec::new();
+        for opened in opened {
+            sinks.push(opened.sink);
+            cut.extend(opened.cut);
+        }
         let shared = Arc::new(Shared {
             workers: Mutex::default(),
-            health: AtomicU32::new(0),
-            awake: AtomicBool::new(true),
-            stop: AtomicBool::new(false),
+            pipeline: Mutex::new(Pipeline::new(chain, config.key, sinks, now)),
+            on_change: Mutex::new(config.on_change),
+            health: 0.into(),
+            awake: true.into(),
+            stop: false.into(),
             writer: OnceLock::new(),
-            busy_since: AtomicU64::new(0),
-            in_flight: AtomicU64::new(0),
-            written: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
+            busy_since: 0.into(),
+            in_flight: 0.into(),
+            written: 0.into(),
+            dropped: 0.into(),
             error: Mutex::default(),
             flushes: Mutex::default(),
             flushed: Condvar::new(),
-            opened: Instant::now(),
+            opened: now,
             stall: config.stall,
             flush_bytes: config.flush_bytes.clamp(1, buffer_max / 2),
             buffer_max,
         });
-        let writer = writer::spawn(Arc::clone(&shared), sink, config)
+        {
+            let mut more = Vec::new();
+            if let Some(public) = public {
+                more.extend_from_slice(format!(",\"key\":\"{public}\"").as_bytes());
+            }
+            for line in cut {
+                // It was written redacted; it is no line of its own any more.
+                more.extend_from_slice(b",\"cut\":");
+                crate::escape::push_string(&mut more, &String::from_utf8_lossy(&line));
+            }
+            lock(&shared.pipeline).event("start", &more, &shared);
+        }
+        let writer = writer::spawn(Arc::clone(&shared), config.flush_interval)
             .map_err(|source| OpenError::Thread { source })?;
         // Set before any handle exists, so whoever appends finds it.
         let _ = shared.writer.set(writer.thread().clone());
@@ -256,20 +329,33 @@ impl Handle {
     /// # Errors
     /// When the record was not taken.
     pub fn append(&self, record: &Record<'_>) -> Result<(), AppendError> {
+        self.append_below(record, self.shared.buffer_max)
+    }
+
+    /// As [`Handle::append`], for what anybody can cause at will, such as refusals: it gets half of the buffer and makes the log
+    /// in no case [unhealthy](Handle::healthy), so that it takes no room from what has happened.
+    ///
+    /// # Errors
+    /// When the record was not taken.
+    pub fn append_minor(&self, record: &Record<'_>) -> Result<(), AppendError> {
+        self.append_below(record, self.shared.buffer_max / 2)
+    }
+
+    fn append_below(&self, record: &Record<'_>, most: usize) -> Result<(), AppendError> {
         let shared = &*self.shared;
         let mut guard = self.worker.lock();
         let buffer = &mut *guard;
         let health = shared.health.load(Ordering::Relaxed);
         let start = buffer.lines.len();
-        if health & CLOSED == 0 && start < shared.buffer_max {
+        if health & CLOSED == 0 && start < most {
             record.encode(&mut buffer.encoder, &mut buffer.lines);
         }
         let end = buffer.lines.len();
-        if end == start || end > shared.buffer_max {
+        if end == start || end > most {
             buffer.lines.truncate(start);
             buffer.lost(record.timestamp);
             drop(guard);
-            return Err(shared.refuse(health));
+            return Err(shared.refuse(1, most == shared.buffer_max));
         }
         drop(guard);
         if end >= shared.high_water() {
@@ -290,209 +376,6 @@ impl Handle {
     pub fn healthy(&self) -> bool {
         self.shared.healthy()
     }
-}
-
-/// What all threads see.
-struct Shared {
-    workers: Mutex<Vec<Arc<Worker>>>,
-    /// [`FAILED`], [`FULL`], [`CLOSED`]; 0 is well.
-    health: AtomicU32,
-    /// The writer will look at the buffers without being woken.
-    awake: AtomicBool,
-    stop: AtomicBool,
-    writer: OnceLock<Thread>,
-    /// Milliseconds since `opened`, plus one, when the write now under way last made progress; 0: none is.
-    busy_since: AtomicU64,
-    /// Bytes that the writer holds.
-    in_flight: AtomicU64,
-    written: AtomicU64,
-    dropped: AtomicU64,
-    error: Mutex<Option<String>>,
-    flushes: Mutex<Flushes>,
-    flushed: Condvar,
-    opened: Instant,
-    stall: Duration,
-    flush_bytes: usize,
-    buffer_max: usize,
-}
-
-#[derive(Debug, Default)]
-struct Worker(Mutex<Buffer>);
-
-#[derive(Debug, Default)]
-struct Buffer {
-    lines: Vec<u8>,
-    encoder: Encoder,
-    gap: Option<Gap>,
-}
-
-/// Records that were not taken.
-#[derive(Debug, Clone, Copy)]
-struct Gap {
-    dropped: u64,
-    since: SystemTime,
-    until: SystemTime,
-}
-
-#[derive(Debug, Default)]
-struct Flushes {
-    asked: u64,
-    done: u64,
-    /// To the disk, too.
-    sync: bool,
-}
-
-/// The sink's last write failed.
-const FAILED: u32 = 1;
-/// A worker's buffer is nearly full.
-const FULL: u32 = 1 << 1;
-/// No more records are taken.
-const CLOSED: u32 = 1 << 2;
-
-/// Room for the longest line, several times.
-const BUFFER_MAX_LEAST: usize = 1024 * 1024;
-
-impl Worker {
-    fn lock(&self) -> MutexGuard<'_, Buffer> {
-        self.0.lock().unwrap_or_else(|poisoned| {
-            // Encoding panicked, which it never should: what it left of its line goes.
-            self.0.clear_poison();
-            let mut buffer = poisoned.into_inner();
-            let whole = memchr::memrchr(b'\n', &buffer.lines).map_or(0, |at| at + 1);
-            buffer.lines.truncate(whole);
-            buffer
-        })
-    }
-}
-
-impl Buffer {
-    #[cold]
-    fn lost(&mut self, time: SystemTime) {
-        match &mut self.gap {
-            Some(gap) => {
-                gap.dropped += 1;
-                gap.since = gap.since.min(time);
-                gap.until = gap.until.max(time);
-            }
-            None => {
-                self.gap = Some(Gap {
-                    dropped: 1,
-                    since: time,
-                    until: time,
-                })
-            }
-        }
-    }
-}
-
-impl Shared {
-    fn healthy(&self) -> bool {
-        self.health.load(Ordering::Relaxed) == 0 && !self.stalled()
-    }
-
-    fn stalled(&self) -> bool {
-        match self.busy_since.load(Ordering::Relaxed) {
-            0 => false,
-            since => Duration::from_millis(self.now().saturating_sub(since)) >= self.stall,
-        }
-    }
-
-    /// Milliseconds since the log was opened, plus one.
-    fn now(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
-    }
-
-    fn high_water(&self) -> usize {
-        self.buffer_max - self.buffer_max / 8
-    }
-
-    fn set(&self, bit: u32) {
-        if self.health.load(Ordering::Relaxed) & bit == 0 {
-            self.health.fetch_or(bit, Ordering::AcqRel);
-        }
-    }
-
-    fn clear(&self, bit: u32) {
-        if self.health.load(Ordering::Relaxed) & bit != 0 {
-            self.health.fetch_and(!bit, Ordering::AcqRel);
-        }
-    }
-
-    #[cold]
-    fn refuse(&self, health: u32) -> AppendError {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
-        if health & CLOSED != 0 {
-            return AppendError::Closed;
-        }
-        self.set(FULL);
-        self.wake(false);
-        if health & FAILED != 0 {
-            AppendError::SinkFailed
-        } else {
-            AppendError::Full
-        }
-    }
-
-    /// Wakes the writer, if it sleeps until woken or `now`.
-    #[cold]
-    fn wake(&self, now: bool) {
-        if (!self.awake.swap(true, Ordering::AcqRel) || now)
-            && let Some(writer) = self.writer.get()
-        {
-            writer.unpark();
-        }
-    }
-
-    fn flush(&self, timeout: Duration, sync: bool) -> Result<(), FlushError> {
-        let mut flushes = lock(&self.flushes);
-        flushes.asked += 1;
-        flushes.sync |= sync;
-        let ours = flushes.asked;
-        self.wake(true);
-        let (flushes, _) = self
-            .flushed
-            .wait_timeout_while(flushes, timeout, |flushes| flushes.done < ours)
-            .unwrap_or_else(PoisonError::into_inner);
-        if flushes.done >= ours {
-            return Ok(());
-        }
-        drop(flushes);
-        let status = self.status();
-        Err(FlushError {
-            pending_bytes: status.pending_bytes,
-            cause: status
-                .error
-                .unwrap_or_else(|| String::from("the sink takes nothing")),
-        })
-    }
-
-    fn status(&self) -> Status {
-        let workers = lock(&self.workers).clone();
-        let buffered: usize = workers.iter().map(|worker| worker.lock().lines.len()).sum();
-        Status {
-            healthy: self.healthy(),
-            dropped: self.dropped.load(Ordering::Relaxed),
-            pending_bytes: buffered as u64 + self.in_flight.load(Ordering::Relaxed),
-            written_bytes: self.written.load(Ordering::Relaxed),
-            error: lock(&self.error).clone(),
-        }
-    }
-
-    fn fail(&self, error: &io::Error) {
-        *lock(&self.error) = Some(error.to_string());
-        self.set(FAILED);
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.status().fmt(f)
-    }
-}
-
-/// Nothing under these locks can be left half done by a panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, IoSlice, Read};
+use std::io::{self, IoSlice, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::UNIX_EPOCH;
 
 use serde_json::Value;
 
 use super::*;
-use crate::sink::DescriptorSink;
+use crate::record::Record;
+use crate::sink::{Compression, DescriptorSink, Sink};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -20,10 +22,18 @@ fn file_log(path: &Path) -> Log {
     Log::open(Config::new(SinkConfig::File(path.to_owned()))).unwrap()
 }
 
+fn opened(sink: impl Sink + 'static) -> Opened {
+    Opened {
+        sink: Box::new(sink),
+        chain: None,
+        cut: None,
+    }
+}
+
 fn over(file: File, change: impl FnOnce(&mut Config)) -> Log {
     let mut config = Config::new(SinkConfig::Stdout);
     change(&mut config);
-    Log::over(Box::new(DescriptorSink::over(file)), config).unwrap()
+    Log::over(vec![opened(DescriptorSink::over(file))], config).unwrap()
 }
 
 fn append(handle: &Handle, id: u64, args: Option<&str>) -> Result<(), AppendError> {
@@ -33,8 +43,24 @@ fn append(handle: &Handle, id: u64, args: Option<&str>) -> Result<(), AppendErro
     handle.append(&record)
 }
 
+/// The records, and what stands for them: not what a log says of itself.
 fn lines(text: &str) -> Vec<Value> {
+    let mut lines = all_lines(text);
+    lines.retain(|line| {
+        !matches!(
+            line["event"].as_str(),
+            Some("checkpoint" | "rotated" | "start")
+        )
+    });
+    lines
+}
+
+/// All lines; the chain must hold.
+fn all_lines(text: &str) -> Vec<Value> {
     assert!(text.is_empty() || text.ends_with('\n'));
+    let mut verifier = crate::Verifier::new(None);
+    verifier.segment("log", text.as_bytes()).unwrap();
+    assert_eq!(verifier.finish().faults, []);
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
@@ -84,7 +110,8 @@ fn four_threads_lose_nothing_and_keep_their_order() {
     let text = fs::read_to_string(&path).unwrap();
     let mut next = HashMap::new();
     let mut count = 0;
-    for line in text.lines() {
+    all_lines(&text);
+    for line in text.lines().filter(|line| !line.contains("\"event\":")) {
         let rest = line.split_once("\"requestId\":\"").unwrap().1;
         let id: u64 = rest.split_once('"').unwrap().0.parse().unwrap();
         let expected = next.entry(id / EACH).or_insert(id / EACH * EACH);
@@ -120,6 +147,10 @@ fn a_lone_record_is_written_without_being_asked_for() {
 struct Counting(Arc<AtomicUsize>);
 
 impl Sink for Counting {
+    fn name(&self) -> String {
+        String::from("counting")
+    }
+
     fn write(&mut self, lines: &[IoSlice<'_>]) -> io::Result<usize> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(lines.iter().map(|lines| lines.len()).sum())
@@ -135,7 +166,7 @@ fn many_records_make_few_writes() {
     let writes = Arc::new(AtomicUsize::new(0));
     let mut config = Config::new(SinkConfig::Stdout);
     config.flush_interval = Duration::from_millis(100);
-    let log = Log::over(Box::new(Counting(Arc::clone(&writes))), config).unwrap();
+    let log = Log::over(vec![opened(Counting(Arc::clone(&writes)))], config).unwrap();
     let handles = [log.handle(), log.handle(), log.handle()];
     for id in 0..600 {
         append(&handles[id as usize % 3], id, None).unwrap();
@@ -165,6 +196,7 @@ fn a_full_disk_shows_at_once_and_refuses_past_the_bound() {
     append(&handle, 0, None).unwrap();
     wait_for("the failure", || !handle.healthy());
     assert!(log.status().error.unwrap().contains("No space left"));
+    wait_for("the word", || !lock(&changes).is_empty());
     assert!(
         matches!(&lock(&changes)[..], [Change::Failed { error }] if error.contains("No space left"))
     );
@@ -244,6 +276,10 @@ struct Stingy {
 }
 
 impl Sink for Stingy {
+    fn name(&self) -> String {
+        String::from("stingy")
+    }
+
     fn write(&mut self, lines: &[IoSlice<'_>]) -> io::Result<usize> {
         self.calls += 1;
         match self.calls % 4 {
@@ -271,14 +307,11 @@ fn partial_writes_never_split_or_repeat_a_line() {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let mut config = Config::new(SinkConfig::Stdout);
     config.flush_interval = Duration::from_millis(1);
-    let log = Log::over(
-        Box::new(Stingy {
-            taken: Arc::clone(&taken),
-            calls: 0,
-        }),
-        config,
-    )
-    .unwrap();
+    let stingy = Stingy {
+        taken: Arc::clone(&taken),
+        calls: 0,
+    };
+    let log = Log::over(vec![opened(stingy)], config).unwrap();
     let handles = [log.handle(), log.handle()];
     for id in 0..40 {
         append(&handles[id as usize % 2], id, None).unwrap();
@@ -303,6 +336,10 @@ fn a_disk_that_has_room_again_gets_everything() {
         room: Arc<AtomicUsize>,
     }
     impl Sink for Disk {
+        fn name(&self) -> String {
+            String::from("disk")
+        }
+
         fn write(&mut self, lines: &[IoSlice<'_>]) -> io::Result<usize> {
             let room = self.room.load(Ordering::Acquire);
             let first = lines.iter().find(|lines| !lines.is_empty()).unwrap();
@@ -328,7 +365,7 @@ fn a_disk_that_has_room_again_gets_everything() {
     let seen = Arc::clone(&changes);
     let mut config = Config::new(SinkConfig::Stdout);
     config.on_change = Some(Box::new(move |change| lock(&seen).push(change.clone())));
-    let log = Log::over(Box::new(disk), config).unwrap();
+    let log = Log::over(vec![opened(disk)], config).unwrap();
     let handle = log.handle();
     for id in 0..100 {
         append(&handle, id, None).unwrap();
@@ -380,20 +417,390 @@ fn one_writer_per_file() {
     );
     append(&log.handle(), 1, None).unwrap();
     log.close(LONG).unwrap();
-    // The next one goes on behind it, and behind what a killed one left.
+    // The next one goes on behind it, and tells what a killed one has left.
     let mut text = fs::read_to_string(&path).unwrap();
     text.push_str("{\"half");
     fs::write(&path, &text).unwrap();
     let log = file_log(&path);
     append(&log.handle(), 2, None).unwrap();
     log.close(LONG).unwrap();
-    let found: Vec<_> = BufReader::new(File::open(&path).unwrap())
-        .lines()
-        .map(Result::unwrap)
+    let found = all_lines(&fs::read_to_string(&path).unwrap());
+    assert_eq!(found.len(), 4);
+    assert_eq!(
+        (&found[0]["event"], &found[0]["cut"]),
+        (&"start".into(), &Value::Null)
+    );
+    assert_eq!(
+        (&found[2]["event"], &found[2]["cut"]),
+        (&"start".into(), &"{\"half".into())
+    );
+    assert_eq!(found[3]["requestId"], "2");
+    let numbers: Vec<_> = found
+        .iter()
+        .map(|line| line["seq"].as_u64().unwrap())
         .collect();
-    assert_eq!(found.len(), 3);
-    assert_eq!(found[1], "{\"half");
-    assert!(found[2].contains("\"requestId\":\"2\""));
+    assert_eq!(numbers, [0, 1, 2, 3]);
+}
+
+fn key() -> CheckpointKey {
+    CheckpointKey::from_seed(&[7; 32]).unwrap()
+}
+
+/// What `palisade audit verify` would say of these files.
+fn report(files: &[std::path::PathBuf]) -> crate::ChainReport {
+    let mut verifier = crate::Verifier::new(Some(key().public()));
+    for file in files {
+        let names = [file.to_str().unwrap().to_owned()];
+        let source = crate::query::sources(&names).unwrap().pop().unwrap();
+        let text = io::BufReader::new(source.open().unwrap());
+        verifier.segment(&names[0], text).unwrap();
+    }
+    verifier.finish()
+}
+
+fn files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+// REQ: L-3, L-4
+#[test]
+fn a_chain_goes_on_over_files_and_restarts() {
+    for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.ndjson");
+        let mut records = 0;
+        for _ in 0..3 {
+            let mut config = Config::new(SinkConfig::File(path.clone()));
+            config.rotation.max_bytes = Some(20_000);
+            config.rotation.compression = compression;
+            config.flush_interval = Duration::from_millis(1);
+            config.key = Some(key());
+            let log = Log::open(config).unwrap();
+            let handle = log.handle();
+            for _ in 0..4 {
+                for _ in 0..100 {
+                    append(&handle, records, None).unwrap();
+                    records += 1;
+                }
+                log.flush(LONG).unwrap();
+            }
+            log.close(LONG).unwrap();
+        }
+        let closed = |files: &[std::path::PathBuf]| {
+            let ending = match compression {
+                Compression::None => "ndjson",
+                Compression::Gzip => "gz",
+                Compression::Zstd => "zst",
+            };
+            let closed = files.iter().filter(|file| **file != path);
+            closed.clone().count() > 2
+                && closed
+                    .clone()
+                    .all(|file| file.extension().unwrap() == ending)
+        };
+        wait_for("the compression", || closed(&files(directory.path())));
+        let files = files(directory.path());
+        let report = report(&files);
+        assert_eq!(report.faults, [], "{files:?}");
+        assert_eq!(report.unsealed, 0);
+        assert!(report.checkpoints > 3);
+        // One start for each run, one line for each new file, and each record once.
+        let rotated = files.len() as u64 - 1;
+        assert_eq!(report.lines, records + 3 + rotated + report.checkpoints);
+        for file in &files {
+            let mode = fs::metadata(file).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file:?}");
+        }
+    }
+}
+
+// REQ: L-3
+#[test]
+fn old_files_are_removed_in_time_and_no_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.ndjson");
+    let foreign = directory.path().join("audit-mine.ndjson");
+    fs::write(&foreign, "x").unwrap();
+    let mut config = Config::new(SinkConfig::File(path.clone()));
+    config.rotation.max_bytes = Some(1_000);
+    config.rotation.keep = Some(2);
+    let log = Log::open(config).unwrap();
+    for id in 0..50 {
+        append(&log.handle(), id, None).unwrap();
+        log.flush(LONG).unwrap();
+    }
+    log.close(LONG).unwrap();
+    wait_for("the old files' end", || files(directory.path()).len() == 4);
+    assert!(foreign.exists() && path.exists());
+    // What is left is whole; what is missing is its beginning.
+    let mut left = files(directory.path());
+    left.retain(|file| *file != foreign);
+    assert_eq!(report(&left).faults, []);
+    assert!(report(&left).range.unwrap().0 > 50);
+}
+
+// REQ: L-3
+#[test]
+fn a_file_is_closed_when_it_is_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.ndjson");
+    let mut config = Config::new(SinkConfig::File(path.clone()));
+    config.rotation.max_age = Some(Duration::from_millis(300));
+    let log = Log::open(config).unwrap();
+    append(&log.handle(), 1, None).unwrap();
+    // Nothing comes, and yet.
+    wait_for("the second file", || files(directory.path()).len() > 1);
+    append(&log.handle(), 2, None).unwrap();
+    log.close(LONG).unwrap();
+    assert_eq!(report(&files(directory.path())).faults, []);
+}
+
+// REQ: L-3, L-4
+#[test]
+fn a_turn_that_fails_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.ndjson");
+    // The name of the new file is taken by what no file can be opened over.
+    fs::create_dir(directory.path().join("audit.ndjson.new")).unwrap();
+    let changes = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&changes);
+    let mut config = Config::new(SinkConfig::File(path.clone()));
+    config.rotation.max_bytes = Some(1_000);
+    config.on_change = Some(Box::new(move |change| lock(&seen).push(change.clone())));
+    let log = Log::open(config).unwrap();
+    for id in 0..50 {
+        append(&log.handle(), id, None).unwrap();
+        log.flush(LONG).unwrap();
+    }
+    assert!(log.healthy());
+    log.close(LONG).unwrap();
+    assert_eq!(lines(&fs::read_to_string(&path).unwrap()).len(), 50);
+    assert!(matches!(
+        &lock(&changes)[..],
+        [Change::RotationFailed { .. }]
+    ));
+}
+
+#[test]
+fn what_is_no_chain_is_kept_beside() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.ndjson");
+    fs::write(&path, "{\"old\":1}\n{\"old\":2}\n").unwrap();
+    let log = file_log(&path);
+    append(&log.handle(), 1, None).unwrap();
+    log.close(LONG).unwrap();
+    assert_eq!(lines(&fs::read_to_string(&path).unwrap()).len(), 1);
+    let mut files = files(directory.path());
+    files.retain(|file| *file != path);
+    assert_eq!(files.len(), 1);
+    assert!(files[0].to_str().unwrap().ends_with("-unchained.ndjson"));
+    assert_eq!(
+        fs::read_to_string(&files[0]).unwrap(),
+        "{\"old\":1}\n{\"old\":2}\n"
+    );
+}
+
+fn written(ahead: Ahead) -> bool {
+    match ahead {
+        Ahead::Written => true,
+        Ahead::Failed(_) => false,
+        Ahead::Waiting(mut ticket) => {
+            let mut result = None;
+            wait_for("the ticket", || {
+                let polled = Future::poll(
+                    std::pin::Pin::new(&mut ticket),
+                    &mut Context::from_waker(Waker::noop()),
+                );
+                if let std::task::Poll::Ready(written) = polled {
+                    result = Some(written);
+                }
+                result.is_some()
+            });
+            result.unwrap()
+        }
+    }
+}
+
+fn intent(handle: &Handle, id: u64, args: Option<&str>) -> Ahead {
+    let id = id.to_string();
+    let mut record = Record::new(UNIX_EPOCH + Duration::from_secs(1_793_404_800), &id);
+    record.phase = Some(crate::Phase::Intent);
+    record.args = args.map(str::as_bytes);
+    handle.write_ahead(&[record])
+}
+
+// REQ: L-0
+#[test]
+fn an_intent_stands_in_the_file_before_it_says_so() {
+    const EACH: u64 = 2_000;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.ndjson");
+    let log = file_log(&path);
+    thread::scope(|scope| {
+        for worker in 0..3_u64 {
+            let handle = log.handle();
+            let path = &path;
+            scope.spawn(move || {
+                for at in 0..EACH {
+                    let id = worker * EACH + at;
+                    assert!(written(intent(&handle, id, None)));
+                    if at % 100 == 0 {
+                        let text = fs::read_to_string(path).unwrap();
+                        assert!(
+                            text.contains(&format!("\"requestId\":\"{id}\",\"phase\":\"intent\""))
+                        );
+                    }
+                    append(&handle, id, None).unwrap();
+                }
+            });
+        }
+    });
+    log.close(LONG).unwrap();
+    let lines = lines(&fs::read_to_string(&path).unwrap());
+    assert_eq!(lines.len() as u64, 3 * EACH * 2);
+    // Each intent before its outcome.
+    let mut open = std::collections::HashSet::new();
+    for line in lines {
+        let id = line["requestId"].as_str().unwrap().to_owned();
+        if line["phase"] == "intent" {
+            assert!(open.insert(id));
+        } else {
+            assert!(open.remove(&id), "{line}");
+        }
+    }
+    assert!(open.is_empty());
+}
+
+// REQ: L-0, L-3
+#[test]
+fn an_intent_waits_for_no_sink() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let log = over(File::from(std::os::fd::OwnedFd::from(writer)), |_| {});
+    let handle = log.handle();
+    assert!(written(intent(&handle, 0, None)));
+    // More than a pipe takes at once; then more than it holds.
+    let args = format!("\"{}\"", "x ".repeat(5_000));
+    assert!(written(intent(&handle, 1, Some(&args))));
+    for id in 0..20 {
+        append(&handle, id, Some(&args)).unwrap();
+    }
+    log.flush(Duration::from_millis(200)).unwrap_err();
+    let start = Instant::now();
+    let Ahead::Waiting(mut ticket) = intent(&handle, 2, None) else {
+        panic!("the pipe is full");
+    };
+    assert!(start.elapsed() < Duration::from_secs(5));
+    let mut poll = || {
+        Future::poll(
+            std::pin::Pin::new(&mut ticket),
+            &mut Context::from_waker(Waker::noop()),
+        )
+    };
+    assert!(poll().is_pending());
+    let reading = thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    wait_for("the ticket", || poll() == std::task::Poll::Ready(true));
+    log.close(LONG).unwrap();
+    drop(handle);
+    assert_eq!(lines(&reading.join().unwrap()).len(), 23);
+}
+
+// REQ: L-0, L-3
+#[test]
+fn an_intent_on_a_full_disk_fails_at_once() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let log = over(full, |_| {});
+    let handle = log.handle();
+    assert!(!written(intent(&handle, 0, None)));
+    wait_for("the failure", || !handle.healthy());
+    assert!(!written(intent(&handle, 1, None)));
+}
+
+// REQ: L-1, L-3
+#[test]
+fn what_anybody_can_cause_leaves_room_and_health() {
+    let (reader, writer) = io::pipe().unwrap();
+    let log = over(File::from(std::os::fd::OwnedFd::from(writer)), |config| {
+        config.buffer_max = 1024 * 1024;
+        config.stall = LONG;
+    });
+    let handle = log.handle();
+    let args = format!("\"{}\"", "x ".repeat(10_000));
+    let mut record = Record::new(UNIX_EPOCH, "refused");
+    record.args = Some(args.as_bytes());
+    // As much again may be with the writer.
+    wait_for("the bound", || {
+        handle.append_minor(&record).is_err() && handle.append_minor(&record).is_err()
+    });
+    assert!(handle.healthy());
+    assert!(log.status().dropped >= 2);
+    for id in 0..10 {
+        append(&handle, id, Some(&args)).unwrap();
+    }
+    assert!(handle.healthy());
+    drop(reader);
+}
+
+// REQ: L-3
+#[test]
+fn several_sinks_hold_the_same_lines_and_none_waits_for_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.ndjson");
+    let (mut reader, writer) = io::pipe().unwrap();
+    let pipe = DescriptorSink::over(File::from(std::os::fd::OwnedFd::from(writer)));
+    let mut config = Config::new(SinkConfig::File(path.clone()));
+    config.buffer_max = 1024 * 1024;
+    config.stall = Duration::from_millis(300);
+    let file = sink::open(&config.sinks[0], &config.rotation).unwrap();
+    let log = Log::over(vec![opened(pipe), file], config).unwrap();
+    let handle = log.handle();
+    let args = format!("\"{}\"", "x ".repeat(20_000));
+    // Far more than the pipe and its backlog hold.
+    for id in 0..100 {
+        wait_for("the file", || append(&handle, id, Some(&args)).is_ok());
+        wait_for("the file", || {
+            fs::metadata(&path).unwrap().len() > id * 40_000
+        });
+    }
+    assert!(!log.healthy(), "one of them is stuck");
+    let in_file = || all_lines(&fs::read_to_string(&path).unwrap());
+    wait_for("the file", || in_file().len() >= 101);
+    let reading = thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    wait_for("the pipe", || log.healthy());
+    append(&handle, 1_000, None).unwrap();
+    log.close(LONG).unwrap();
+    drop(handle);
+    let in_pipe = reading.join().unwrap();
+    let in_file = in_file();
+    let gap = in_file.iter().find(|line| line["event"] == "gap").unwrap();
+    assert_eq!(gap["sink"], "stdout");
+    let (from, to) = (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap());
+    assert_eq!(gap["dropped"].as_u64().unwrap(), to - from + 1);
+    assert_eq!(
+        in_pipe.lines().count() as u64 + (to - from + 1),
+        in_file.len() as u64
+    );
+    // And the chain names the place.
+    let mut verifier = crate::Verifier::new(None);
+    verifier.segment("pipe", in_pipe.as_bytes()).unwrap();
+    let faults = verifier.finish().faults;
+    let removed = crate::Damage::Removed { from, to };
+    assert!(
+        matches!(&faults[..], [fault] if fault.damage == removed),
+        "{faults:?}"
+    );
 }
 
 #[test]

@@ -1,32 +1,23 @@
-//! The one thread that writes: where lines get their one order.
+//! The one thread that writes what the workers leave in their buffers.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{Change, Config, FAILED, FULL, Gap, OnChange, Shared, lock};
+use super::Change;
+use super::ahead::Ticket;
+use super::pipeline::Drained;
+use super::shared::{FAILED, FULL, Gap, Shared, lock};
 use crate::record::Encoder;
-use crate::sink::Sink;
 
-pub(super) fn spawn(
-    shared: Arc<Shared>,
-    sink: Box<dyn Sink>,
-    config: Config,
-) -> io::Result<JoinHandle<()>> {
-    let interval = config
-        .flush_interval
-        .clamp(Duration::from_millis(1), Duration::from_millis(100));
+pub(super) fn spawn(shared: Arc<Shared>, interval: Duration) -> io::Result<JoinHandle<()>> {
     let mut writer = Writer {
-        sink,
-        interval,
-        on_change: config.on_change,
-        encoder: Encoder::default(),
-        batch: Vec::new(),
-        first: 0,
-        offset: 0,
-        spares: Vec::new(),
+        interval: interval.clamp(Duration::from_millis(1), Duration::from_millis(100)),
+        told: false,
+        lines: Vec::new(),
+        tickets: Vec::new(),
         shared,
     };
     thread::Builder::new()
@@ -35,18 +26,25 @@ pub(super) fn spawn(
 }
 
 struct Writer {
-    sink: Box<dyn Sink>,
     interval: Duration,
-    on_change: Option<OnChange>,
-    encoder: Encoder,
-    /// Buffers being written; those before `first` are done, of that one the bytes before `offset`.
-    /// After a failure they stay as they are, so a line that was cut short is finished first.
-    batch: Vec<Vec<u8>>,
-    first: usize,
-    offset: usize,
-    /// Emptied buffers to give to the workers for their full ones.
-    spares: Vec<Vec<u8>>,
+    /// Of a failure.
+    told: bool,
+    /// What was taken from one worker.
+    lines: Vec<u8>,
+    tickets: Vec<Ticket>,
     shared: Arc<Shared>,
+}
+
+/// What a round found.
+enum Round {
+    /// A sink takes nothing at the moment.
+    Blocked,
+    /// There were lines.
+    Busy,
+    /// A sink failed.
+    Failed(io::Error),
+    /// There were none.
+    Idle,
 }
 
 impl Writer {
@@ -55,48 +53,88 @@ impl Writer {
         let mut backoff = self.interval;
         loop {
             let stop = self.shared.stop.load(Ordering::Acquire);
-            match self.cycle() {
-                _ if stop => return,
-                Err(error) => {
-                    self.failed(&error);
+            let round = self.round();
+            if let Round::Failed(error) = &round {
+                self.failed(error);
+            } else if !matches!(round, Round::Blocked) {
+                self.recovered();
+                backoff = self.interval;
+            }
+            if stop {
+                lock(&self.shared.pipeline).give_up();
+                return;
+            }
+            match round {
+                Round::Blocked => lock(&self.shared.pipeline).wait(NOT_YET),
+                Round::Busy => thread::park_timeout(self.interval),
+                Round::Failed(_) => {
                     thread::park_timeout(backoff);
                     backoff = (backoff * 2).min(RETRY_MAX);
                 }
-                Ok(busy) => {
-                    self.recovered();
-                    backoff = self.interval;
-                    if busy {
-                        thread::park_timeout(self.interval);
-                    } else {
-                        self.sleep();
-                    }
-                }
+                Round::Idle => self.sleep(),
             }
         }
     }
 
-    /// Writes what is left over and what has come since; says whether there was anything.
-    fn cycle(&mut self) -> io::Result<bool> {
+    /// Writes what is left over and what has come since.
+    fn round(&mut self) -> Round {
+        let shared = Arc::clone(&self.shared);
         let (asked, sync) = {
-            let flushes = lock(&self.shared.flushes);
+            let flushes = lock(&shared.flushes);
             (flushes.asked, flushes.sync)
         };
-        self.write()?;
-        self.take();
-        let busy = !self.batch.is_empty();
-        self.write()?;
-        if sync {
-            self.sink.sync()?;
+        let mut drained = lock(&shared.pipeline).drain(&shared);
+        let mut busy = false;
+        if !matches!(drained, Drained::All) && !lock(&shared.pipeline).has_room() {
+            self.give_up_if(&drained);
+            return drained.into();
         }
-        let mut flushes = lock(&self.shared.flushes);
+        busy |= self.take();
+        {
+            let mut pipeline = lock(&shared.pipeline);
+            // At the end all is signed.
+            pipeline.seal(sync, &shared);
+            let again = pipeline.drain(&shared);
+            if matches!(drained, Drained::All) || matches!(again, Drained::Failed(_)) {
+                drained = again;
+            }
+            pipeline.turn(&shared);
+        }
+        self.give_up_if(&drained);
+        match drained {
+            Drained::All => {}
+            other => return other.into(),
+        }
+        let mut pipeline = lock(&shared.pipeline);
+        match pipeline.drain(&shared) {
+            Drained::All => {}
+            other => return other.into(),
+        }
+        if sync && let Err(error) = pipeline.sync() {
+            return Round::Failed(error);
+        }
+        drop(pipeline);
+        let mut flushes = lock(&shared.flushes);
         if flushes.done < asked {
             flushes.done = asked;
-            self.shared.flushed.notify_all();
+            shared.flushed.notify_all();
         }
-        Ok(busy)
+        if busy { Round::Busy } else { Round::Idle }
     }
 
-    /// Sleeps until a record, a flush or the end wakes it.
+    fn give_up_if(&self, drained: &Drained) {
+        if !matches!(drained, Drained::Failed(_)) {
+            return;
+        }
+        lock(&self.shared.pipeline).give_up();
+        for worker in lock(&self.shared.workers).iter() {
+            for ticket in worker.lock().waiting.drain(..) {
+                ticket.settle(false);
+            }
+        }
+    }
+
+    /// Sleeps until a record, a flush or the end wakes it, or something is due.
     fn sleep(&self) {
         let shared = &self.shared;
         shared.awake.store(false, Ordering::Release);
@@ -107,115 +145,78 @@ impl Writer {
             buffer.lines.is_empty() && buffer.gap.is_none()
         });
         if idle {
-            thread::park();
+            let due = lock(&shared.pipeline).due();
+            match due {
+                Some(due) => thread::park_timeout(due.max(self.interval)),
+                None => thread::park(),
+            }
         }
         shared.awake.store(true, Ordering::Release);
     }
 
-    /// Swaps the workers' full buffers for empty ones.
-    fn take(&mut self) {
-        let mut held = 0;
-        lock(&self.shared.workers).retain(|worker| {
+    /// Takes what the workers have, and chains it; says whether there was anything.
+    fn take(&mut self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let mut busy = false;
+        let workers = {
+            let mut workers = lock(&shared.workers);
+            workers.retain(|worker| {
+                let buffer = worker.lock();
+                !buffer.lines.is_empty() || buffer.gap.is_some() || Arc::strong_count(worker) > 1
+            });
+            workers.clone()
+        };
+        for worker in workers {
             let mut buffer = worker.lock();
             if buffer.lines.is_empty() && buffer.gap.is_none() {
-                return Arc::strong_count(worker) > 1;
+                continue;
             }
-            let spare = self.spares.pop().unwrap_or_default();
-            let mut lines = std::mem::replace(&mut buffer.lines, spare);
+            busy = true;
+            std::mem::swap(&mut buffer.lines, &mut self.lines);
+            std::mem::swap(&mut buffer.waiting, &mut self.tickets);
             let gap = buffer.gap.take();
             drop(buffer);
+            let mut pipeline = lock(&shared.pipeline);
             if let Some(gap) = gap {
-                gap.push(&mut self.encoder, &mut lines);
+                gap.push(pipeline.encoder(), &mut self.lines);
             }
-            held += lines.len();
-            self.batch.push(lines);
-            true
-        });
-        self.shared.in_flight.store(held as u64, Ordering::Relaxed);
-        self.shared.clear(FULL);
-    }
-
-    /// Writes the batch to its end, or as far as the sink takes it.
-    fn write(&mut self) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let result = loop {
-            if self.first == self.batch.len() {
-                break Ok(());
-            }
-            let slices: Vec<_> = self.batch[self.first..]
-                .iter()
-                .enumerate()
-                .take(SLICES_MAX)
-                .map(|(at, lines)| IoSlice::new(&lines[if at == 0 { self.offset } else { 0 }..]))
-                .collect();
-            if shared.busy_since.load(Ordering::Relaxed) == 0 {
-                shared.busy_since.store(shared.now(), Ordering::Relaxed);
-            }
-            match self.sink.write(&slices) {
-                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
-                Ok(length) => {
-                    shared.busy_since.store(shared.now(), Ordering::Relaxed);
-                    shared.written.fetch_add(length as u64, Ordering::Relaxed);
-                    shared.in_flight.fetch_sub(length as u64, Ordering::Relaxed);
-                    self.advance(length);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Somebody made the pipe non-blocking: it is slow, not broken.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if shared.stop.load(Ordering::Acquire) {
-                        break Err(error);
-                    }
-                    thread::park_timeout(NOT_YET);
-                }
-                Err(error) => break Err(error),
-            }
-        };
-        shared.busy_since.store(0, Ordering::Relaxed);
-        if result.is_ok() {
-            for mut lines in self.batch.drain(..) {
-                // What a jam has blown up is given back.
-                if lines.capacity() <= SPARE_MAX {
-                    lines.clear();
-                    self.spares.push(lines);
-                }
-            }
-            self.first = 0;
-            self.offset = 0;
+            pipeline.push(&self.lines, &mut self.tickets, &shared);
+            drop(pipeline);
+            self.lines.clear();
+            // What a jam has blown up is given back.
+            self.lines.shrink_to(LINES_KEPT);
         }
-        result
+        shared.clear(FULL);
+        busy
     }
 
-    fn advance(&mut self, mut length: usize) {
-        while let Some(lines) = self.batch.get(self.first) {
-            let left = lines.len() - self.offset;
-            if length < left {
-                self.offset += length;
-                return;
-            }
-            length -= left;
-            self.first += 1;
-            self.offset = 0;
-        }
-    }
-
-    fn failed(&self, error: &io::Error) {
-        let news = self.shared.health.load(Ordering::Relaxed) & FAILED == 0;
+    fn failed(&mut self, error: &io::Error) {
         self.shared.fail(error);
-        if let (true, Some(tell)) = (news, &self.on_change) {
-            tell(&Change::Failed {
+        if !std::mem::replace(&mut self.told, true) {
+            self.shared.tell(&Change::Failed {
                 error: error.to_string(),
             });
         }
     }
 
-    fn recovered(&self) {
-        if self.shared.health.load(Ordering::Relaxed) & FAILED == 0 {
+    fn recovered(&mut self) {
+        if !self.shared.is(FAILED) {
             return;
         }
         *lock(&self.shared.error) = None;
         self.shared.clear(FAILED);
-        if let Some(tell) = &self.on_change {
-            tell(&Change::Recovered);
+        if std::mem::take(&mut self.told) {
+            self.shared.tell(&Change::Recovered);
+        }
+    }
+}
+
+impl From<Drained> for Round {
+    fn from(drained: Drained) -> Self {
+        match drained {
+            Drained::All => Self::Busy,
+            Drained::Blocked => Self::Blocked,
+            Drained::Failed(error) => Self::Failed(error),
         }
     }
 }
@@ -249,12 +250,9 @@ impl Drop for End {
 }
 
 /// How often a sink that failed is tried again, at the least.
-const RETRY_MAX: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_millis(250);
 
-/// How long a full non-blocking pipe is left alone.
-const NOT_YET: Duration = Duration::from_millis(5);
+/// How long a full pipe is waited for before the world is looked at again.
+const NOT_YET: Duration = Duration::from_millis(20);
 
-/// Below any system's `IOV_MAX`.
-const SLICES_MAX: usize = 256;
-
-const SPARE_MAX: usize = 1024 * 1024;
+const LINES_KEPT: usize = 1024 * 1024;

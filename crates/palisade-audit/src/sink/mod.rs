@@ -1,10 +1,15 @@
 //! Where lines go. A sink takes whole lines in a row, as many as there are, and says honestly what it took.
 
+mod archive;
 mod file;
 mod stdout;
 
 use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use crate::chain::Chain;
 
 /// Which sink to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +19,12 @@ pub enum SinkConfig {
     File(PathBuf),
     /// Standard output.
     Stdout,
+}
+
+impl From<SinkConfig> for Vec<SinkConfig> {
+    fn from(sink: SinkConfig) -> Self {
+        vec![sink]
+    }
 }
 
 /// Why the log could not be opened.
@@ -58,20 +69,99 @@ pub enum OpenError {
     },
 }
 
-/// Takes bytes; only the writer thread calls it.
+/// When a file is closed and a new one begun, and what becomes of the old ones.
+///
+/// An old file is named after the log with the moment and the number of the line behind its last one, as in
+/// `audit-20261121T081012Z-000000012345.ndjson`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rotation {
+    /// When it has so many bytes. Default: never.
+    pub max_bytes: Option<u64>,
+    /// When its first line is so old. Default: never.
+    pub max_age: Option<Duration>,
+    /// Of old files. Default: none.
+    pub compression: Compression,
+    /// How many old files are kept. Default: all.
+    pub keep: Option<usize>,
+    /// How long old files are kept, by the moment in their names. Default: for ever.
+    pub keep_for: Option<Duration>,
+}
+
+/// How old files are compressed, by a thread of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// RFC 1952.
+    Gzip,
+    /// Not at all.
+    #[default]
+    None,
+    /// RFC 8878.
+    Zstd,
+}
+
+/// Takes bytes.
 pub(crate) trait Sink: Send {
-    /// Writes a front part of `lines`, as `writev(2)` does, and says how much. May block.
+    /// Writes a front part of `lines`, as `writev(2)` does, and says how much. What is no file on a disk says
+    /// [`io::ErrorKind::WouldBlock`] where it would have to be waited for.
     fn write(&mut self, lines: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Hands what was written to the disk, where there is one.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// As its operator knows it.
+    fn name(&self) -> String;
+
+    /// Whether it takes so many bytes now, at once and together.
+    fn takes(&self, _length: usize) -> bool {
+        true
+    }
+
+    /// What to wait for where it says [`io::ErrorKind::WouldBlock`].
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// In how long it [wants a turn](Sink::wants_turn), if nothing comes.
+    fn due(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether it is time for a new file.
+    fn wants_turn(&self) -> bool {
+        false
+    }
+
+    /// Begins a new file; `seq` is the number of its first line. Says how the old one is named now.
+    fn turn(&mut self, _now: SystemTime, _seq: u64) -> io::Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// What went wrong with old files since the last time it was asked.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A sink, and where its chain stands.
+pub(crate) struct Opened {
+    pub(crate) sink: Box<dyn Sink>,
+    /// Behind its last line.
+    pub(crate) chain: Option<Chain>,
+    /// What a crash has left of a line, taken out of the file.
+    pub(crate) cut: Option<Vec<u8>>,
 }
 
 pub(crate) use stdout::DescriptorSink;
 
-pub(crate) fn open(config: &SinkConfig) -> Result<Box<dyn Sink>, OpenError> {
-    Ok(match config {
-        SinkConfig::File(path) => Box::new(file::FileSink::open(path)?),
-        SinkConfig::Stdout => Box::new(DescriptorSink::stdout()?),
-    })
+pub(crate) fn open(config: &SinkConfig, rotation: &Rotation) -> Result<Opened, OpenError> {
+    match config {
+        SinkConfig::File(path) => file::open(path, rotation),
+        SinkConfig::Stdout => Ok(Opened {
+            sink: Box::new(DescriptorSink::stdout()?),
+            chain: None,
+            cut: None,
+        }),
+    }
 }

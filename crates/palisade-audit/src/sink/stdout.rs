@@ -1,13 +1,19 @@
-//! Standard output, unbuffered.
+//! Standard output, unbuffered, never waited for.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{OpenError, Sink};
 
 /// An open descriptor.
-pub(crate) struct DescriptorSink(File);
+pub(crate) struct DescriptorSink {
+    file: File,
+    /// A file on a disk: it may be slow, but nobody has to read it.
+    regular: bool,
+}
 
 impl DescriptorSink {
     /// A duplicate of descriptor 1: `std::io::Stdout` would buffer lines, and take a closed descriptor for success.
@@ -16,21 +22,56 @@ impl DescriptorSink {
             .as_fd()
             .try_clone_to_owned()
             .map_err(|source| OpenError::Stdout { source })?;
-        Ok(Self(File::from(descriptor)))
+        Ok(Self::over(File::from(descriptor)))
     }
 
-    #[cfg(test)]
     pub(crate) fn over(file: File) -> Self {
-        Self(file)
+        let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        Self { file, regular }
+    }
+
+    /// Whether a write would not wait, or would fail. The descriptor is shared with whoever has given it to us, so it is
+    /// not made non-blocking.
+    fn is_ready(&self) -> bool {
+        let mut ask = [PollFd::new(&self.file, PollFlags::OUT)];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        !matches!(poll(&mut ask, Some(&at_once)), Ok(0))
     }
 }
 
 impl Sink for DescriptorSink {
     fn write(&mut self, lines: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.write_vectored(lines)
+        if self.regular {
+            return self.file.write_vectored(lines);
+        }
+        if !self.is_ready() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        // A pipe that is ready takes as much without waiting (pipe(7)).
+        let first = lines.iter().find(|slice| !slice.is_empty());
+        let first: &[u8] = first.map_or(&[], |slice| slice);
+        self.file.write(&first[..first.len().min(AT_ONCE)])
     }
 
     fn sync(&mut self) -> io::Result<()> {
         Ok(()) // Whoever reads it keeps it.
     }
+
+    fn name(&self) -> String {
+        String::from("stdout")
+    }
+
+    fn takes(&self, length: usize) -> bool {
+        self.regular || length <= AT_ONCE
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        (!self.regular).then(|| self.file.as_fd())
+    }
 }
+
+/// `PIPE_BUF` of Linux: what a pipe takes whole or not at all.
+const AT_ONCE: usize = 4096;

@@ -21,6 +21,8 @@ pub(super) struct Setup {
     pub(super) isolated: bool,
     /// Directories that an empty one covers.
     pub(super) cover: Vec<PathBuf>,
+    /// Sockets that stay in those.
+    pub(super) sockets: Vec<PathBuf>,
     /// Ports at which connections are intercepted.
     pub(super) ports: Vec<u16>,
 }

@@ -269,7 +269,13 @@ fn options() -> Rule {
         [
             (
                 libc::SOL_SOCKET,
-                all(SOCKET_REFUSED, refused(), Rule::Allow),
+                all(
+                    SOCKET_REFUSED,
+                    refused(),
+                    // Another program that shared its port would be taken for the child's own
+                    // server. No error, and no effect: what has the port alone needs none.
+                    all(&[libc::SO_REUSEPORT], Rule::Refuse(0), Rule::Allow),
+                ),
             ),
             (libc::IPPROTO_TCP, all(TCP_REFUSED, refused(), Rule::Allow)),
             (libc::IPPROTO_IP, all(IP_ALLOWED, Rule::Allow, refused())),

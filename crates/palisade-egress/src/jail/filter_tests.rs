@@ -227,6 +227,13 @@ fn other_calls() {
             refused,
             ALLOW,
         ),
+        // As if it had been set.
+        (
+            libc::SYS_setsockopt,
+            &[3, libc::SOL_SOCKET, libc::SO_REUSEPORT],
+            errno(0),
+            ALLOW,
+        ),
         (
             libc::SYS_setsockopt,
             &[3, libc::IPPROTO_IP, libc::IP_TOS],

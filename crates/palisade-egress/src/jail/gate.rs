@@ -17,9 +17,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::time::{sleep, timeout};
 
-use super::dns;
 use super::names::Names;
+use super::{Jail, dns};
 use crate::address::canonical;
+use crate::decision::{Reason, Refusal};
 use crate::event::Form;
 use crate::name::Name;
 use crate::proxy::Proxy;
@@ -36,6 +37,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub(super) enum Way {
     /// To us: it asks for names.
     Names,
+    /// To the proxy itself, of which its variables tell.
+    Proxy,
     /// To a host, if the guard lets it.
     Host(Host, u16),
 }
@@ -43,6 +46,7 @@ pub(super) enum Way {
 #[derive(Debug)]
 pub(super) struct Gate {
     proxy: Proxy,
+    proxy_at: Option<SocketAddr>,
     identity: Arc<str>,
     names: Mutex<Names>,
     ports: Vec<u16>,
@@ -51,17 +55,13 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(
-        proxy: Proxy,
-        identity: &Arc<str>,
-        ports: Vec<u16>,
-        runtime: Handle,
-    ) -> Arc<Self> {
+    pub(super) fn new(jail: Jail, runtime: Handle) -> Arc<Self> {
         Arc::new(Self {
-            proxy,
-            identity: Arc::clone(identity),
+            proxy: jail.proxy,
+            proxy_at: jail.proxy_at,
+            identity: jail.identity,
             names: Mutex::default(),
-            ports,
+            ports: jail.ports,
             slots: Arc::new(Semaphore::new(MOST)),
             runtime,
         })
@@ -78,6 +78,9 @@ impl Gate {
         if to.port() == 53 {
             return Some(Way::Names);
         }
+        if self.proxy_at == Some(SocketAddr::new(address, to.port())) {
+            return Some(Way::Proxy);
+        }
         let host = self.named(address);
         match self.proxy.judge(&self.identity, host.clone(), to.port()) {
             Ok(()) => Some(Way::Host(host, to.port())),
@@ -86,6 +89,19 @@ impl Gate {
                 None
             }
         }
+    }
+
+    /// Tells of a connection within a namespace to where nobody listens, neither the child nor this
+    /// process.
+    pub(super) fn unheard(&self, to: SocketAddr) {
+        let host = self.named(canonical(to.ip()));
+        let judged = self.proxy.judge(&self.identity, host.clone(), to.port());
+        let refusal = judged.err().unwrap_or_else(|| {
+            // An entry for every port: there is a listener for those alone that are named.
+            let detail = format_args!("{host}:{}: the port is not named", to.port());
+            Refusal::new(Reason::PortNotAllowed, detail).at(&host, to.port())
+        });
+        self.proxy.tell(Form::Transparent, &self.identity, &refusal);
     }
 
     /// Takes a connection on. It is closed where there are too many.
@@ -140,6 +156,7 @@ impl Gate {
             Way::Names => {
                 let _ = self.answer_stream(stream).await;
             }
+            Way::Proxy => self.proxy.handed(stream, &self.identity).await,
             Way::Host(host, port) => {
                 self.proxy
                     .intercepted(stream, &self.identity, host, port)

@@ -6,7 +6,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus};
 
-use landlock::{AccessFs, Ruleset, RulesetAttr as _, Scope};
+use landlock::{
+    AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, Scope,
+};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capabilities,
@@ -61,19 +63,28 @@ fn confine(wall: Wall, control: &OwnedFd) -> io::Result<()> {
         |what: &'static str| move |error: io::Error| io::Error::other(format!("{what}: {error}"));
     drop_capabilities(wall).map_err(step("capabilities"))?;
     nix::sys::prctl::set_no_new_privs()?;
-    // Other processes' memory, signals and abstract sockets, where the kernel knows how.
-    Ruleset::default()
-        .handle_access(AccessFs::MakeBlock)
-        .and_then(|ruleset| ruleset.scope(Scope::AbstractUnixSocket))
-        .and_then(|ruleset| ruleset.scope(Scope::Signal))
-        .and_then(Ruleset::create)
-        .and_then(landlock::RulesetCreated::restrict_self)
-        .map_err(|error| io::Error::other(format!("Landlock: {error}")))?;
+    landlock().map_err(|error| io::Error::other(format!("Landlock: {error}")))?;
     sys::close_others_on_exec().map_err(step("descriptors"))?;
     let program = filter::program(wall)?;
     let listener = sys::install(&program, true).map_err(step("seccomp"))?;
     let listener = listener.ok_or(io::ErrorKind::InvalidData)?;
     control::send(control, &Built::Filter, &[listener.as_fd()])
+}
+
+/// Other processes' memory, signals and abstract sockets, where the kernel knows how.
+fn landlock() -> Result<(), Box<dyn std::error::Error>> {
+    // Any rules about files forbid to move and link them from one directory to another, unless that
+    // is allowed in so many words (landlock(7), `LANDLOCK_ACCESS_FS_REFER`).
+    let everywhere = PathBeneath::new(PathFd::new("/")?, AccessFs::Refer);
+    Ruleset::default()
+        .handle_access(AccessFs::MakeBlock)?
+        .handle_access(AccessFs::Refer)?
+        .scope(Scope::AbstractUnixSocket)?
+        .scope(Scope::Signal)?
+        .create()?
+        .add_rule(everywhere)?
+        .restrict_self()?;
+    Ok(())
 }
 
 /// What a root process may keep: rights over files and users, none over the network, other

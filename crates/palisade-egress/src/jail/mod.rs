@@ -28,6 +28,7 @@ mod gate;
 mod launch;
 mod names;
 mod namespace;
+mod own;
 mod paths;
 mod prove;
 mod relay;
@@ -37,6 +38,7 @@ mod sys;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,6 +60,7 @@ use gate::Gate;
 pub struct Jail {
     level: Level,
     proxy: Proxy,
+    proxy_at: Option<SocketAddr>,
     identity: Arc<str>,
     cover: Vec<PathBuf>,
     sockets: Vec<PathBuf>,
@@ -72,6 +75,7 @@ impl Jail {
         Self {
             level,
             proxy,
+            proxy_at: None,
             identity: identity.into(),
             cover: vec!["/run".into(), "/var/run".into()],
             sockets: Vec::new(),
@@ -86,7 +90,25 @@ impl Jail {
         self
     }
 
+    /// Where the child's variables say that the proxy is: what it connects to there is given to the
+    /// proxy as a client of the child's own identity, which has nothing to show.
+    #[must_use]
+    pub const fn proxy_at(mut self, address: SocketAddr) -> Self {
+        self.proxy_at = Some(address);
+        self
+    }
+
+    /// The same jail for the identity's child of this number.
+    #[must_use]
+    pub fn of_child(&self, number: u64) -> Self {
+        Self {
+            identity: format!("{}/{number}", self.identity).into(),
+            ..self.clone()
+        }
+    }
+
     /// Unix sockets outside that the child may connect to, by their paths. Its own it may anyway.
+    /// At level *isolated* they stand also in the directories that it finds empty otherwise.
     #[must_use]
     pub fn sockets(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
         self.sockets.extend(paths);
@@ -119,10 +141,15 @@ impl Jail {
             return Ok(None);
         }
         let (ours, theirs) = control::pair()?;
+        let proxy = self.proxy_at.map(|at| at.port());
+        let ports = self.ports.iter().copied();
         let setup = Setup {
             isolated: self.level == Level::Isolated,
             cover: self.cover.clone(),
-            ports: self.ports.clone(),
+            sockets: self.sockets.clone(),
+            ports: ports
+                .chain(proxy.filter(|port| !self.ports.contains(port)))
+                .collect(),
         };
         control::send(&ours, &setup, &[])?;
         Ok(Some(Prepared {
@@ -164,8 +191,9 @@ impl Prepared {
     pub fn guard(self, runtime: &Handle) -> io::Result<()> {
         let Self { ours, theirs, jail } = self;
         drop(theirs);
-        let gate = Gate::new(jail.proxy, &jail.identity, jail.ports, runtime.clone());
-        supervise::start(ours, gate, jail.sockets)
+        let sockets = jail.sockets.clone();
+        let gate = Gate::new(jail, runtime.clone());
+        supervise::start(ours, gate, sockets)
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -13,7 +13,8 @@ use std::process::{Command, ExitCode, ExitStatus};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::socket::{setsockopt, sockopt};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
@@ -23,6 +24,7 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, configure_capability_in_ambient_set,
     set_capabilities,
 };
+use serde::{Deserialize, Serialize};
 
 use super::control::{self, Built, Setup};
 use super::launch::exit_code;
@@ -44,10 +46,13 @@ pub(super) fn build(
     network().map_err(|error| in_step("network of its own", &error))?;
     listen(setup, control).map_err(|error| in_step("listeners", &error))?;
     keep_capabilities().map_err(|error| in_step("capabilities", &error))?;
-    let cover = serde_json::to_string(&setup.cover)?;
+    let view = serde_json::to_string(&View {
+        cover: setup.cover.clone(),
+        sockets: setup.sockets.clone(),
+    })?;
     let mut child = Command::new(SELF)
         .arg0("palisade")
-        .args([INIT, &pass_on(control)?, &cover])
+        .args([INIT, &pass_on(control)?, &view])
         .args(command)
         .spawn()?;
     super::let_go_of_the_pipes()?;
@@ -58,14 +63,21 @@ fn in_step(what: &str, error: &io::Error) -> io::Error {
     io::Error::other(format!("{what}: {error}"))
 }
 
-/// The first process of the PID namespace: `CONTROL COVER COMMAND…`.
+/// What a child sees of the file system otherwise than others.
+#[derive(Debug, Serialize, Deserialize)]
+struct View {
+    cover: Vec<PathBuf>,
+    sockets: Vec<PathBuf>,
+}
+
+/// The first process of the PID namespace: `CONTROL VIEW COMMAND…`.
 pub(super) fn init(arguments: &[OsString]) -> io::Result<ExitCode> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-    let [control, cover, command @ ..] = arguments else {
+    let [control, view, command @ ..] = arguments else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let control = take(control)?;
-    let started = mounts(cover).and_then(|()| {
+    let started = mounts(view).and_then(|()| {
         Command::new(SELF)
             .arg0("palisade")
             .args([INSIDE, &pass_on(&control)?])
@@ -127,8 +139,8 @@ fn keep_capabilities() -> io::Result<()> {
     Ok(())
 }
 
-fn mounts(cover: &OsString) -> io::Result<()> {
-    let cover: Vec<PathBuf> = serde_json::from_str(cover.to_str().unwrap_or_default())?;
+fn mounts(view: &OsString) -> io::Result<()> {
+    let View { cover, sockets } = serde_json::from_str(view.to_str().unwrap_or_default())?;
     // Nothing that is mounted here is seen outside.
     let private = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     mount_change("/", private).map_err(|error| in_step("mounts", &error.into()))?;
@@ -142,15 +154,36 @@ fn mounts(cover: &OsString) -> io::Result<()> {
         .collect();
     cover.sort();
     cover.dedup_by(|inner, outer| inner.starts_with(outer));
-    for directory in cover {
+    // Held open before they are covered. One that is not there now cannot be reached later.
+    let kept: Vec<_> = sockets
+        .iter()
+        .filter_map(|path| {
+            let path = path.canonicalize().ok()?;
+            let covered = cover.iter().any(|directory| path.starts_with(directory));
+            let file = open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+            file.ok().filter(|_| covered).map(|file| (path, file))
+        })
+        .collect();
+    for directory in &cover {
         mount(
             "tmpfs",
-            &directory,
+            directory,
             "tmpfs",
             plain,
             Some(c"mode=755,size=64m"),
         )
         .map_err(|error| in_step(&format!("covering {}", directory.display()), &error.into()))?;
+    }
+    for (path, file) in kept {
+        let show = || -> io::Result<()> {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::File::create(&path)?;
+            mount_bind(format!("/proc/self/fd/{}", file.as_raw_fd()), &path)?;
+            Ok(())
+        };
+        show().map_err(|error| in_step(&format!("keeping {}", path.display()), &error))?;
     }
     Ok(())
 }

@@ -40,8 +40,10 @@ pub(super) fn to_this_process(
     let of_io = |error: io::Error| of_io(&error);
     let v6 = Ipv6Addr::LOCALHOST.into();
     let v4 = Ipv4Addr::LOCALHOST.into();
+    // One that was bound to IPv4 reaches nothing else.
+    let bound_to_v4 = matches!(local(socket)?.ip(), IpAddr::V4(at) if !at.is_unspecified());
     let listener = match domain {
-        AddressFamily::INET6 => TcpListener::bind(SocketAddr::new(v6, 0))
+        AddressFamily::INET6 if !bound_to_v4 => TcpListener::bind(SocketAddr::new(v6, 0))
             .or_else(|_| TcpListener::bind(SocketAddr::new(v4, 0))),
         _ => TcpListener::bind(SocketAddr::new(v4, 0)),
     };
@@ -102,6 +104,21 @@ mod tests {
                 assert_eq!(theirs.local_addr().ok(), ours.peer_addr().ok());
             }
         }
+    }
+
+    #[test]
+    fn a_socket_that_was_bound_to_the_other_family() {
+        let socket = socket_with(
+            AddressFamily::INET6,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        );
+        let socket = socket.expect("TCP");
+        let at: SocketAddr = "[::ffff:127.0.0.1]:0".parse().expect("an address");
+        rustix::net::bind(&socket, &at).expect("bound");
+        let (connected, _) = to_this_process(&socket, AddressFamily::INET6).expect("connected");
+        assert_eq!(connected, Ok(()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! call out itself, on what it has read once; it lets none through.
 
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, connect_unspec, listen,
@@ -28,6 +28,7 @@ use super::address::{Address, LONGEST};
 use super::control::{self, Built};
 use super::filter::TYPE;
 use super::gate::Gate;
+use super::own::Own;
 use super::paths::{self, Moment, Paths};
 use super::relay::{in_family, local, to_this_process};
 use super::sockets::{Family, Held, Kind, Sockets, errno, of_io};
@@ -50,6 +51,7 @@ pub(super) fn start(control: OwnedFd, gate: Arc<Gate>, allowed: Vec<PathBuf>) ->
                     own_mask,
                     gate,
                     sockets: Sockets::default(),
+                    own: Own::default(),
                     paths: Paths::new(allowed),
                 }
                 .run();
@@ -123,6 +125,7 @@ struct Supervisor {
     own_mask: bool,
     gate: Arc<Gate>,
     sockets: Sockets,
+    own: Own,
     paths: Paths,
 }
 
@@ -251,7 +254,22 @@ impl Supervisor {
             Address::Abstract(_) => Err(Errno::EACCES),
             Address::Internet(to) if is_internet(domain) => {
                 if self.within {
-                    connect(socket, &in_family(to, domain)).map_err(errno)
+                    let connected = connect(socket, &in_family(to, domain)).map_err(errno);
+                    if refused(socket, connected) {
+                        self.gate.unheard(to);
+                    }
+                    connected
+                } else if let Some(at) = self.own.find(to) {
+                    if at.is_ipv6() && domain == AddressFamily::INET {
+                        return Err(Errno::ECONNREFUSED);
+                    }
+                    let connected = connect(socket, &in_family(at, domain)).map_err(errno);
+                    if self.own.find(to) == Some(at) {
+                        return connected;
+                    }
+                    // It was closed meanwhile, and whoever has the port now may be anybody.
+                    let _ = connect_unspec(socket);
+                    Err(Errno::ECONNREFUSED)
                 } else {
                     self.relay(socket, domain, to)
                 }
@@ -284,14 +302,15 @@ impl Supervisor {
                 self.bind_path(call, &socket, &path)?;
             }
             Address::Internet(to) if is_internet(domain) => {
-                if !self.within {
-                    match (to.ip().is_loopback(), to.ip().is_unspecified(), to.port()) {
-                        (true, _, 0 | 1024..) => {}
-                        // It asks for what it would have anyway.
-                        (_, true, 0) => return Ok(Answer::Value(0)),
-                        _ => return Err(Errno::EACCES),
+                let to = match (self.within, to.ip().is_unspecified(), to.port()) {
+                    (true, ..) => to,
+                    // Every address of this machine is loopback here.
+                    (_, true, 0 | 1024..) => {
+                        SocketAddr::new(loopback_of(&socket, domain), to.port())
                     }
-                }
+                    (_, _, 0 | 1024..) if to.ip().is_loopback() => to,
+                    _ => return Err(Errno::EACCES),
+                };
                 bind(&*socket, &in_family(to, domain)).map_err(errno)?;
             }
             Address::Abstract(name) if domain == AddressFamily::UNIX && self.within => {
@@ -335,8 +354,11 @@ impl Supervisor {
         let domain = sockopt::socket_domain(&*socket).map_err(errno)?;
         if is_internet(domain) {
             // One that was not bound would listen at every address of this machine.
-            let at = local(&socket)?;
-            if !at.ip().is_loopback() {
+            if local(&socket)?.port() == 0 {
+                let at = SocketAddr::new(loopback_of(&socket, domain), 0);
+                bind(&*socket, &in_family(at, domain)).map_err(errno)?;
+            }
+            if !local(&socket)?.ip().is_loopback() {
                 return Err(Errno::EACCES);
             }
         }
@@ -344,6 +366,9 @@ impl Supervisor {
         listen(&*socket, backlog.cast_signed()).map_err(errno)?;
         if let Some(number) = number {
             self.sockets.release(number);
+            if is_internet(domain) {
+                self.own.listens(number);
+            }
         }
         Ok(Answer::Value(0))
     }
@@ -405,6 +430,31 @@ impl Supervisor {
 
 const fn is_internet(family: AddressFamily) -> bool {
     matches!(family, AddressFamily::INET | AddressFamily::INET6)
+}
+
+/// Whether nobody listens there. On loopback that is known when connect returns, also where the
+/// caller does not wait; the error stays for the caller to read.
+fn refused(socket: &OwnedFd, connected: Result<(), Errno>) -> bool {
+    match connected {
+        Err(Errno::EINPROGRESS) => {
+            let mut watched = [PollFd::new(socket, PollFlags::OUT)];
+            let now = Timespec::default();
+            let polled = poll(&mut watched, Some(&now));
+            let [watched] = watched;
+            polled.is_ok() && watched.revents().contains(PollFlags::ERR)
+        }
+        connected => connected == Err(Errno::ECONNREFUSED),
+    }
+}
+
+/// The loopback address in place of all addresses: of IPv4, which a socket of both families takes as
+/// well.
+fn loopback_of(socket: &OwnedFd, domain: AddressFamily) -> IpAddr {
+    if domain == AddressFamily::INET6 && sockopt::ipv6_v6only(socket).unwrap_or(true) {
+        Ipv6Addr::LOCALHOST.into()
+    } else {
+        Ipv4Addr::LOCALHOST.into()
+    }
 }
 
 enum Found {

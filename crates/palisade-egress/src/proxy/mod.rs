@@ -120,12 +120,7 @@ impl Proxy {
         let Ok(permit) = Arc::clone(&self.0.slots).acquire_owned().await else {
             return;
         };
-        let session = Session {
-            shared: Arc::clone(&self.0),
-            owner: Some(owner(identity)),
-            child: owner(identity).1,
-            _permit: Arc::new(permit),
-        };
+        let session = self.session(Some(owner(identity)), permit);
         let plan = session.shared.registry.plan();
         let Some(identity) = session.by_listener(&plan) else {
             return session.unknown(Form::Transparent);
@@ -136,6 +131,20 @@ impl Proxy {
             // What goes wrong with one connection concerns that connection alone.
             let _ = tunnel::run(session, identity, Box::new(stream), opened).await;
         }
+    }
+
+    /// Serves one connection that came to the proxy itself, and not to a listener: that of the
+    /// identity of this name, or of one of its children with `name/number`. Nothing has to be shown.
+    #[cfg(feature = "jail")]
+    pub(crate) async fn handed(&self, stream: TcpStream, identity: &str) {
+        let Ok(permit) = Arc::clone(&self.0.slots).acquire_owned().await else {
+            return;
+        };
+        // What goes wrong with one client concerns that client alone.
+        let _ = self
+            .session(Some(owner(identity)), permit)
+            .run(stream)
+            .await;
     }
 
     /// What the plan in force says of a destination of this identity, before any lookup. Nobody is
@@ -150,8 +159,25 @@ impl Proxy {
     /// Tells of a refusal that was made elsewhere.
     #[cfg(feature = "jail")]
     pub(crate) fn tell(&self, form: Form, identity: &str, refusal: &Refusal) {
-        let event = Event::refused(form, identity, refusal);
-        self.0.registry.observer().decided(&event);
+        let (name, child) = owner(identity);
+        let event = Event::refused(form, &name, refusal);
+        self.0
+            .registry
+            .observer()
+            .decided(&Event { child, ..event });
+    }
+
+    fn session(
+        &self,
+        owner: Option<(Arc<str>, Option<u64>)>,
+        permit: OwnedSemaphorePermit,
+    ) -> Session {
+        Session {
+            shared: Arc::clone(&self.0),
+            child: owner.as_ref().and_then(|owner| owner.1),
+            owner,
+            _permit: Arc::new(permit),
+        }
     }
 
     async fn accept(&self, listener: TcpListener, identity: Option<&str>) {
@@ -165,12 +191,7 @@ impl Proxy {
                 sleep(Duration::from_millis(10)).await;
                 continue;
             };
-            let session = Session {
-                shared: Arc::clone(&self.0),
-                child: owner.as_ref().and_then(|owner| owner.1),
-                owner: owner.clone(),
-                _permit: Arc::new(permit),
-            };
+            let session = self.session(owner.clone(), permit);
             tokio::spawn(async move {
                 // What goes wrong with one client concerns that client alone.
                 let _ = session.run(stream).await;

@@ -13,6 +13,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("honest::python_sockets", python_sockets),
     ("honest::node_sockets", node_sockets),
     ("honest::listed_socket", listed_socket),
+    (
+        "honest::listed_socket_in_a_covered_directory",
+        listed_socket_in_a_covered_directory,
+    ),
 ];
 
 fn said(ran: &Ran, text: &str, of: &str) {
@@ -87,6 +91,11 @@ fn python_sockets() {
             r#"
 import multiprocessing.connection as m, os, socket as s, subprocess, struct, sys, threading
 os.chdir({here:?})
+# From one directory to another, as what unpacks packages does.
+for way in [os.rename, os.link]:
+    os.makedirs('from', exist_ok=True); os.makedirs('to', exist_ok=True)
+    open('from/x', 'w').close(); way('from/x', f'to/{{way.__name__}}')
+os.makedirs('from/below'); os.rename('from/below', 'to/below')
 a, b = s.socketpair(); a.send(b'x'); assert b.recv(1) == b'x'
 # A unix socket of its own, made with the mask it asks for, reached by a child, by a relative path
 # and by an absolute one.
@@ -112,11 +121,41 @@ for connected in [True, False]:
 print('udp')
 if __import__('shutil').which('node'):
     subprocess.run(['node', '-e', 'console.log(Object.keys(require("os").networkInterfaces()))'], check=True)
-# Its own server on loopback.
-t = s.create_server(('127.0.0.1', 0))
-try:
-    c = s.create_connection(t.getsockname(), timeout=10); print('loopback')
-except OSError: print('no loopback')
+# Its own servers on loopback, whichever address they ask for.
+for at, family, names in [
+    ('127.0.0.1', s.AF_INET, ['127.0.0.1', 'localhost']),
+    ('0.0.0.0', s.AF_INET, ['127.0.0.1', 'localhost']),
+    ('::1', s.AF_INET6, ['::1']),
+    ('::', s.AF_INET6, ['127.0.0.1', 'localhost']),
+]:
+    t = s.socket(family, s.SOCK_STREAM)
+    t.setsockopt(s.SOL_SOCKET, s.SO_REUSEADDR, 1)
+    t.setsockopt(s.SOL_SOCKET, s.SO_REUSEPORT, 1)
+    t.bind((at, 0)); t.listen()
+    port = t.getsockname()[1]
+    assert port
+    for name in names:
+        for client in [None, 'child']:
+            if client is None:
+                c = s.create_connection((name, port), timeout=10)
+            else:
+                code = 'import socket, sys; c = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10); c.sendall(b"x"); c.recv(1)'
+                p = subprocess.Popen([sys.executable, '-c', code, name, str(port)])
+            d, _ = t.accept()
+            if client is None: c.sendall(b'x')
+            assert d.recv(1) == b'x'; d.sendall(b'y'); d.close()
+            assert client is None or p.wait() == 0
+    # One port after another, as servers look for a free one.
+    u = s.socket(family, s.SOCK_STREAM)
+    try: u.bind((at, port)); u.listen(); raise SystemExit('twice')
+    except OSError as error: assert error.errno == 98, error
+    t.close()
+    try: s.create_connection((names[0], port), timeout=10); raise SystemExit('closed')
+    except OSError: pass
+print('loopback')
+# Bound to everything before it connects, as some clients do.
+for family, at, to in [(s.AF_INET, '0.0.0.0', '127.0.0.1'), (s.AF_INET6, '::', '::ffff:127.0.0.1')]:
+    c = s.socket(family, s.SOCK_STREAM); c.bind((at, 0)); c.connect((to, int(sys.argv[1]))); c.close()
 for family in [s.AF_INET, s.AF_INET6]:
     try: s.socket(family, s.SOCK_STREAM).connect(('127.0.0.1' if family == s.AF_INET else '::1', 9))
     except OSError as error: assert error.errno, error
@@ -133,14 +172,11 @@ print('all done')
             },
         );
         let script = file(directory.path(), "own.py", &script);
-        let ran = rig.run(&[&python(), &script]);
+        let allowed = rig.allowed.address.port().to_string();
+        let ran = rig.run(&[&python(), &script, &allowed]);
         said(&ran, "unix\nudp\n", level.as_str());
         said(&ran, "all done", level.as_str());
-        let own = match level {
-            Level::Isolated => "\nloopback",
-            _ => "\nno loopback",
-        };
-        assert!(ran.stdout.contains(own), "{level} {}", ran.stdout);
+        assert!(ran.stdout.contains("\nloopback"), "{level} {}", ran.stdout);
     }
 }
 
@@ -183,4 +219,27 @@ fn listed_socket() {
         let ran = rig.run(&[&python(), "-c", script, &listed, &other]);
         said(&ran, "connected\nrefused\n", level.as_str());
     }
+}
+
+/// As `/run` is: empty, but for what is listed.
+// REQ: E-3
+fn listed_socket_in_a_covered_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let [listed, other] = ["listed", "other"].map(|name| below.join(name));
+    let (_one, _two) = (
+        UnixListener::bind(&listed).unwrap(),
+        UnixListener::bind(&other).unwrap(),
+    );
+    let absent = directory.path().join("absent");
+    let rig = Rig::with(Level::Isolated, |jail| {
+        jail.cover([directory.path().to_owned()])
+            .sockets([listed.clone(), absent])
+    });
+    let script = "import os, socket as s, sys\ns.socket(s.AF_UNIX).connect(sys.argv[1])\nprint(os.listdir(sys.argv[2]), os.listdir(sys.argv[3]))";
+    let [listed, top, below] = [&listed, directory.path(), &below]
+        .map(|path: &std::path::Path| path.display().to_string());
+    let ran = rig.run(&[&python(), "-c", script, &listed, &top, &below]);
+    said(&ran, "['below'] ['listed']", "isolated");
 }

@@ -303,15 +303,24 @@ static int d_getfd(void) {
 }
 static int d_key(void) { return syscall(SYS_request_key, "user", "x", 0, 0) < 0 && errno == EPERM; }
 static int d_kill(void) { return kill(process, 0) < 0; }
+/* Loopback is no way in from outside. */
+static int on_loopback(int s) {
+    struct sockaddr_in a;
+    socklen_t length = sizeof a;
+    if (getsockname(s, (void *)&a, &length)) return 0;
+    return ntohl(a.sin_addr.s_addr) >> 24 == 127;
+}
 static int d_listen(void) {
     /* At every address, of which nobody was asked. */
-    return listen(socket(AF_INET, SOCK_STREAM, 0), 1) < 0;
-}
-static int d_bind(void) {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(0)};
     int s = socket(AF_INET, SOCK_STREAM, 0);
-    return bind(s, (void *)&a, sizeof a) || listen(s, 1);
+    return listen(s, 1) < 0 || on_loopback(s);
 }
+static int bound_at(int port) {
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    return bind(s, (void *)&a, sizeof a) || listen(s, 1) || on_loopback(s);
+}
+static int d_bind(void) { return bound_at(0) && bound_at(23456 + getpid() % 10000); }
 static int d_route(void) {
     int s = socket(AF_INET, SOCK_STREAM, 0);
     unsigned char lsrr[8] = {131, 7, 4, 127, 0, 0, 9, 0};

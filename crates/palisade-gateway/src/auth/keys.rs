@@ -5,6 +5,7 @@
 //! most because a token names a key that is not known. While an issuer cannot be reached its last
 //! keys hold, for a day. Nothing that a token says decides where keys come from.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -232,11 +233,11 @@ pub struct KeyKeeper {
 
 impl KeyKeeper {
     /// Fetches on a thread of its own, behind a policy of its own ([`egress::of_issuers`]); every
-    /// decision stands in `logs`.
+    /// decision stands in `log`.
     pub(super) fn start(
         issuers: Vec<Arc<RemoteKeys>>,
         settings: &Settings,
-        logs: &[Log],
+        log: &Log,
     ) -> Result<Self, StartError> {
         let failed = |key: &str, cause: &dyn fmt::Display| StartError::Setting {
             key: key.to_owned(),
@@ -255,7 +256,7 @@ impl KeyKeeper {
             limits.body = MAX_KEY_SET;
             limits.first_byte = FETCH / 2;
             limits.total = FETCH;
-            let told = egress::Told::new(logs, settings, None, Arc::default(), false);
+            let told = egress::Told::new(log, settings, HashMap::new(), Arc::default(), false);
             let mut builder = Client::builder(Guard::new(Arc::new(policy), resolver))
                 .limits(limits)
                 .observer(IDENTITY, Arc::new(told));

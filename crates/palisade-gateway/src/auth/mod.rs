@@ -70,7 +70,7 @@ pub struct ServerAuth {
 }
 
 impl Common {
-    /// Starts fetching keys and opens those of our own. What is fetched is told to `logs`.
+    /// Starts fetching keys and opens those of our own. What is fetched is told to `log`.
     ///
     /// # Errors
     /// [`StartError`].
@@ -78,7 +78,7 @@ impl Common {
         settings: &Settings,
         addresses: &[SocketAddr],
         data_directory: Option<PathBuf>,
-        logs: &[Log],
+        log: &Log,
     ) -> Result<Self, StartError> {
         let mut origins: Vec<String> = Vec::new();
         for address in addresses {
@@ -118,7 +118,7 @@ impl Common {
         }
         let keeper = match remote.is_empty() {
             true => None,
-            false => Some(KeyKeeper::start(remote, settings, logs)?),
+            false => Some(KeyKeeper::start(remote, settings, log)?),
         };
         let asked = |server: &&Server| server.auth.required.value;
         let any = settings.servers.iter().any(|server| asked(&server));

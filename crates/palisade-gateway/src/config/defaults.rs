@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, header};
 
 use super::settings::{
-    Answers, Audit, Body, Cors, Egress, FixedHeader, Headers, Hsts, Limits, List,
-    MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Rate, RateHeaders, Sink, Timeouts, Value,
+    Answers, Audit, Body, Cors, Egress, FixedHeader, Headers, Hsts, Level, Limits, List,
+    MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Rate, RateHeaders, Rotate, Sink, Timeouts, Value,
 };
 use super::units::RateLimit;
 
@@ -43,6 +43,7 @@ impl Default for Egress {
     fn default() -> Self {
         Self {
             min_level: None,
+            max_level: Value::from(Level::Isolated),
             allow_special: List::default(),
             deny: List::default(),
             nat64: List::default(),
@@ -158,6 +159,17 @@ impl Default for Audit {
         Self {
             sinks: list([Sink::Stdout]),
             fail: Value::default(),
+            write_ahead: Value::default(),
+            destructive: list([]),
+            rules: list([]),
+            pseudonym_key: None,
+            rotate: Rotate {
+                size: Value::from(256 << 20),
+                every: None,
+                compress: Value::default(),
+                keep: None,
+                keep_for: None,
+            },
         }
     }
 }

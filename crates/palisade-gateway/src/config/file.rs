@@ -15,8 +15,8 @@ use super::document::Said;
 use super::forms::OneOrMany;
 pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
 use super::settings::{
-    AuthMode, CallerHeader, CertificateHeader, ClientAddress, ClientAuth, Fail, Kind, Level, Mode,
-    RateHeaders, Scope, TlsProfile, UpstreamHost,
+    AuditLevel, AuthMode, CallerHeader, CertificateHeader, ClientAddress, ClientAuth, Compress,
+    Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile, UpstreamHost, WriteAhead,
 };
 
 type Text = Said<String>;
@@ -328,6 +328,53 @@ pub(super) struct Audit {
     /// What happens to calls while the log cannot be written: `closed` refuses them.
     #[schemars(extend("default" = "closed"))]
     pub(super) fail: Option<Said<Fail>>,
+    /// Of which calls an intent stands in the log before they leave.
+    #[schemars(extend("default" = "destructive"))]
+    pub(super) write_ahead: Option<Said<WriteAhead>>,
+    /// Tools that destroy something, by name with `*`, beside what the servers' annotations say.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) destructive: Option<Texts>,
+    /// How much is told of which tools. The first rule that means a tool counts.
+    pub(super) rule: Option<Said<Vec<Said<AuditRule>>>>,
+    /// A file with 64 hexadecimal digits; with it tokens and e-mail addresses get pseudonyms.
+    pub(super) pseudonym_key: Option<Text>,
+    /// When audit files are closed and new ones begun.
+    pub(super) rotate: Rotate,
+}
+
+/// How much is told of some tools.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AuditRule {
+    /// A tool's name, with `*` for any characters. Required.
+    pub(super) tool: Option<Text>,
+    /// Nothing, neither arguments nor answer, the arguments, or both.
+    #[schemars(extend("default" = "request"))]
+    pub(super) level: Option<Said<AuditLevel>>,
+    /// What is replaced in what is told: what the rules of redaction find, or the whole of it.
+    #[schemars(extend("default" = "found"))]
+    pub(super) redact: Option<Said<Redact>>,
+    /// Places that stay as they are: JSON Pointers into the arguments, `*` for any member.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) allow: Option<Texts>,
+}
+
+/// When audit files are closed and new ones begun.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rotate {
+    /// A file of this size is closed: bytes, or a size such as "256MB".
+    #[schemars(extend("default" = "256MB"))]
+    pub(super) size: Option<Said<NumberOrText>>,
+    /// A file this old is closed, such as "24h". Default: at no age.
+    pub(super) every: Option<Text>,
+    /// How old files are compressed.
+    #[schemars(extend("default" = "zstd"))]
+    pub(super) compress: Option<Said<Compress>>,
+    /// How many old files are kept. Default: all.
+    pub(super) keep: Option<Said<u32>>,
+    /// How long old files are kept, such as "90d". Default: for ever.
+    pub(super) keep_for: Option<Text>,
 }
 
 /// What Palisade's commands may reach, and what URLs in calls may name.
@@ -340,6 +387,9 @@ pub(super) struct Egress {
     /// Start no command whose policy holds less firmly than this. Default: supervised for a
     /// command with an allowlist, else advisory.
     pub(super) min_level: Option<Said<Level>>,
+    /// The firmest level that is tried for commands.
+    #[schemars(extend("default" = "isolated"))]
+    pub(super) max_level: Option<Said<Level>>,
     /// Addresses that would be refused: "address:port", a CIDR, or a CIDR with a port. A cloud's
     /// platform address is opened by "address:port" alone.
     #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
@@ -426,6 +476,13 @@ pub(super) struct Server {
     /// Of a command: from its start to its first answer.
     #[schemars(extend("default" = "60s"))]
     pub(super) start_timeout: Option<Text>,
+    /// Of a command: the firmest level that is tried for it. Default: that of `[egress]`.
+    pub(super) max_level: Option<Said<Level>>,
+    /// Of a command: unix sockets of other programs that it may connect to, by their whole paths.
+    #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
+    pub(super) sockets: Option<Texts>,
+    /// Of a command: what is run once, when Palisade starts, before the command is.
+    pub(super) install: Option<Said<Install>>,
     /// Accept plain HTTP to an upstream off this machine.
     #[schemars(extend("default" = false))]
     pub(super) plaintext_upstream: Option<Said<bool>>,
@@ -478,6 +535,24 @@ pub(super) struct Server {
     pub(super) limits: ServerLimits,
     /// As above, for this server.
     pub(super) audit: Audit,
+}
+
+/// What is run once before a command, with an allowlist of its own: it fetches the package that the
+/// command then finds.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Install {
+    /// A program and its arguments. Default: for `npx` and `uvx`, the same package without its
+    /// server.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) command: Option<Texts>,
+    /// The hosts that it may reach. Absent: the public internet minus everything special; an empty
+    /// list: nothing.
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub(super) egress: Option<Texts>,
+    /// How long it may take.
+    #[schemars(extend("default" = "5m"))]
+    pub(super) timeout: Option<Text>,
 }
 
 /// What of the limits belongs to one server.

@@ -8,8 +8,9 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::document::Said;
 use super::settings::{
-    AuthMode, CallerHeader, CertificateHeader, CertificateIdentity, ClientAddress, ClientAuth,
-    Fail, Kind, Level, Mode, RateHeaders, Scope, TlsProfile, TokenAlgorithm, UpstreamHost,
+    AuditLevel, AuthMode, CallerHeader, CertificateHeader, CertificateIdentity, ClientAddress,
+    ClientAuth, Compress, Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile,
+    TokenAlgorithm, UpstreamHost, WriteAhead,
 };
 
 /// A value, or `false` for none.
@@ -232,12 +233,16 @@ words!(
     ClientAddress,
     ClientAuth,
     TokenAlgorithm,
+    AuditLevel,
+    Compress,
     Fail,
     Kind,
     Level,
     Mode,
     RateHeaders,
+    Redact,
     Scope,
     TlsProfile,
-    UpstreamHost
+    UpstreamHost,
+    WriteAhead
 );

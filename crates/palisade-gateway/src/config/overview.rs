@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use palisade_egress::Level;
+use palisade_egress::jail::Proven;
 
 use super::settings::{
     Backend, Identity, List, Mode, Policy, Server, Settings, Sink, Source, TlsProfile, Value,
 };
+use crate::egress::Levels;
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +24,9 @@ pub struct Overview {
 
 impl Settings {
     /// The table. `bound` are the addresses that the listeners got, in the order of `listen`; while
-    /// nothing is bound, what was asked for stands in their place.
+    /// nothing is bound, what was asked for stands in their place. `levels` is what the canary found.
     #[must_use]
-    pub fn overview(&self, bound: &[SocketAddr]) -> Vec<Overview> {
+    pub fn overview(&self, bound: &[SocketAddr], levels: &Levels) -> Vec<Overview> {
         let mut lines = Vec::new();
         let mut add = |what: &str, value: String, why: String| {
             lines.push(Overview {
@@ -93,8 +95,20 @@ impl Settings {
                     ),
                     command.scope.source.to_string(),
                 );
-                let (egress, why) = self.egress_line(server);
+                let proven = levels.of(server, self);
+                let (egress, why) = egress_line(server, proven);
                 add("  egress", egress, why);
+                for said in proven.into_iter().flat_map(found) {
+                    add("  canary", said, "tried at start".to_owned());
+                }
+                let most = server.max_level(&self.egress);
+                if most.source != Source::Default {
+                    add(
+                        "  highest level",
+                        most.value.name().to_owned(),
+                        most.source.to_string(),
+                    );
+                }
             }
             let urls = server.urls_mode(&self.egress);
             if urls != Mode::Off {
@@ -158,37 +172,6 @@ impl Settings {
             add("  audit", value, came_from(&audit.sinks));
         }
         lines
-    }
-
-    /// How firmly a command's outbound policy holds, and what it allows.
-    fn egress_line(&self, server: &Server) -> (String, String) {
-        let level = crate::egress::in_force();
-        let how = match level {
-            Level::Advisory => "told by proxy variables, which the command may ignore",
-            Level::Supervised => "every connection passes the supervisor",
-            Level::Isolated => "a network of its own, whose only way out is the proxy",
-        };
-        let mode = server.policy.egress_mode.value;
-        let (hosts, why) = match &server.egress {
-            Some(list) if mode != Mode::Off => {
-                let hosts = match list.len() {
-                    0 => "no host".to_owned(),
-                    1 => "1 host".to_owned(),
-                    count => format!("{count} hosts"),
-                };
-                let report = if mode == Mode::Report {
-                    ", others reported"
-                } else {
-                    ""
-                };
-                (format!("{hosts}{report}"), came_from(list))
-            }
-            _ => (
-                "the public internet".to_owned(),
-                Source::Default.to_string(),
-            ),
-        };
-        (format!("{level}: {how}; {hosts}"), why)
     }
 
     /// How callers may prove who they are.
@@ -259,6 +242,54 @@ impl Overview {
         }
         out
     }
+}
+
+/// How firmly a command's outbound policy holds, and what it allows.
+fn egress_line(server: &Server, proven: Option<&Proven>) -> (String, String) {
+    let level = match proven.map(|proven| proven.level) {
+        None => "at the level that is found at start".to_owned(),
+        Some(level) => {
+            let how = match level {
+                Level::Advisory => "told by proxy variables, which the command may ignore",
+                Level::Supervised => "every connection passes the supervisor",
+                Level::Isolated => "a network of its own, whose only way out is the proxy",
+            };
+            format!("{level}: {how}")
+        }
+    };
+    let mode = server.policy.egress_mode.value;
+    let (hosts, why) = match &server.egress {
+        Some(list) if mode != Mode::Off => {
+            let hosts = match list.len() {
+                0 => "no host".to_owned(),
+                1 => "1 host".to_owned(),
+                count => format!("{count} hosts"),
+            };
+            let report = if mode == Mode::Report {
+                ", others reported"
+            } else {
+                ""
+            };
+            (format!("{hosts}{report}"), came_from(list))
+        }
+        _ => (
+            "the public internet".to_owned(),
+            Source::Default.to_string(),
+        ),
+    };
+    (format!("{level}; {hosts}"), why)
+}
+
+/// What the canary found.
+fn found(proven: &Proven) -> Vec<String> {
+    let ways = proven.could_not_contain.join(", ");
+    let first = match proven.level {
+        Level::Advisory => format!("could not contain: {ways}"),
+        Level::Isolated | Level::Supervised => "tried every way out, and found none".to_owned(),
+    };
+    let others = proven.not_available.iter();
+    let others = others.map(|(level, why)| format!("not {level}: {why}"));
+    std::iter::once(first).chain(others).collect()
 }
 
 /// The layers of a server that have a mode.

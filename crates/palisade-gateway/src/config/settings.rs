@@ -211,6 +211,8 @@ pub struct Policy {
 pub struct Egress {
     /// `min_level`; `None`: supervised for a command with an allowlist, else advisory.
     pub min_level: Option<Value<Level>>,
+    /// `max_level`: the firmest that is tried. Default isolated.
+    pub max_level: Value<Level>,
     /// `allow_special`: addresses and ranges that the tables would refuse.
     pub allow_special: List<String>,
     /// `deny`: ranges that are always refused.
@@ -432,6 +434,92 @@ pub struct Audit {
     pub sinks: List<Sink>,
     /// `fail`. Default closed.
     pub fail: Value<Fail>,
+    /// `write_ahead`. Default of destructive calls.
+    pub write_ahead: Value<WriteAhead>,
+    /// `destructive`: patterns of tools, beside the servers' own annotations.
+    pub destructive: List<String>,
+    /// `[[audit.rule]]`: how much is told of which tools; the first that means a tool counts.
+    pub rules: List<AuditRule>,
+    /// `pseudonym_key`: a file with a key; with it tokens and addresses get pseudonyms.
+    pub pseudonym_key: Option<Value<PathBuf>>,
+    /// `[audit.rotate]`: of files.
+    pub rotate: Rotate,
+}
+
+/// One `[[audit.rule]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRule {
+    /// `tool`: a name with `*`.
+    pub tool: String,
+    /// `level`. Default `request`.
+    pub level: AuditLevel,
+    /// `redact`. Default by the rules.
+    pub redact: Redact,
+    /// `allow`: places in arguments that stay as they are.
+    pub allow: Vec<String>,
+}
+
+/// How much is told of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditLevel {
+    /// Neither arguments nor answer.
+    Metadata,
+    /// Nothing.
+    None,
+    /// The arguments.
+    #[default]
+    Request,
+    /// Arguments and answer.
+    Response,
+}
+
+/// What becomes of arguments and answers before they are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redact {
+    /// What the rules find is replaced.
+    #[default]
+    Found,
+    /// All is.
+    Whole,
+}
+
+/// `[audit.rotate]`.
+#[derive(Clone, Debug)]
+pub struct Rotate {
+    /// `size`: a file that has so many bytes is closed. Default 256 MiB.
+    pub size: Value<u64>,
+    /// `every`: a file whose first line is so old is closed. `None`, the default: at no age.
+    pub every: Option<Value<Duration>>,
+    /// `compress`: the old ones. Default zstd.
+    pub compress: Value<Compress>,
+    /// `keep`: how many old files. `None`, the default: all.
+    pub keep: Option<Value<u32>>,
+    /// `keep_for`: how long they are kept. `None`, the default: for ever.
+    pub keep_for: Option<Value<Duration>>,
+}
+
+/// How old audit files are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// Into `.gz`.
+    Gzip,
+    /// Not at all.
+    None,
+    /// Into `.zst`.
+    #[default]
+    Zstd,
+}
+
+/// Of which calls an intent is recorded before they leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteAhead {
+    /// Of all.
+    All,
+    /// Of those that may destroy something.
+    #[default]
+    Destructive,
+    /// Of none.
+    None,
 }
 
 /// Where audit records go.
@@ -535,6 +623,23 @@ pub struct Command {
     pub session_idle: Value<Duration>,
     /// `start_timeout`: from a start to the first answer. Default 60 s.
     pub start_timeout: Value<Duration>,
+    /// `max_level`; `None`: as [`Egress::max_level`] says.
+    pub max_level: Option<Value<Level>>,
+    /// `sockets`: unix sockets of other programs, by absolute paths.
+    pub sockets: List<PathBuf>,
+    /// `install`.
+    pub install: Option<Install>,
+}
+
+/// `[server.install]`: what is run once before a command.
+#[derive(Clone, Debug)]
+pub struct Install {
+    /// `command`, or what it is for `npx` and `uvx`. Never empty.
+    pub command: List<String>,
+    /// `egress`; `None`: the public internet minus everything special.
+    pub egress: Option<List<String>>,
+    /// `timeout`. Default 5 min.
+    pub timeout: Value<Duration>,
 }
 
 impl fmt::Display for Command {
@@ -634,6 +739,16 @@ impl From<Level> for palisade_egress::Level {
 }
 
 impl Server {
+    /// The firmest level that is tried for its command.
+    #[must_use]
+    pub fn max_level<'a>(&'a self, egress: &'a Egress) -> &'a Value<Level> {
+        let own = match &self.backend {
+            Backend::Command(command) => command.max_level.as_ref(),
+            Backend::Url(_) => None,
+        };
+        own.unwrap_or(&egress.max_level)
+    }
+
     /// What happens to URLs in the arguments of calls, where the tool says nothing.
     #[must_use]
     pub fn urls_mode(&self, egress: &Egress) -> Mode {
@@ -721,6 +836,9 @@ names! {
         Rs384 = "RS384",
         Rs512 = "RS512",
     }
+    AuditLevel { Metadata = "metadata", None = "none", Request = "request", Response = "response" }
+    Redact { Found = "found", Whole = "whole" }
+    Compress { Gzip = "gzip", None = "none", Zstd = "zstd" }
     Fail { Closed = "closed", Open = "open" }
     Level { Advisory = "advisory", Supervised = "supervised", Isolated = "isolated" }
     Kind { Mcp = "mcp", Http = "http" }
@@ -729,4 +847,5 @@ names! {
     RateHeaders { Draft8 = "draft-8", Draft6 = "draft-6", Legacy = "legacy" }
     TlsProfile { Intermediate = "intermediate", Modern = "modern" }
     UpstreamHost { Rewrite = "rewrite", Preserve = "preserve" }
+    WriteAhead { All = "all", Destructive = "destructive", None = "none" }
 }

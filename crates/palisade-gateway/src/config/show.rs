@@ -143,6 +143,9 @@ impl Settings {
         if let Some(level) = &egress.min_level {
             rows.add("egress.min_level", level, |level| json!(level.name()));
         }
+        rows.add("egress.max_level", &egress.max_level, |level| {
+            json!(level.name())
+        });
         let text = |text: &String| json!(text);
         rows.list("egress.allow_special", &egress.allow_special, text);
         rows.list("egress.deny", &egress.deny, text);
@@ -362,6 +365,43 @@ impl Rows {
             Sink::Stdout => json!("stdout"),
         });
         rows.add("audit.fail", &policy.audit.fail, |fail| json!(fail.name()));
+        rows.add("audit.write_ahead", &policy.audit.write_ahead, |of| {
+            json!(of.name())
+        });
+        rows.list("audit.destructive", &policy.audit.destructive, |pattern| {
+            json!(pattern)
+        });
+        rows.list("audit.rule", &policy.audit.rules, |rule| {
+            json!({
+                "tool": rule.tool,
+                "level": rule.level.name(),
+                "redact": rule.redact.name(),
+                "allow": rule.allow,
+            })
+        });
+        if let Some(key) = &policy.audit.pseudonym_key {
+            rows.add("audit.pseudonym_key", key, |path| json!(path));
+        }
+        let rotate = &policy.audit.rotate;
+        rows.add("audit.rotate.size", &rotate.size, |bytes| {
+            json!(show_size(*bytes))
+        });
+        if let Some(every) = &rotate.every {
+            rows.add("audit.rotate.every", every, |age| {
+                json!(show_duration(*age))
+            });
+        }
+        rows.add("audit.rotate.compress", &rotate.compress, |how| {
+            json!(how.name())
+        });
+        if let Some(keep) = &rotate.keep {
+            rows.add("audit.rotate.keep", keep, |files| json!(files));
+        }
+        if let Some(keep) = &rotate.keep_for {
+            rows.add("audit.rotate.keep_for", keep, |span| {
+                json!(show_duration(*span))
+            });
+        }
         rows.add("egress.mode", &policy.egress_mode, |mode| {
             json!(mode.name())
         });
@@ -390,6 +430,21 @@ impl Rows {
         self.add(&key("start_timeout"), &command.start_timeout, |most| {
             json!(show_duration(*most))
         });
+        if let Some(level) = &command.max_level {
+            self.add(&key("max_level"), level, |level| json!(level.name()));
+        }
+        self.list(&key("sockets"), &command.sockets, |path| json!(path));
+        if let Some(install) = &command.install {
+            self.list(&key("install.command"), &install.command, |word| {
+                json!(word)
+            });
+            if let Some(list) = &install.egress {
+                self.list(&key("install.egress"), list, |host| json!(host));
+            }
+            self.add(&key("install.timeout"), &install.timeout, |most| {
+                json!(show_duration(*most))
+            });
+        }
     }
 
     fn server_auth(&mut self, prefix: &str, auth: &ServerAuth) {

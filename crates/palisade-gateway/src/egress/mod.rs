@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! command ── proxy variables ──► Proxy (a thread of its own) ── Guard ──► the host
-//!                                   └ Told ──► the audit log, with the call it was for
+//!    └────── whatever it tries ── Jail ──┘  └ Told ──► the audit log, with the call it was for
 //! ```
 
 mod level;
@@ -19,7 +19,10 @@ use std::sync::Arc;
 use std::thread;
 
 use palisade_audit::Log;
-use palisade_egress::proxy::{Credential, CredentialError, Identity, Plan, Proxy, ProxyLimits};
+use palisade_egress::jail::Jail;
+use palisade_egress::proxy::{
+    ChildPasswords, Credential, CredentialError, Identity, Plan, Proxy, ProxyLimits,
+};
 use palisade_egress::{
     Answers, BoxFuture, DnsResolver, Guard, Level, Name, OwnAddresses, PolicyError, Resolve,
     ResolveError,
@@ -28,10 +31,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::config::{Backend, Egress, Fail, Settings};
-use crate::upstream::stdio::{UnderWay, WayOut};
+use crate::audit::Trail;
+use crate::config::{Backend, Command, Egress, Fail, Settings};
+use crate::upstream::stdio::{InstallError, UnderWay, WayOut};
 
-pub use level::{LevelError, in_force};
+pub use level::{LevelError, Levels};
 pub use policy::{guard_policy, of_issuers, of_server};
 pub(crate) use told::Told;
 pub use urls::ServerUrls;
@@ -42,8 +46,8 @@ pub struct Outbound {
     /// By server.
     ways: HashMap<Arc<str>, WayOut>,
     resolver: Arc<dyn Resolve>,
-    proxy: Proxy,
     handle: Handle,
+    levels: Levels,
     _end: watch::Sender<()>,
 }
 
@@ -54,6 +58,9 @@ pub enum EgressError {
     /// A user that the proxy cannot know.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// What a command needs could not be fetched.
+    #[error(transparent)]
+    Install(#[from] InstallError),
     /// A server's policy would hold less firmly than it must.
     #[error(transparent)]
     Level(#[from] LevelError),
@@ -96,22 +103,20 @@ impl Outbound {
     ///
     /// # Errors
     /// [`EgressError`] says what stands in the way and what to do.
-    pub fn start(settings: &Settings, logs: &[Log]) -> Result<Option<Self>, EgressError> {
-        let is_command = |backend: &Backend| matches!(backend, Backend::Command(_));
+    pub fn start(settings: &Settings, log: &Log) -> Result<Option<Self>, EgressError> {
         let commands = || {
-            settings
-                .servers
-                .iter()
-                .filter(|server| is_command(&server.backend))
+            let servers = settings.servers.iter();
+            servers.filter_map(|server| match &server.backend {
+                Backend::Command(command) => Some((server, command)),
+                Backend::Url(_) => None,
+            })
         };
         let mut servers = settings.servers.iter();
         let looks = servers.any(|server| urls::looks(server, &settings.egress));
         if commands().next().is_none() && !looks {
             return Ok(None);
         }
-        for server in commands() {
-            level::check(server, settings)?;
-        }
+        let levels = Levels::prove(settings)?;
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -120,31 +125,71 @@ impl Outbound {
         let own = own_addresses()?;
         let under_way = Arc::new(UnderWay::default());
         let mut plan = Plan::new();
-        let mut ways = HashMap::new();
-        for server in commands() {
-            let policy = of_server(server, &settings.egress, own.clone())?;
-            let guard = Guard::new(Arc::new(policy), Arc::clone(&resolver));
-            let name: Arc<str> = server.name.value.as_str().into();
-            let (credential, passwords) = Credential::for_children(&name)?;
-            plan = plan.with_credential(Identity::new(&name, guard), credential);
+        let mut users = Vec::new();
+        for (server, command) in commands() {
+            let proven = levels.of(server, settings);
+            let proven = proven.ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
+            level::check(server, settings, proven)?;
+            warn_of_containers(&server.name.value, command, proven.level);
+            let mode = server.policy.egress_mode.value;
+            let install = command.install.as_ref();
+            let install = install.map(|install| (install.egress.as_ref(), INSTALL));
+            for (list, suffix) in [(server.egress.as_ref(), "")].into_iter().chain(install) {
+                let policy = guard_policy(&settings.egress, list, mode, own.clone())?;
+                let (ports, raw) = (policy.ports(), policy::raw_ports(&policy, &settings.egress));
+                let guard = Guard::new(Arc::new(policy), Arc::clone(&resolver));
+                let name: Arc<str> = format!("{}{suffix}", server.name.value).into();
+                let (credential, passwords) = Credential::for_children(&name)?;
+                let identity = Identity::new(&name, guard).raw_ports(raw);
+                plan = plan.with_credential(identity, credential);
+                users.push(User {
+                    name,
+                    passwords,
+                    ports,
+                    level: proven.level,
+                    sockets: command
+                        .sockets
+                        .iter()
+                        .map(|path| path.value.clone())
+                        .collect(),
+                });
+            }
+        }
+        let level_of = users
+            .iter()
+            .map(|user| (Arc::clone(&user.name), user.level));
+        let closed = closed_servers(settings);
+        let told = Told::new(
+            log,
+            settings,
+            level_of.collect(),
+            Arc::clone(&under_way),
+            closed,
+        );
+        let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::new(told));
+        let handle = runtime.handle().clone();
+        let ways = users.into_iter().map(|user| {
+            let jail = Jail::new(user.level, proxy.clone(), &user.name)
+                .proxy_at(address)
+                .ports(user.ports)
+                .sockets(user.sockets);
             let way = WayOut {
                 proxy: address,
-                passwords,
+                passwords: user.passwords,
                 under_way: Arc::clone(&under_way),
+                jail,
+                runtime: handle.clone(),
             };
-            ways.insert(name, way);
-        }
-        let closed = closed_servers(settings);
-        let told = Told::new(logs, settings, Some(Level::Advisory), under_way, closed);
-        let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::new(told));
+            (user.name, way)
+        });
+        let ways = ways.collect();
         let (end, ending) = watch::channel(());
-        let handle = runtime.handle().clone();
-        run(runtime, listener, proxy.clone(), Whose::Shown, ending)?;
+        run(runtime, listener, proxy, Whose::Shown, ending)?;
         Ok(Some(Self {
             ways,
             resolver,
-            proxy,
             handle,
+            levels,
             _end: end,
         }))
     }
@@ -155,16 +200,16 @@ impl Outbound {
         self.ways.get(server).cloned()
     }
 
-    /// The proxy of all commands, whose users are the servers by name.
+    /// The way out of what is run once before that command, where something is.
     #[must_use]
-    pub const fn proxy(&self) -> &Proxy {
-        &self.proxy
+    pub fn way_of_install(&self, server: &str) -> Option<WayOut> {
+        self.way(&format!("{server}{INSTALL}"))
     }
 
-    /// The runtime that the proxy works on.
+    /// How firmly the policies hold.
     #[must_use]
-    pub const fn runtime(&self) -> &Handle {
-        &self.handle
+    pub const fn levels(&self) -> &Levels {
+        &self.levels
     }
 
     /// Looks names up on the thread of the proxy, for other threads.
@@ -177,6 +222,31 @@ impl Outbound {
     }
 }
 
+/// A user of the proxy: a server's command, or what is run once before it.
+struct User {
+    name: Arc<str>,
+    passwords: ChildPasswords,
+    ports: Vec<u16>,
+    level: Level,
+    sockets: Vec<PathBuf>,
+}
+
+/// A command that talks to a daemon behind a unix socket works behind no wall that hides it.
+fn warn_of_containers(server: &str, command: &Command, level: Level) {
+    let program = command.command.first().map(|word| word.value.as_str());
+    let program = program.and_then(|program| program.rsplit('/').next());
+    let is_client = matches!(program, Some("docker" | "nerdctl" | "podman"));
+    if is_client && command.sockets.is_empty() && level > Level::Advisory {
+        tracing::warn!(
+            server,
+            "the command starts a container, and may not reach the daemon that does: write `sockets = [\"/run/docker.sock\"]`, or `max_level = \"advisory\"`, for the server; no wall holds what the container does (docs/jail.md)"
+        );
+    }
+}
+
+/// What the name of a server's install step has after the server's; no server's name has a dot.
+const INSTALL: &str = ".install";
+
 /// The forward proxy alone (`palisade egress serve`), ready to run.
 #[derive(Debug)]
 pub struct Standalone {
@@ -185,7 +255,7 @@ pub struct Standalone {
     address: SocketAddr,
     proxy: Proxy,
     whose: Whose,
-    logs: Vec<Log>,
+    trail: Trail,
     users: usize,
 }
 
@@ -197,7 +267,7 @@ impl Standalone {
     ///
     /// # Errors
     /// [`EgressError`].
-    pub fn prepare(settings: &Settings, logs: Vec<Log>) -> Result<Self, EgressError> {
+    pub fn prepare(settings: &Settings, trail: Trail) -> Result<Self, EgressError> {
         let egress = &settings.egress;
         let at = egress.listen.value;
         if egress.users.is_empty() && !at.ip().is_loopback() {
@@ -235,7 +305,7 @@ impl Standalone {
             Whose::Shown
         };
         let closed = settings.defaults.audit.fail.value == Fail::Closed;
-        let told = Told::new(&logs, settings, None, Arc::default(), closed);
+        let told = Told::new(&trail.log, settings, HashMap::new(), Arc::default(), closed);
         let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::new(told));
         Ok(Self {
             runtime,
@@ -243,7 +313,7 @@ impl Standalone {
             address,
             proxy,
             whose,
-            logs,
+            trail,
             users: egress.users.len(),
         })
     }
@@ -270,7 +340,7 @@ impl Standalone {
             listener,
             proxy,
             whose,
-            logs,
+            trail,
             ..
         } = self;
         let served = runtime.block_on(async move {
@@ -282,10 +352,8 @@ impl Standalone {
             Ok(())
         });
         drop(runtime);
-        for log in logs {
-            if let Err(error) = log.close(LOG_DEADLINE) {
-                tracing::error!(%error, "the audit log could not be written to its end");
-            }
+        if let Err(error) = trail.log.close(LOG_DEADLINE) {
+            tracing::error!(%error, "the audit log could not be written to its end");
         }
         served
     }

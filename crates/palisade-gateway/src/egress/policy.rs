@@ -17,6 +17,16 @@ pub fn of_server(
     guard_policy(egress, server.egress.as_ref(), mode, own)
 }
 
+/// Ports at which only an entry of the allowlist or of `allow_special` opens a host: whoever named
+/// them knows what is spoken there, which need be neither TLS nor HTTP.
+pub(super) fn raw_ports(policy: &Policy, egress: &Egress) -> Vec<u16> {
+    let mut ports = policy.ports();
+    let web =
+        |port: &u16| matches!(port, 80 | 443) || egress.ports.iter().any(|p| p.value == *port);
+    ports.retain(|port| !web(port));
+    ports
+}
+
 /// The policy with this allowlist; without one, the public internet. In mode `off` the list is not
 /// looked at. Special addresses are refused in every mode.
 ///

@@ -1,5 +1,6 @@
 //! What the guard decided, as records of the audit log.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,9 +15,10 @@ use crate::upstream::stdio::{CallNote, UnderWay};
 /// Writes a record of every decision, with the call that it was for where there is only one.
 #[derive(Debug)]
 pub(crate) struct Told {
-    logs: Vec<Handle>,
+    log: Handle,
     server_version: Option<String>,
-    level: Option<Level>,
+    /// By user of the proxy, where it is a server's command.
+    levels: HashMap<Arc<str>, Level>,
     under_way: Arc<UnderWay>,
     /// Nothing is opened that could not be recorded.
     closed: bool,
@@ -24,17 +26,17 @@ pub(crate) struct Told {
 
 impl Told {
     pub(crate) fn new(
-        logs: &[Log],
+        log: &Log,
         settings: &Settings,
-        level: Option<Level>,
+        levels: HashMap<Arc<str>, Level>,
         under_way: Arc<UnderWay>,
         closed: bool,
     ) -> Self {
         let version = settings.server_version.as_ref();
         Self {
-            logs: logs.iter().map(Log::handle).collect(),
+            log: log.handle(),
             server_version: version.map(|version| version.value.clone()),
-            level,
+            levels,
             under_way,
             closed,
         }
@@ -74,7 +76,10 @@ impl Told {
         let mut egress = Egress::default();
         egress.decision = line.decision;
         egress.form = line.form;
-        egress.level = self.level.map_or("", Level::as_str);
+        egress.level = self
+            .levels
+            .get(line.identity)
+            .map_or("", |level| level.as_str());
         egress.host = line.host;
         egress.port = line.port;
         egress.addresses = line.addresses;
@@ -83,10 +88,8 @@ impl Told {
         egress.calls = &several;
         egress.revoked = line.revoked;
         record.egress = Some(egress);
-        for log in &self.logs {
-            // A log that takes nothing says so by `healthy`, counts, and writes a gap record.
-            let _ = log.append(&record);
-        }
+        // A log that takes nothing says so by `healthy`, counts, and writes a gap record.
+        let _ = self.log.append(&record);
     }
 }
 
@@ -142,7 +145,7 @@ impl Observe for Told {
     }
 
     fn ready(&self) -> bool {
-        !self.closed || self.logs.iter().all(Handle::healthy)
+        !self.closed || self.log.healthy()
     }
 
     fn ended(&self, traffic: &Traffic<'_>) {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use palisade_gateway::config::{Flags, Overview, Settings, resolve, schema};
+use palisade_gateway::egress::Levels;
 use serde_json::Value as Json;
 
 const SERVER: &str = "\n[[server]]\nname = \"files\"\nupstream = \"http://127.0.0.1:3000/mcp\"\n";
@@ -114,8 +115,8 @@ fn the_table_at_start() {
     let bound = ["127.0.0.1:40123".parse().unwrap()];
     insta::assert_snapshot!(format!(
         "{}\n{}",
-        Overview::table(&settings.overview(&[])),
-        Overview::table(&plain.overview(&bound))
+        Overview::table(&settings.overview(&[], &Levels::default())),
+        Overview::table(&plain.overview(&bound, &Levels::default()))
     ));
 }
 

@@ -3,18 +3,22 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HeaderName;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use palisade_audit::Fingerprint;
+use palisade_audit::{Ahead, Fingerprint, Ticket};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::intent::Intents;
+use super::keep::Keep;
 use super::recorder::{Fail, Recorder};
 use crate::answer::Answer;
 use crate::exchange::{Call, CallOutcome, Exchange, Facts};
@@ -24,31 +28,43 @@ use crate::mcp::shown::Shown;
 use crate::mcp::sse::Peeker;
 use crate::media;
 use crate::rejection::{Reason, Rejection};
+use crate::timer::Timer;
 
 static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Watches what passes between the layers and the server.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct ObserverLayer {
+pub struct ObserverLayer<T> {
     recorder: Recorder,
     fail: Fail,
+    intents: Arc<Intents>,
     shown: Shown,
+    timer: T,
 }
 
-impl ObserverLayer {
-    /// Watches for `recorder`; `shown` learns what the server shows of itself.
-    pub const fn new(recorder: Recorder, fail: Fail, shown: Shown) -> Self {
+impl<T> ObserverLayer<T> {
+    /// Watches for `recorder`, and writes `intents` down first; `shown` learns what the server shows of itself. Time is
+    /// `timer`'s.
+    pub const fn new(
+        recorder: Recorder,
+        fail: Fail,
+        intents: Arc<Intents>,
+        shown: Shown,
+        timer: T,
+    ) -> Self {
         Self {
             recorder,
             fail,
+            intents,
             shown,
+            timer,
         }
     }
 }
 
-impl<S> Layer<S> for ObserverLayer {
-    type Service = ObserverService<S>;
+impl<S, T: Clone> Layer<S> for ObserverLayer<T> {
+    type Service = ObserverService<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
         ObserverService {
@@ -60,19 +76,20 @@ impl<S> Layer<S> for ObserverLayer {
 
 /// The service of [`ObserverLayer`].
 #[derive(Clone, Debug)]
-pub struct ObserverService<S> {
-    layer: ObserverLayer,
+pub struct ObserverService<S, T> {
+    layer: ObserverLayer<T>,
     inner: S,
 }
 
-impl<S, B, R> Service<Request<B>> for ObserverService<S>
+impl<S, T, B, R> Service<Request<B>> for ObserverService<S, T>
 where
-    S: Service<Request<B>, Response = Response<R>, Error = Infallible>,
+    T: Timer,
+    S: Service<Request<B>, Response = Response<R>, Error = Infallible> + Clone,
     R: Body<Data = Bytes>,
 {
     type Response = Response<Answer<ObservedBody<R>>>;
     type Error = Infallible;
-    type Future = ObserverFuture<S::Future>;
+    type Future = ObserverFuture<S::Future, S, B, T::Sleep>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -81,34 +98,77 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
         let exchange = Exchange::of(&mut head);
-        exchange.facts().shown = Some(self.layer.shown.clone());
-        exchange.facts().session = head.headers.get(&SESSION).map(fingerprint);
-        if self.layer.fail == Fail::Closed && !self.layer.recorder.healthy() {
-            let answer = self.unavailable(&head, &exchange);
-            return ObserverFuture::Refused {
-                answer: Some(answer),
-            };
+        let intended = {
+            let mut facts = exchange.facts();
+            facts.shown = Some(self.layer.shown.clone());
+            facts.session = head.headers.get(&SESSION).map(fingerprint);
+            self.layer.intents.mark(&mut facts, &self.layer.shown)
+        };
+        let closed = self.layer.fail == Fail::Closed;
+        if closed && !self.layer.recorder.healthy() {
+            return ObserverFuture::refused(&head, &exchange);
+        }
+        let shown = self.layer.shown.clone();
+        let keeps = self.layer.recorder.keeps_answers(&exchange.facts());
+        let ahead = intended.then(|| self.layer.recorder.intended(&exchange));
+        match ahead {
+            Some(Ahead::Failed(_)) if closed => return ObserverFuture::refused(&head, &exchange),
+            // Nobody waits for a log that is known not to work.
+            Some(Ahead::Waiting(_)) if !closed && !self.layer.recorder.healthy() => {}
+            Some(Ahead::Waiting(ticket)) => {
+                let patience = if closed { PATIENCE } else { PATIENCE_OPEN };
+                return ObserverFuture::Writing {
+                    held: Some(Box::new(Held {
+                        ticket,
+                        sleep: Box::pin(self.layer.timer.sleep(patience)),
+                        closed,
+                        request: Request::from_parts(head, body),
+                        inner: self.inner.clone(),
+                        exchange,
+                        shown,
+                        keeps,
+                    })),
+                };
+            }
+            // Where calls pass without a record, the log has counted it.
+            Some(Ahead::Failed(_) | Ahead::Written) | None => {}
         }
         ObserverFuture::Asked {
             future: self.inner.call(Request::from_parts(head, body)),
             exchange,
-            shown: self.layer.shown.clone(),
+            shown,
+            keeps,
         }
     }
 }
 
-impl<S> ObserverService<S> {
-    /// What cannot be recorded does not reach the server.
-    fn unavailable(&self, head: &Parts, exchange: &Exchange) -> Response<Bytes> {
-        let id = exchange
-            .facts()
-            .calls
-            .first()
-            .and_then(|call| call.id.clone());
-        Rejection::new(Reason::AuditUnavailable)
-            .with_id(id)
-            .with_remedy("mend the audit sink, or set audit.fail = \"open\"")
-            .into_response(head)
+/// How long a call waits for its intent to be written, at the most; then it is refused. So long, too, a sink may take nothing
+/// before the log counts as failed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same where it passes then: the intent is written as soon as it can be.
+const PATIENCE_OPEN: Duration = Duration::from_millis(100);
+
+/// A call that waits for its intent to be written.
+#[derive(Debug)]
+pub struct Held<S, B, Z> {
+    ticket: Ticket,
+    sleep: Pin<Box<Z>>,
+    closed: bool,
+    request: Request<B>,
+    inner: S,
+    exchange: Exchange,
+    shown: Shown,
+    keeps: bool,
+}
+
+impl<S, B, Z: Future<Output = ()>> Held<S, B, Z> {
+    /// Whether the call may go.
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if let Poll::Ready(written) = Pin::new(&mut self.ticket).poll(cx) {
+            return Poll::Ready(written || !self.closed);
+        }
+        self.sleep.as_mut().poll(cx).map(|()| !self.closed)
     }
 }
 
@@ -116,49 +176,113 @@ pin_project! {
     /// The future of [`ObserverService`].
     #[project = ObserverFutureProjection]
     #[derive(Debug)]
-    #[allow(missing_docs, reason = "pin_project fields of the two variants")]
-    pub enum ObserverFuture<F> {
+    #[allow(missing_docs, reason = "pin_project fields of the variants")]
+    pub enum ObserverFuture<F, S, B, Z> {
         /// The server is at work.
-        Asked { #[pin] future: F, exchange: Exchange, shown: Shown },
+        Asked { #[pin] future: F, exchange: Exchange, shown: Shown, keeps: bool },
         /// The call could not have been recorded.
         Refused { answer: Option<Response<Bytes>> },
+        /// The intent is being written.
+        Writing { held: Option<Box<Held<S, B, Z>>> },
     }
 }
 
-impl<F, R> Future for ObserverFuture<F>
+impl<F, S, B, Z> ObserverFuture<F, S, B, Z> {
+    /// What cannot be recorded does not reach the server.
+    fn refused(head: &Parts, exchange: &Exchange) -> Self {
+        let id = exchange
+            .facts()
+            .calls
+            .first()
+            .and_then(|call| call.id.clone());
+        let answer = Rejection::new(Reason::AuditUnavailable)
+            .with_id(id)
+            .with_remedy("mend the audit sink, or set audit.fail = \"open\"")
+            .into_response(head);
+        Self::Refused {
+            answer: Some(answer),
+        }
+    }
+}
+
+impl<F, S, B, Z, R> Future for ObserverFuture<F, S, B, Z>
 where
+    S: Service<Request<B>, Future = F>,
     F: Future<Output = Result<Response<R>, Infallible>>,
+    Z: Future<Output = ()>,
 {
     type Output = Result<Response<Answer<ObservedBody<R>>>, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            ObserverFutureProjection::Asked {
-                future,
-                exchange,
-                shown,
-            } => {
-                let Ok(answer) = ready!(future.poll(cx));
-                let reading = reading(&answer, exchange);
-                if let Some(session) = answer.headers().get(&SESSION) {
-                    exchange.facts().session = Some(fingerprint(session));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.as_mut().project() {
+                ObserverFutureProjection::Writing { held } => {
+                    let may_go = match held {
+                        Some(held) => ready!(held.poll_written(cx)),
+                        None => false,
+                    };
+                    let Some(held) = held.take() else {
+                        return Poll::Pending; // Polled after its end.
+                    };
+                    let next = held.go_on(may_go);
+                    self.set(next);
                 }
-                let watch = reading.map(|reading| {
-                    Box::new(Watch {
-                        reading,
-                        exchange: exchange.clone(),
-                        shown: shown.clone(),
-                    })
-                });
-                Poll::Ready(Ok(
-                    answer.map(|body| Answer::inner(ObservedBody { body, watch }))
-                ))
-            }
-            ObserverFutureProjection::Refused { answer } => {
-                Poll::Ready(Ok(answer.take().unwrap_or_default().map(Answer::own)))
+                ObserverFutureProjection::Asked {
+                    future,
+                    exchange,
+                    shown,
+                    keeps,
+                } => {
+                    let Ok(answer) = ready!(future.poll(cx));
+                    return Poll::Ready(Ok(observed(answer, exchange, shown, *keeps)));
+                }
+                ObserverFutureProjection::Refused { answer } => {
+                    let answer = answer.take().unwrap_or_default();
+                    return Poll::Ready(Ok(answer.map(Answer::own)));
+                }
             }
         }
     }
+}
+
+impl<S, B, Z> Held<S, B, Z> {
+    fn go_on<F>(mut self, may_go: bool) -> ObserverFuture<F, S, B, Z>
+    where
+        S: Service<Request<B>, Future = F>,
+    {
+        if may_go {
+            return ObserverFuture::Asked {
+                // Every layer is always ready; see `GuardService`.
+                future: self.inner.call(self.request),
+                exchange: self.exchange,
+                shown: self.shown,
+                keeps: self.keeps,
+            };
+        }
+        let (head, _body) = self.request.into_parts();
+        ObserverFuture::refused(&head, &self.exchange)
+    }
+}
+
+fn observed<R>(
+    answer: Response<R>,
+    exchange: &Exchange,
+    shown: &Shown,
+    keeps: bool,
+) -> Response<Answer<ObservedBody<R>>> {
+    let reading = reading(&answer, exchange, shown.wants_schemas());
+    if let Some(session) = answer.headers().get(&SESSION) {
+        exchange.facts().session = Some(fingerprint(session));
+    }
+    let watch = reading.map(|reading| {
+        Box::new(Watch {
+            reading,
+            exchange: exchange.clone(),
+            shown: shown.clone(),
+            keep: keeps.then(Keep::default),
+        })
+    });
+    answer.map(|body| Answer::inner(ObservedBody { body, watch }))
 }
 
 fn fingerprint(session: &http::HeaderValue) -> Fingerprint {
@@ -166,16 +290,16 @@ fn fingerprint(session: &http::HeaderValue) -> Fingerprint {
 }
 
 /// How the answer is to be read, if any call waits for it.
-fn reading<R>(answer: &Response<R>, exchange: &Exchange) -> Option<Reading> {
+fn reading<R>(answer: &Response<R>, exchange: &Exchange, schemas: bool) -> Option<Reading> {
     if answer.extensions().get::<Rejection>().is_some()
         || !exchange.facts().calls.iter().any(|call| call.id.is_some())
     {
         return None;
     }
     if media::is_json(answer.headers()) {
-        Some(Reading::Json(Scanner::new()))
+        Some(Reading::Json(Scanner::new().reading_schemas(schemas)))
     } else if media::is_event_stream(answer.headers()) {
-        Some(Reading::Events(Peeker::new()))
+        Some(Reading::Events(Peeker::new().reading_schemas(schemas)))
     } else {
         None
     }
@@ -225,6 +349,8 @@ struct Watch {
     reading: Reading,
     exchange: Exchange,
     shown: Shown,
+    /// Where answers are to be recorded.
+    keep: Option<Keep>,
 }
 
 #[derive(Debug)]
@@ -235,11 +361,26 @@ enum Reading {
 
 impl Watch {
     fn push(&mut self, data: &[u8]) {
-        match &mut self.reading {
-            Reading::Json(scanner) => scanner.push(data),
-            Reading::Events(peeker) => {
-                let (exchange, shown) = (&self.exchange, &self.shown);
+        let (exchange, shown) = (&self.exchange, &self.shown);
+        match (&mut self.reading, &mut self.keep) {
+            (Reading::Json(scanner), keep) => {
+                scanner.push(data);
+                if let Some(keep) = keep {
+                    keep.push(data);
+                }
+            }
+            (Reading::Events(peeker), None) => {
                 peeker.push(data, |event| note(exchange, shown, &event.outcomes));
+            }
+            // In pieces that end with lines, so that what an event was is known when it is told.
+            (Reading::Events(peeker), Some(keep)) => {
+                for piece in data.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+                    keep.push_line(piece);
+                    peeker.push(piece, |event| {
+                        keep.give(&mut exchange.facts(), &event.outcomes);
+                        note(exchange, shown, &event.outcomes);
+                    });
+                }
             }
         }
     }
@@ -249,6 +390,9 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Reading::Json(scanner) = &mut self.reading {
             let outcomes = scanner.take();
+            if let Some(keep) = &self.keep {
+                keep.give(&mut self.exchange.facts(), &outcomes);
+            }
             note(&self.exchange, &self.shown, &outcomes);
         }
     }
@@ -279,6 +423,7 @@ fn note_one(facts: &mut Facts, shown: &Shown, outcome: &Outcome) {
     {
         shown.saw_version(version);
     }
+    shown.saw_tools(&outcome.tools);
     let fits = |call: &&mut Call| call.outcome.is_none() && call.key == outcome.id;
     // An error about a request that the server could not read has no id; it is about the only one.
     let only = facts.calls.len() == 1 && outcome.id.is_none();
@@ -299,6 +444,9 @@ fn note_one(facts: &mut Facts, shown: &Shown, outcome: &Outcome) {
             .any(|name| Revision::parse(name).is_modern())
     {
         shown.saw_modern();
+    }
+    if call.method.as_ref().map(crate::Text::as_bytes) == Some(b"tools/list") {
+        shown.saw_tools(&outcome.tools);
     }
     call.outcome = Some(came_of_it);
 }
@@ -326,13 +474,13 @@ mod tests {
             .header(CONTENT_TYPE, "text/event-stream")
             .body(())
             .unwrap();
-        assert!(reading(&answer, &exchange).is_none());
+        assert!(reading(&answer, &exchange, false).is_none());
         exchange.facts().calls.push(Call {
             id: Some("1".into()),
             ..Call::default()
         });
         assert!(matches!(
-            reading(&answer, &exchange),
+            reading(&answer, &exchange, false),
             Some(Reading::Events(_))
         ));
     }

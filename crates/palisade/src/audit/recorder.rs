@@ -1,16 +1,18 @@
 //! From what is known of an exchange to lines of the log.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::StatusCode;
-use palisade_audit::{Actor, Bytes, Handle, Outcome, Phase, Record};
+use palisade_audit::{Actor, Ahead, Bytes, Handle, Outcome, Phase, Record};
 
 use super::aggregate::Aggregate;
+use super::rules::{Level, Rules};
 use super::witness::{Account, End};
-use crate::exchange::{Call, CallOutcome, Facts, RequestId};
+use crate::exchange::{Call, CallOutcome, Exchange, Facts, RequestId};
 use crate::mcp::shown::Shown;
 use crate::rejection::{Fault, Reason, Rejection};
 
@@ -24,43 +26,107 @@ pub enum Fail {
     Open,
 }
 
-/// Writes records to the logs of one worker. A cheap handle.
+/// Writes records to the log, for one worker. A cheap handle.
 #[derive(Clone)]
 pub struct Recorder {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    logs: Vec<Handle>,
+    log: Handle,
     refusals: Arc<Aggregate>,
     gateway_version: &'static str,
     /// `SERVER_VERSION`; wins over what the upstream says of itself.
     server_version: Option<String>,
+    /// By the server's name; of others all is told.
+    rules: Arc<HashMap<Arc<str>, Rules>>,
 }
 
 impl Recorder {
-    /// Writes every record to each of `logs`; `refusals` is shared by all recorders.
+    /// Writes every record to `log`, this worker's own handle; `refusals` is shared by all recorders.
     #[must_use]
     pub fn new(
-        logs: Vec<Handle>,
+        log: Handle,
         refusals: Arc<Aggregate>,
         gateway_version: &'static str,
         server_version: Option<String>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
-                logs,
+                log,
                 refusals,
                 gateway_version,
                 server_version,
+                rules: Arc::default(),
             }),
         }
     }
 
-    /// Whether every log takes records at present.
+    /// How much is told of the calls of the servers with these names.
+    #[must_use]
+    pub fn with_rules(self, rules: Arc<HashMap<Arc<str>, Rules>>) -> Self {
+        let shared = &self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                log: shared.log.clone(),
+                refusals: Arc::clone(&shared.refusals),
+                gateway_version: shared.gateway_version,
+                server_version: shared.server_version.clone(),
+                rules,
+            }),
+        }
+    }
+
+    /// Whether the answers to any of these calls are to be kept.
+    pub(super) fn keeps_answers(&self, facts: &Facts) -> bool {
+        let rules = self.rules(facts);
+        rules.is_some_and(|rules| {
+            let mut calls = facts.calls.iter();
+            calls.any(|call| rules.level(call) == Level::Response)
+        })
+    }
+
+    fn rules(&self, facts: &Facts) -> Option<&Rules> {
+        if self.shared.rules.is_empty() {
+            return None;
+        }
+        self.shared.rules.get(facts.server.as_ref()?)
+    }
+
+    fn level(&self, facts: &Facts, call: &Call) -> Level {
+        let rules = self.rules(facts);
+        rules.map_or(Level::Request, |rules| rules.level(call))
+    }
+
+    /// Whether the log takes records at present.
     #[must_use]
     pub fn healthy(&self) -> bool {
-        self.shared.logs.iter().all(Handle::healthy)
+        self.shared.log.healthy()
+    }
+
+    /// Writes down what is about to be done: a record for each call that is marked, or one where there is no call.
+    pub(super) fn intended(&self, exchange: &Exchange) -> Ahead {
+        let facts = exchange.facts();
+        let id = exchange.id();
+        let version = facts.shown.as_ref().and_then(Shown::version);
+        let record = |call| {
+            let mut record = self.begin(exchange, &id, &facts, version.as_deref(), call);
+            record.phase = Some(Phase::Intent);
+            record
+        };
+        let told = |call: &&Call| call.intent && self.level(&facts, call) != Level::None;
+        match &facts.calls[..] {
+            [] => self.shared.log.write_ahead(&[record(None)]),
+            [call] if told(&call) => self.shared.log.write_ahead(&[record(Some(call))]),
+            calls => {
+                let told = calls.iter().filter(told);
+                let records: Vec<_> = told.map(|call| record(Some(call))).collect();
+                if records.is_empty() {
+                    return Ahead::Written;
+                }
+                self.shared.log.write_ahead(&records)
+            }
+        }
     }
 
     /// A stream that stays open has begun.
@@ -85,12 +151,17 @@ impl Recorder {
             return self.append(account, &facts, None, phase);
         }
         for call in &facts.calls {
-            self.append(
-                account,
-                &facts,
-                Some(call),
-                account.stream.then_some(Phase::Close),
-            );
+            // What was refused is told in any case.
+            let level = self.level(&facts, call);
+            if level == Level::None && account.rejection.is_none() {
+                continue;
+            }
+            let phase = match (account.stream, call.intent) {
+                (true, _) => Some(Phase::Close),
+                (false, true) => Some(Phase::Outcome),
+                (false, false) => None,
+            };
+            self.append(account, &facts, Some(call), phase);
         }
     }
 
@@ -129,23 +200,21 @@ impl Recorder {
             record.error = summary.cause.as_deref();
             record.reason = Some(summary.reason.code());
             record.count = Some(summary.count);
-            for log in &self.shared.logs {
-                let _ = log.append(&record);
-            }
+            let _ = self.shared.log.append_minor(&record);
         }
     }
 
-    fn append(&self, account: &Account, facts: &Facts, call: Option<&Call>, phase: Option<Phase>) {
-        let exchange = &account.exchange;
-        let elapsed = exchange.started().elapsed();
-        let id = exchange.id();
-        let mut record = Record::new(
-            SystemTime::now()
-                .checked_sub(elapsed)
-                .unwrap_or(SystemTime::UNIX_EPOCH),
-            id.as_str(),
-        );
-        record.phase = phase;
+    /// What is known before there is an answer.
+    fn begin<'a>(
+        &'a self,
+        exchange: &Exchange,
+        id: &'a RequestId,
+        facts: &'a Facts,
+        version: Option<&'a str>,
+        call: Option<&'a Call>,
+    ) -> Record<'a> {
+        let began = SystemTime::now().checked_sub(exchange.started().elapsed());
+        let mut record = Record::new(began.unwrap_or(SystemTime::UNIX_EPOCH), id.as_str());
         let caller = facts.caller.as_deref();
         record.actor = Actor {
             id: caller.map(crate::auth::Caller::id),
@@ -154,9 +223,35 @@ impl Recorder {
         record.auth_method = caller.map(|caller| caller.proof().name());
         record.server = facts.server.as_deref();
         record.gateway_version = Some(self.shared.gateway_version);
-        let version = facts.shown.as_ref().and_then(Shown::version);
-        record.server_version = self.shared.server_version.as_deref().or(version.as_deref());
+        record.server_version = self.shared.server_version.as_deref().or(version);
         record.session = facts.session;
+        if let Some(call) = call {
+            record.method = call.method.as_ref().map(crate::Text::as_str);
+            if record.method == Some("tools/call") {
+                record.tool = call.target.as_ref().map(crate::Text::as_str);
+                record.args = call.arguments.as_deref();
+            }
+            if let Some(rules) = self.rules(facts) {
+                record.redactor = Some(rules.redactor());
+                match rules.level(call) {
+                    Level::None | Level::Metadata => record.args = None,
+                    Level::Request => {}
+                    Level::Response => record.response = call.response.as_deref(),
+                }
+            }
+            record.destructive = call.destructive;
+            record.revision = call.revision.as_ref().map(crate::Text::as_str);
+            record.trace_id = call.trace_id.as_ref().map(crate::Text::as_str);
+        }
+        record
+    }
+
+    fn append(&self, account: &Account, facts: &Facts, call: Option<&Call>, phase: Option<Phase>) {
+        let exchange = &account.exchange;
+        let id = exchange.id();
+        let version = facts.shown.as_ref().and_then(Shown::version);
+        let mut record = self.begin(exchange, &id, facts, version.as_deref(), call);
+        record.phase = phase;
         record.status = account.status.map(|status| status.as_u16());
         record.reason = account
             .rejection
@@ -164,18 +259,9 @@ impl Recorder {
             .map(|rejection| rejection.reason().code());
         let reported: Vec<&str> = facts.reported.iter().map(|reason| reason.code()).collect();
         record.reported = &reported;
-        if let Some(call) = call {
-            record.method = call.method.as_ref().map(crate::Text::as_str);
-            if record.method == Some("tools/call") {
-                record.tool = call.target.as_ref().map(crate::Text::as_str);
-                record.args = call.arguments.as_deref();
-            }
-            record.revision = call.revision.as_ref().map(crate::Text::as_str);
-            record.trace_id = call.trace_id.as_ref().map(crate::Text::as_str);
-        }
         let (status_text, explanation);
         if phase != Some(Phase::Open) {
-            record.duration = Some(elapsed);
+            record.duration = Some(exchange.started().elapsed());
             record.bytes = Some(Bytes {
                 request: facts.request_bytes,
                 response: account.response_bytes,
@@ -199,18 +285,18 @@ impl Recorder {
                 },
             };
         }
-        for log in &self.shared.logs {
-            // A log that takes nothing says so by `healthy`, counts, and writes a gap record.
-            let _ = log.append(&record);
-        }
+        // A log that takes nothing says so by `healthy`, counts, and writes a gap record. What has happened
+        // comes before what has not.
+        let _ = match record.outcome {
+            Some(Outcome::Denied) => self.shared.log.append_minor(&record),
+            _ => self.shared.log.append(&record),
+        };
     }
 }
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder")
-            .field("logs", &self.shared.logs.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Recorder").finish_non_exhaustive()
     }
 }
 

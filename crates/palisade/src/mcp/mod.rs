@@ -30,6 +30,7 @@ pub mod json;
 pub mod message;
 pub mod outcome;
 pub mod revision;
+mod schema;
 pub mod shown;
 pub mod sse;
 

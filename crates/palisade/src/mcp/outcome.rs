@@ -9,6 +9,7 @@
 use memchr::memchr2;
 
 use super::message::{RequestId, integer};
+use super::schema;
 
 /// Characters kept of an error's message and of a tool's error text. Longer ones are cut.
 pub const MAX_TEXT: usize = 500;
@@ -21,6 +22,8 @@ pub const MAX_EXACT: usize = 1024;
 pub const MAX_MESSAGES: usize = 64;
 /// Tools kept of one list.
 pub const MAX_TOOLS: usize = 1024;
+/// Bytes of a tool's schema that are read; a longer one tells nothing.
+pub const MAX_SCHEMA: usize = 64 << 10;
 /// Versions kept of `server/discover`.
 pub const MAX_VERSIONS: usize = 16;
 
@@ -36,6 +39,9 @@ pub struct Scanner {
     place: Place,
     message: Outcome,
     tool: ToolHint,
+    schemas: bool,
+    /// What is skipped is a schema that is wanted.
+    schema: Option<Vec<u8>>,
     /// The first text of the content.
     text: Text,
     capture: Capture,
@@ -111,6 +117,9 @@ pub struct ToolHint {
     pub destructive: Option<bool>,
     /// `annotations.readOnlyHint`, if given.
     pub read_only: Option<bool>,
+    /// The arguments that `inputSchema` says are URLs or hosts, where a scanner
+    /// [reads schemas](Scanner::reading_schemas).
+    pub destinations: Vec<String>,
 }
 
 /// What a message means for the record.
@@ -163,10 +172,19 @@ impl Scanner {
             place: Place::Top,
             message: Outcome::default(),
             tool: ToolHint::default(),
+            schemas: false,
+            schema: None,
             text: Text::None,
             capture: Capture::default(),
             outcomes: Outcomes::default(),
         }
+    }
+
+    /// Whether tools' schemas are read for their [destinations](ToolHint::destinations).
+    #[must_use]
+    pub fn reading_schemas(mut self, read: bool) -> Self {
+        self.schemas = read;
+        self
     }
 
     /// Reads the next chunk.
@@ -176,7 +194,11 @@ impl Scanner {
             (state, at) = match state {
                 State::Unreadable => break,
                 State::Skip => {
-                    at += self.skip.run(&bytes[at..]);
+                    let used = self.skip.run(&bytes[at..]);
+                    if self.schema.is_some() {
+                        self.keep_schema(&bytes[at..at + used]);
+                    }
+                    at += used;
                     let state = if self.skip.depth == 0 {
                         State::AfterValue
                     } else {
@@ -226,6 +248,7 @@ impl Scanner {
             self.stack = Stack::default();
             self.message = Outcome::default();
             self.text = Text::None;
+            self.schema = None;
         }
         self.state = State::Value;
         self.place = Place::Top;
@@ -417,7 +440,25 @@ impl Scanner {
             }
             Place::Versions => message.supported_versions.clear(),
             Place::ToolName => self.tool.name.clear(),
+            Place::ToolSchema => self.tool.destinations.clear(),
             _ => {}
+        }
+    }
+
+    /// Keeps what was skipped of a schema, and reads it at its end.
+    #[inline(never)]
+    fn keep_schema(&mut self, bytes: &[u8]) {
+        let Some(schema) = &mut self.schema else {
+            return;
+        };
+        if schema.len() + bytes.len() > MAX_SCHEMA {
+            self.schema = None;
+            return;
+        }
+        schema.extend(bytes);
+        if self.skip.depth == 0 {
+            self.tool.destinations = schema::destinations(schema);
+            self.schema = None;
         }
     }
 
@@ -429,6 +470,9 @@ impl Scanner {
                 depth: 1,
                 ..Skip::default()
             };
+            if self.schemas && self.place == Place::ToolSchema {
+                self.schema = Some(vec![bracket]);
+            }
             return State::Skip;
         };
         match node {
@@ -747,6 +791,7 @@ enum Place {
     Text,
     Tool,
     ToolName,
+    ToolSchema,
     Tools,
     Top,
     Version,
@@ -794,6 +839,7 @@ impl Node {
             (Self::ServerInfo, b"name") => Place::ServerName,
             (Self::ServerInfo, b"version") => Place::ServerVersion,
             (Self::Tool, b"annotations") => Place::Annotations,
+            (Self::Tool, b"inputSchema") => Place::ToolSchema,
             (Self::Tool, b"name") => Place::ToolName,
             (Self::Annotations, b"destructiveHint") => Place::Destructive,
             (Self::Annotations, b"readOnlyHint") => Place::ReadOnly,

@@ -58,6 +58,13 @@ impl Peeker {
         Self::default()
     }
 
+    /// Whether tools' schemas are read; see [`Scanner::reading_schemas`].
+    #[must_use]
+    pub fn reading_schemas(mut self, read: bool) -> Self {
+        self.scanner = self.scanner.reading_schemas(read);
+        self
+    }
+
     /// Reads the next chunk and calls `each` for every event that ends in it. An event without
     /// data is none, as for every client.
     pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(Event)) {

@@ -168,10 +168,10 @@ async fn sharers_never_see_each_others_messages() {
             Session::open(&palisade).await,
             Session::open(&palisade).await,
         );
-        let pid = |answer: &e2e::wire::Answer| said(answer)["pid"].clone();
+        let run = |answer: &e2e::wire::Answer| said(answer)["run"].clone();
         let first = one.call(&json!(0), &json!({ "pid": true })).await;
         let second = two.call(&json!(0), &json!({ "pid": true })).await;
-        assert_eq!(pid(&first), pid(&second), "{scope}");
+        assert_eq!(run(&first), run(&second), "{scope}");
         let calls = (0..20).flat_map(|id| [(&one, "one", id), (&two, "two", id)]);
         let calls = calls.map(|(session, name, id)| async move {
             let wanted = json!({ "progress": 2, "text": format!("{name} {id}") });
@@ -261,7 +261,7 @@ async fn a_newer_client_talks_to_an_older_child() {
         assert_eq!(said(&answer)["text"], "old");
         // One child answers them all, opened once.
         let again = client.ask(Protocol::Http1, &called).await;
-        assert_eq!(said(&again)["pid"], said(&answer)["pid"], "{mode}");
+        assert_eq!(said(&again)["run"], said(&answer)["run"], "{mode}");
         if mode == "ignores" {
             continue;
         }

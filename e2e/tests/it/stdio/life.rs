@@ -12,7 +12,8 @@ use serde_json::json;
 use crate::peers::e2e;
 
 use super::{
-    Session, amount, before, below, call, initialize, is_alive, odd, resident, said, until, within,
+    Session, amount, before, below, call, initialize, is_alive, odd, outside, resident, said,
+    until, within,
 };
 
 /// Every way in which a command can fail to start is a 503 that says so, and the log says why.
@@ -120,19 +121,16 @@ async fn a_command_gets_what_is_named_and_nothing_else() {
 #[tokio::test]
 async fn a_child_that_is_killed_ends_its_session_alone() {
     let palisade = before(&odd(""), "");
-    let (one, two) = (
-        Session::open(&palisade).await,
-        Session::open(&palisade).await,
-    );
-    let pid = said(&one.call(&json!(1), &json!({ "pid": true })).await)["pid"]
-        .as_u64()
-        .unwrap();
+    let one = Session::open(&palisade).await;
+    let pid = &said(&one.call(&json!(1), &json!({ "pid": true })).await)["pid"];
+    let pid = outside(palisade.pid(), pid);
+    let two = Session::open(&palisade).await;
     let slow = one.message(&call(&json!(2), &json!({ "sleep": 30 })));
     let (answer, ()) = tokio::join!(
         async { palisade.client().ask(Protocol::Http1, &slow).await },
         async {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            kill(u32::try_from(pid).unwrap(), Signal::KILL);
+            kill(pid, Signal::KILL);
         }
     );
     assert_eq!(
@@ -168,7 +166,7 @@ async fn nothing_is_left_of_a_session() {
             .call(&json!(1), &json!({ "leave_behind": true, "pid": true }))
             .await;
         let left: Vec<u32> = ["left", "pid"]
-            .map(|name| u32::try_from(said(&answer)[name].as_u64().unwrap()).unwrap())
+            .map(|name| outside(palisade.pid(), &said(&answer)[name]))
             .into();
         assert!(left.iter().all(|pid| is_alive(*pid)));
         assert_eq!(session.delete().await.status, 200);
@@ -193,7 +191,7 @@ async fn children_die_with_the_gateway_however_it_ends() {
         let answer = session
             .call(&json!(1), &json!({ "leave_behind": true }))
             .await;
-        let left = u32::try_from(said(&answer)["left"].as_u64().unwrap()).unwrap();
+        let left = outside(palisade.pid(), &said(&answer)["left"]);
         let mut all = below(palisade.pid());
         all.push(left);
         assert!(all.len() >= 3, "{all:?}");
@@ -220,7 +218,7 @@ async fn a_child_dies_with_its_keeper() {
     let palisade = before(&odd("stubborn"), "");
     let session = Session::open(&palisade).await;
     let answer = session.call(&json!(1), &json!({ "pid": true })).await;
-    let child = u32::try_from(said(&answer)["pid"].as_u64().unwrap()).unwrap();
+    let child = outside(palisade.pid(), &said(&answer)["pid"]);
     let keeper = below(palisade.pid())
         .into_iter()
         .find(|pid| *pid != child)
@@ -335,14 +333,13 @@ async fn pipes_that_close_and_children_that_flood_end_the_session() {
 #[tokio::test]
 async fn a_session_that_nobody_uses_is_ended_and_one_that_is_read_is_not() {
     let palisade = before(&odd(""), "session_idle = \"1s\"");
-    let (used, left) = (
-        Session::open(&palisade).await,
-        Session::open(&palisade).await,
-    );
+    let used = Session::open(&palisade).await;
+    let processes = below(palisade.pid()).len();
+    let left = Session::open(&palisade).await;
     let mut standing = palisade.client().http1().await;
     let listen = used.with(Ask::new("GET", "/mcp").field("accept", "text/event-stream"));
     assert_eq!(standing.open(&listen).await.status, 200);
-    until("one child", || below(palisade.pid()).len() == 2).await;
+    until("one child", || below(palisade.pid()).len() == processes).await;
     assert_eq!(left.call(&json!(1), &json!({})).await.status, 404);
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(used.call(&json!(1), &json!({})).await.status, 200);

@@ -1,6 +1,7 @@
 //! A server that is a command.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::document::At;
@@ -68,6 +69,17 @@ impl Resolver<'_> {
             "start_timeout",
             |text| above_nought(text),
         );
+        let mut sockets = List::default();
+        self.list(&mut sockets, said.sockets.as_ref(), "sockets", |text| {
+            let path = PathBuf::from(text);
+            let whole = Fault::new(
+                "it is no whole path",
+                "write one that begins with `/`, such as \"/run/docker.sock\"",
+            );
+            Some(path).filter(|path| path.is_absolute()).ok_or(whole)
+        });
+        let install = said.install.as_ref();
+        let install = install.and_then(|install| self.install(install, words));
         Some(Command {
             command: Value::new(command, self.places.source(words.at)),
             scope,
@@ -76,6 +88,9 @@ impl Resolver<'_> {
             sessions,
             session_idle,
             start_timeout,
+            max_level: self.said(said.max_level.as_ref()),
+            sockets,
+            install,
         })
     }
 
@@ -89,6 +104,9 @@ impl Resolver<'_> {
             at(said.sessions.as_ref().map(|s| s.at), "sessions"),
             at(said.session_idle.as_ref().map(|s| s.at), "session_idle"),
             at(said.start_timeout.as_ref().map(|s| s.at), "start_timeout"),
+            at(said.max_level.as_ref().map(|s| s.at), "max_level"),
+            at(said.sockets.as_ref().map(|s| s.at), "sockets"),
+            at(said.install.as_ref().map(|s| s.at), "install"),
         ];
         let of_urls = [
             at(

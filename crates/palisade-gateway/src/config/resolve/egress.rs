@@ -23,6 +23,7 @@ impl Resolver<'_> {
             urls: self.said(said.urls.as_ref()),
             ..Egress::default()
         };
+        self.copy(&mut egress.max_level, said.max_level.as_ref());
         let special = |text: &String| entry(text, PolicyBuilder::allow_special);
         let list = said.allow_special.as_ref();
         self.list(&mut egress.allow_special, list, "allow_special", special);

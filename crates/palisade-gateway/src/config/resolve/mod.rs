@@ -5,6 +5,7 @@
 mod auth;
 mod command;
 mod egress;
+mod install;
 mod policy;
 mod rules;
 mod server;

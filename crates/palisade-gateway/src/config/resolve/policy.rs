@@ -10,11 +10,11 @@ use super::super::names::Fault;
 use super::super::origins::{OriginPattern, OriginRegex};
 use super::super::problem::ProblemCode;
 use super::super::settings::{
-    Audit, Body, Cors, Headers, Hsts, List, MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS, Mode, Policy,
-    Rate, Sink, Value,
+    Audit, AuditRule, Body, Cors, Headers, Hsts, List, MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS,
+    Mode, Policy, Rate, Redact, Rotate, Sink, Value,
 };
 use super::super::shape::closest;
-use super::{Resolver, bytes, rate, seconds};
+use super::{Resolver, above_nought, bytes, rate, seconds};
 
 /// The policy sections of the file or of one server.
 pub(super) struct Said<'a> {
@@ -270,6 +270,21 @@ impl Resolver<'_> {
 
     fn audit(&mut self, audit: &mut Audit, said: &file::Audit) {
         self.copy(&mut audit.fail, said.fail.as_ref());
+        self.copy(&mut audit.write_ahead, said.write_ahead.as_ref());
+        self.list(
+            &mut audit.destructive,
+            said.destructive.as_ref(),
+            "destructive",
+            |pattern: &String| {
+                if pattern.is_empty() {
+                    let remedy = "write a tool's name, such as \"delete_*\"";
+                    return Err(Fault::new("the pattern is empty", remedy));
+                }
+                Ok(pattern.clone())
+            },
+        );
+        self.audit_rules(audit, said);
+        self.rotate(&mut audit.rotate, &said.rotate);
         let Some(sinks) = &said.sink else { return };
         if self.section != "audit" {
             self.report(
@@ -318,6 +333,120 @@ impl Resolver<'_> {
             return;
         }
         audit.sinks = Value::new(values, self.places.source(sinks.at));
+    }
+
+    fn audit_rules(&mut self, audit: &mut Audit, said: &file::Audit) {
+        if let Some(key) = &said.pseudonym_key {
+            if self.section == "audit" {
+                audit.pseudonym_key = Some(self.path(key));
+            } else {
+                self.report(
+                    ProblemCode::BadValue,
+                    "pseudonym_key",
+                    key.at,
+                    "all servers share one key",
+                    "set `pseudonym_key` under [audit]",
+                );
+            }
+        }
+        let Some(rules) = &said.rule else { return };
+        let mut values = Vec::new();
+        for rule in &rules.value {
+            let at = rule.at;
+            let rule = &rule.value;
+            let Some(tool) = rule.tool.as_ref().filter(|tool| !tool.value.is_empty()) else {
+                self.report(
+                    ProblemCode::Missing,
+                    "rule.tool",
+                    at,
+                    "the rule means no tool",
+                    "add `tool = \"read_*\"`, say; `*` alone means every tool",
+                );
+                continue;
+            };
+            let allow: Vec<String> = rule
+                .allow
+                .iter()
+                .flat_map(|list| &list.value)
+                .map(|path| path.value.clone())
+                .collect();
+            let redact = rule
+                .redact
+                .as_ref()
+                .map(|said| said.value)
+                .unwrap_or_default();
+            if let Some(list) = &rule.allow {
+                let paths = allow.iter().map(String::as_str);
+                if let Err(error) = palisade_audit::ToolPolicy::allow(paths) {
+                    let cause = error.to_string();
+                    let (cause, remedy) = cause.split_once("; ").unwrap_or((&cause, ""));
+                    self.report(ProblemCode::BadValue, "rule.allow", list.at, cause, remedy);
+                    continue;
+                }
+                if redact == Redact::Whole && !allow.is_empty() {
+                    self.report(
+                        ProblemCode::Contradiction,
+                        "rule.allow",
+                        list.at,
+                        "nothing stays where all is replaced",
+                        "take `allow` or `redact = \"whole\"` out",
+                    );
+                    continue;
+                }
+            }
+            let rule = AuditRule {
+                tool: tool.value.clone(),
+                level: rule
+                    .level
+                    .as_ref()
+                    .map(|said| said.value)
+                    .unwrap_or_default(),
+                redact,
+                allow,
+            };
+            values.push(Value::new(rule, self.places.source(at)));
+        }
+        audit.rules = Value::new(values, self.places.source(rules.at));
+    }
+
+    fn rotate(&mut self, rotate: &mut Rotate, said: &file::Rotate) {
+        if self.section != "audit" {
+            let said = [
+                said.size.as_ref().map(|said| said.at),
+                said.every.as_ref().map(|said| said.at),
+                said.compress.as_ref().map(|said| said.at),
+                said.keep.as_ref().map(|said| said.at),
+                said.keep_for.as_ref().map(|said| said.at),
+            ];
+            if let Some(at) = said.into_iter().flatten().next() {
+                self.report(
+                    ProblemCode::BadValue,
+                    "rotate",
+                    at,
+                    "all servers share one audit trail in this version",
+                    "set it under [audit.rotate]",
+                );
+            }
+            return;
+        }
+        let size = said.size.as_ref();
+        self.value(&mut rotate.size, size, "rotate.size", |said| {
+            bytes(said, 64 << 10, 1 << 40)
+        });
+        self.option(
+            &mut rotate.every,
+            said.every.as_ref(),
+            "rotate.every",
+            |text| above_nought(text),
+        );
+        self.copy(&mut rotate.compress, said.compress.as_ref());
+        rotate.keep = self.said(said.keep.as_ref());
+        self.option(
+            &mut rotate.keep_for,
+            said.keep_for.as_ref(),
+            "rotate.keep_for",
+            |text| above_nought(text),
+        );
     }
 }
 

@@ -9,11 +9,9 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade_egress::jail::Jail;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
@@ -38,10 +36,8 @@ pub struct Spec {
     pub environment: Vec<(OsString, OsString)>,
     /// Where it runs; `None`: where the gateway does.
     pub directory: Option<PathBuf>,
-    /// Its way out.
+    /// Its way out, and how it is kept to it.
     pub way_out: Option<WayOut>,
-    /// How its traffic is kept to the guard; `None`: not at all.
-    pub jail: Option<Jail>,
 }
 
 /// The longest line that a child may write, in bytes.
@@ -103,16 +99,10 @@ pub(super) fn start(
         cause: format!("the system refused: {error}"),
         remedy: "look at the limits of processes and open files",
     };
-    let wall = spec.jail.as_ref().map(Jail::prepare).transpose();
-    let wall = wall.map_err(refused)?.flatten();
-    let mut child = match &wall {
-        Some(wall) => wall.start(|argument| keeper(spec, out.as_ref(), argument).spawn()),
-        None => keeper(spec, out.as_ref(), NO_JAIL).spawn(),
-    }
+    let mut child = walled(out.as_ref(), |wall| {
+        keeper(spec, out.as_ref(), wall).spawn()
+    })
     .map_err(refused)?;
-    if let Some(wall) = wall {
-        wall.guard(&Handle::current()).map_err(refused)?;
-    }
     let (sender, output) = input();
     let link = Link::new(sender, mixed);
     if let Some(out) = &out {
@@ -141,8 +131,23 @@ pub(super) fn start(
     })
 }
 
+/// Starts a keeper, which is given its argument, with the wall of its way out.
+pub(super) fn walled<T>(
+    out: Option<&ChildOut>,
+    start: impl FnOnce(&str) -> io::Result<T>,
+) -> io::Result<T> {
+    let Some((out, wall)) = out.and_then(|out| Some((out, out.jail().prepare().transpose()?)))
+    else {
+        return start(NO_JAIL);
+    };
+    let wall = wall?;
+    let started = wall.start(start)?;
+    wall.guard(out.runtime())?;
+    Ok(started)
+}
+
 /// The command that starts the keeper.
-fn keeper(spec: &Spec, out: Option<&ChildOut>, wall: &str) -> Command {
+pub(super) fn keeper(spec: &Spec, out: Option<&ChildOut>, wall: &str) -> Command {
     let environment = spec.environment.iter();
     let environment = environment.filter(|(name, _)| out.is_none() || !ChildOut::replaces(name));
     let mut command = Command::new(SELF);
@@ -168,7 +173,7 @@ fn keeper(spec: &Spec, out: Option<&ChildOut>, wall: &str) -> Command {
 }
 
 /// What would fail behind two more processes is found out here, where it can be said well.
-fn check(spec: &Spec) -> Result<(), CannotStart> {
+pub(super) fn check(spec: &Spec) -> Result<(), CannotStart> {
     if let Some(directory) = &spec.directory
         && !directory.is_dir()
     {
@@ -282,7 +287,7 @@ async fn tend(
 }
 
 /// Ends a child: standard input has been closed, now TERM, now KILL.
-async fn end(child: &mut Child, pid: Option<u32>) -> &'static str {
+pub(super) async fn end(child: &mut Child, pid: Option<u32>) -> &'static str {
     let keeper = pid
         .and_then(|pid| i32::try_from(pid).ok())
         .and_then(Pid::from_raw);

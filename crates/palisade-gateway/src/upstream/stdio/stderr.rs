@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
-use tokio::process::ChildStderr;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 
 use super::line::Lines;
@@ -38,7 +37,7 @@ impl LastWords {
 }
 
 /// Reads to the end.
-pub(super) async fn log(mut pipe: ChildStderr, child: String, last_words: LastWords) {
+pub(super) async fn log(mut pipe: impl AsyncRead + Unpin, child: String, last_words: LastWords) {
     let mut lines = Lines::new(LONGEST_READ);
     let mut rate = Rate::new();
     loop {

@@ -11,7 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use palisade::{Call, Exchange, RequestId, Text};
 use palisade_audit::Fingerprint;
+use palisade_egress::Level;
+use palisade_egress::jail::Jail;
 use palisade_egress::proxy::ChildPasswords;
+use tokio::runtime::Handle;
 
 tokio::task_local! {
     /// The exchange that this task answers.
@@ -108,6 +111,10 @@ pub struct WayOut {
     pub passwords: ChildPasswords,
     /// All children of the gateway.
     pub under_way: Arc<UnderWay>,
+    /// How they are kept to it.
+    pub jail: Jail,
+    /// What carries their connections; it must run.
+    pub runtime: Handle,
 }
 
 impl WayOut {
@@ -138,16 +145,34 @@ const PROXY_VARIABLES: [&str; 6] = [
     "all_proxy",
 ];
 
+/// What a child behind a wall reaches without the proxy: loopback is its own there. Without IPv6,
+/// which programs write in three ways, and some choke on.
+const OWN: &str = "localhost,127.0.0.1";
+
 impl ChildOut {
-    /// The variables that tell the child of the proxy. Nothing is exempt from it: `NO_PROXY` is
-    /// empty. Node obeys with `NODE_USE_ENV_PROXY`, from 22.21 and 24.5.
+    /// How the child is kept to its way out.
+    pub(super) fn jail(&self) -> Jail {
+        self.way.jail.of_child(self.number)
+    }
+
+    /// What carries its connections.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.way.runtime
+    }
+
+    /// The variables that tell the child of the proxy. Without a wall nothing is exempt from it:
+    /// `NO_PROXY` is empty. Node obeys with `NODE_USE_ENV_PROXY`, from 22.21 and 24.5.
     pub(super) fn variables(&self) -> Vec<(OsString, OsString)> {
         let (user, password) = self.way.passwords.of(self.number);
         let url = format!("http://{user}:{password}@{}", self.way.proxy);
         let proxies = PROXY_VARIABLES.map(|name| (name, url.clone()));
+        let exempt = match self.way.jail.level() {
+            Level::Advisory => "",
+            Level::Isolated | Level::Supervised => OWN,
+        };
         let others = [
-            ("NO_PROXY", ""),
-            ("no_proxy", ""),
+            ("NO_PROXY", exempt),
+            ("no_proxy", exempt),
             ("NODE_USE_ENV_PROXY", "1"),
         ];
         let others = others.map(|(name, value)| (name, value.to_owned()));
@@ -177,7 +202,8 @@ impl Drop for ChildOut {
 
 #[cfg(test)]
 mod tests {
-    use palisade_egress::proxy::Credential;
+    use palisade_egress::Unobserved;
+    use palisade_egress::proxy::{Credential, Plan, Proxy, ProxyLimits};
 
     use super::*;
 
@@ -190,19 +216,22 @@ mod tests {
         }
     }
 
-    fn way() -> WayOut {
+    fn way(level: Level) -> WayOut {
         let (_, passwords) = Credential::for_children("files").expect("random numbers");
+        let proxy = Proxy::new(Plan::new(), ProxyLimits::default(), Arc::new(Unobserved));
         WayOut {
             proxy: "127.0.0.1:3128".parse().expect("an address"),
             passwords,
             under_way: Arc::default(),
+            jail: Jail::new(level, proxy, "files"),
+            runtime: Handle::current(),
         }
     }
 
     // REQ: E-2
-    #[test]
-    fn every_child_is_told_of_the_proxy_under_a_name_of_its_own() {
-        let way = way();
+    #[tokio::test]
+    async fn every_child_is_told_of_the_proxy_under_a_name_of_its_own() {
+        let way = way(Level::Advisory);
         let (first, second) = (way.child(), way.child());
         let of = |child: &ChildOut, name: &str| {
             let variables = child.variables();
@@ -215,6 +244,10 @@ mod tests {
         assert_eq!(of(&first, "NO_PROXY").as_deref(), Some(""));
         assert_eq!(of(&first, "NODE_USE_ENV_PROXY").as_deref(), Some("1"));
         assert_ne!(of(&second, "https_proxy"), Some(url));
+        // Behind a wall loopback is the child's own.
+        let walled = self::way(Level::Supervised).child();
+        assert_eq!(of(&walled, "no_proxy").as_deref(), Some(OWN));
+        assert_eq!(of(&walled, "NO_PROXY").as_deref(), Some(OWN));
         for (name, replaced) in [
             ("Https_Proxy", true),
             ("no_proxy", true),
@@ -229,7 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_child_is_known_until_it_is_gone() {
-        let way = way();
+        let way = way(Level::Advisory);
         let child = way.child();
         let exchange = Exchange::begin(palisade::Connection::default());
         let one = Arc::new(One(exchange.clone()));

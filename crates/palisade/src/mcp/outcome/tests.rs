@@ -190,6 +190,7 @@ fn tools() {
         name: name.to_owned(),
         destructive,
         read_only,
+        destinations: Vec::new(),
     };
     let expected = [
         hint("a", Some(true), Some(false)),
@@ -219,6 +220,44 @@ fn tools() {
             .tools
             .is_empty()
     );
+}
+
+/// However the body is cut, and only where somebody asks.
+// REQ: E-4
+#[test]
+fn schemas_of_tools() {
+    let list = |schema: &str| {
+        format!(
+            r#"{{"id":1,"result":{{"tools":[{{"name":"a","inputSchema":{schema},"annotations":{{"readOnlyHint":true}}}},{{"name":"b"}}]}}}}"#
+        )
+    };
+    let read = |body: &str, size: usize, wanted: bool| {
+        let mut scanner = Scanner::new().reading_schemas(wanted);
+        for chunk in body.as_bytes().chunks(size) {
+            scanner.push(chunk);
+        }
+        let mut outcomes = scanner.finish();
+        assert!(!outcomes.unreadable);
+        let tools = outcomes.messages.remove(0).tools;
+        assert_eq!((tools.len(), tools[0].read_only), (2, Some(true)));
+        assert!(tools[1].destinations.is_empty());
+        tools[0].destinations.clone()
+    };
+    let schema =
+        r#"{"properties":{"to\"}":{"format":"uri"},"x":{"properties":{"at":{"format":"uri"}}}}}"#;
+    let body = list(schema);
+    for size in [1, 2, 3, 7, 64, 4096] {
+        assert_eq!(read(&body, size, true), ["at", "to\"}"], "{size}");
+    }
+    assert_eq!(read(&body, 64, false), [""; 0]);
+    // The last of repeated keys counts, and what is too long tells nothing.
+    assert_eq!(
+        read(&list(&format!("{schema},\"inputSchema\":{{}}")), 64, true),
+        [""; 0]
+    );
+    let long = format!(r#"{{"title":"{}",{}"#, "x".repeat(MAX_SCHEMA), &schema[1..]);
+    assert_eq!(read(&list(&long), 4096, true), [""; 0]);
+    assert_eq!(read(&list("[]"), 64, true), [""; 0]);
 }
 
 #[test]
