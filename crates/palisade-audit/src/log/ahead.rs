@@ -66,7 +66,7 @@ impl Future for Ticket {
 impl Handle {
     /// Writes records that must stand in the log before something happens.
     ///
-    /// Costs one system call for a file (two for a pipe) where nothing else waits to be written: the worker does it itself.
+    /// Costs one system call for a file or a pipe (two for what can only be asked before) where nothing else waits to be written: the worker does it itself.
     /// Else the writer thread does it with what else there is, and the [`Ticket`] tells. It never waits for a
     /// sink; who waits for a ticket needs a time limit of his own.
     ///

@@ -1,8 +1,9 @@
 //! Standard output, unbuffered, never waited for.
 
-use std::fs::File;
+use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, IoSlice, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -13,6 +14,8 @@ pub(crate) struct DescriptorSink {
     file: File,
     /// A file on a disk: it may be slow, but nobody has to read it.
     regular: bool,
+    /// A pipe by a description of our own that never waits.
+    non_blocking: bool,
 }
 
 impl DescriptorSink {
@@ -26,11 +29,26 @@ impl DescriptorSink {
     }
 
     pub(crate) fn over(file: File) -> Self {
-        let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        Self { file, regular }
+        let metadata = file.metadata();
+        let is = |kind: fn(&FileType) -> bool| {
+            metadata
+                .as_ref()
+                .is_ok_and(|metadata| kind(&metadata.file_type()))
+        };
+        let regular = is(FileType::is_file);
+        let own = if is(FileType::is_fifo) {
+            reopened(&file)
+        } else {
+            None
+        };
+        Self {
+            regular,
+            non_blocking: own.is_some(),
+            file: own.unwrap_or(file),
+        }
     }
 
-    /// Whether a write would not wait, or would fail. The descriptor is shared with whoever has given it to us, so it is
+    /// Whether a write would not wait, or would fail. The description is shared with whoever has given it to us, so it is
     /// not made non-blocking.
     fn is_ready(&self) -> bool {
         let mut ask = [PollFd::new(&self.file, PollFlags::OUT)];
@@ -44,7 +62,7 @@ impl DescriptorSink {
 
 impl Sink for DescriptorSink {
     fn write(&mut self, lines: &[IoSlice<'_>]) -> io::Result<usize> {
-        if self.regular {
+        if self.regular || self.non_blocking {
             return self.file.write_vectored(lines);
         }
         if !self.is_ready() {
@@ -65,12 +83,20 @@ impl Sink for DescriptorSink {
     }
 
     fn takes(&self, length: usize) -> bool {
-        self.regular || length <= AT_ONCE
+        self.regular || self.non_blocking || length <= AT_ONCE
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         (!self.regular).then(|| self.file.as_fd())
     }
+}
+
+/// The same pipe by a description of its own, which saves asking before each write. Not everybody may open what he was given.
+fn reopened(pipe: &File) -> Option<File> {
+    let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+    let mut options = OpenOptions::new();
+    let options = options.write(true).custom_flags(libc::O_NONBLOCK);
+    options.open(path).ok()
 }
 
 /// `PIPE_BUF` of Linux: what a pipe takes whole or not at all.
