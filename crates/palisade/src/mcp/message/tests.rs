@@ -838,3 +838,21 @@ fn faults_speak() {
         "the body must be exactly one valid JSON text (RFC 8259) in UTF-8 (trailing_data at byte 2)"
     );
 }
+
+#[test]
+fn printable_is_what_every_byte_is() {
+    for length in 0..20 {
+        for at in 0..length.max(1) {
+            for byte in 0..=u8::MAX {
+                for around in [b'a', b' ', b'~'] {
+                    let mut name = vec![around; length];
+                    if let Some(here) = name.get_mut(at) {
+                        *here = byte;
+                    }
+                    let each = name.iter().all(|byte| matches!(byte, b' '..=b'~'));
+                    assert_eq!(is_printable(&name), each, "{name:?}");
+                }
+            }
+        }
+    }
+}
