@@ -41,7 +41,7 @@ pub use chain::{
 pub use digest::Fingerprint;
 pub use egress::Egress;
 pub use log::{
-    Ahead, AppendError, Change, Config, FlushError, Handle, Log, OnChange, Status, Ticket,
+    Ahead, AppendError, Change, Config, FlushError, Handle, Log, OnChange, Staged, Status, Ticket,
 };
 pub use pattern::Pattern;
 pub use record::{ARGS_MAX, Actor, Bytes, ERROR_MAX, Encoder, Outcome, Phase, Record};

@@ -138,8 +138,10 @@ fn record(
         let mut request = Request::new(());
         request.extensions_mut().insert(peer.clone());
         let mut context = Context::from_waker(Waker::noop());
-        let future = Box::pin(service.call(request));
-        let Poll::Ready(Ok(mut answer)) = { future }.as_mut().poll(&mut context) else {
+        let mut future = Box::pin(service.call(request));
+        // An intent waits a turn for others.
+        let mut polled = (0..2).map(|_| future.as_mut().poll(&mut context));
+        let Some(Poll::Ready(Ok(mut answer))) = polled.find(Poll::is_ready) else {
             return false;
         };
         let frame = Pin::new(answer.body_mut()).poll_frame(&mut context);

@@ -2,16 +2,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use super::pipeline::{Now, Pipeline};
-use super::shared::{CLOSED, lock};
+use super::shared::{Buffer, CLOSED, lock};
 use super::{AppendError, Handle};
 use crate::record::Record;
 
 /// What came of [`Handle::write_ahead`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "the call must not leave before its intent is written"]
 pub enum Ahead {
     /// The log did not take it, or its sink failed on it.
@@ -29,18 +29,19 @@ pub struct Ticket(Arc<Mutex<State>>);
 #[derive(Debug)]
 enum State {
     Done(bool),
-    Open(Option<Waker>),
+    /// Calls whose intents are written together wait for the same.
+    Open(Vec<Waker>),
 }
 
 impl Ticket {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(State::Open(None))))
+        Self(Arc::new(Mutex::new(State::Open(Vec::new()))))
     }
 
     pub(super) fn settle(&self, written: bool) {
         let before = std::mem::replace(&mut *lock(&self.0), State::Done(written));
-        if let State::Open(Some(waker)) = before {
-            waker.wake();
+        if let State::Open(wakers) = before {
+            wakers.into_iter().for_each(Waker::wake);
         }
     }
 }
@@ -52,16 +53,23 @@ impl Future for Ticket {
         let mut state = lock(&self.0);
         match &mut *state {
             State::Done(written) => Poll::Ready(*written),
-            State::Open(waker) => {
-                match waker {
-                    Some(known) => known.clone_from(cx.waker()),
-                    None => *waker = Some(cx.waker().clone()),
+            State::Open(wakers) => {
+                if !wakers.iter().any(|known| known.will_wake(cx.waker())) {
+                    wakers.push(cx.waker().clone());
                 }
                 Poll::Pending
             }
         }
     }
 }
+
+/// Records that are to be written ahead, with others of the same worker; see [`Handle::stage`].
+#[derive(Debug, Clone)]
+pub struct Staged(Arc<Batch>);
+
+/// What is written together, and what came of it.
+#[derive(Debug, Default)]
+pub(super) struct Batch(OnceLock<Ahead>);
 
 impl Handle {
     /// Writes records that must stand in the log before something happens.
@@ -72,49 +80,79 @@ impl Handle {
     ///
     /// A record that failed may still be written later, when the sink works again.
     pub fn write_ahead(&self, records: &[Record<'_>]) -> Ahead {
+        match self.stage(records) {
+            Ok(staged) => self.commit(&staged),
+            Err(error) => Ahead::Failed(error),
+        }
+    }
+
+    /// Takes records that must stand in the log before something happens. They are written by [`Handle::commit`], together with
+    /// those that were staged on the same worker in between: so calls that come at the same time share one
+    /// system call.
+    ///
+    /// # Errors
+    /// The log does not take them.
+    pub fn stage(&self, records: &[Record<'_>]) -> Result<Staged, AppendError> {
         let shared = &*self.shared;
         let mut guard = self.worker.lock();
         let buffer = &mut *guard;
         if shared.is(CLOSED) {
-            return Ahead::Failed(AppendError::Closed);
+            return Err(AppendError::Closed);
         }
-        buffer.ahead.clear();
+        let before = buffer.ahead.len();
         for record in records {
             record.encode(&mut buffer.encoder, &mut buffer.ahead);
         }
-        if let Some(mut pipeline) = shared.try_pipeline() {
-            match pipeline.write_now(&buffer.ahead, shared) {
-                Now::Written => return Ahead::Written,
-                Now::Failed => {
-                    drop(pipeline);
-                    shared.wake(true);
-                    return Ahead::Failed(AppendError::SinkFailed);
-                }
-                Now::Queued => {
-                    let ticket = self.ticket(&mut pipeline);
-                    drop(pipeline);
-                    shared.wake(true);
-                    return Ahead::Waiting(ticket);
-                }
-                Now::NotReady => {}
-            }
-        }
         if buffer.lines.len() + buffer.ahead.len() > shared.buffer_max {
+            buffer.ahead.truncate(before);
             for record in records {
                 buffer.lost(record.timestamp);
             }
             drop(guard);
-            return Ahead::Failed(shared.refuse(records.len() as u64, true));
+            return Err(shared.refuse(records.len() as u64, true));
+        }
+        Ok(Staged(Arc::clone(&buffer.batch)))
+    }
+
+    /// Writes what is staged, as [`Handle::write_ahead`] does. Only the first of those that were staged together does
+    /// anything; the others hear what came of it.
+    pub fn commit(&self, staged: &Staged) -> Ahead {
+        if let Some(done) = staged.0.0.get() {
+            return done.clone();
+        }
+        let mut guard = self.worker.lock();
+        // Another thread may have been faster.
+        if let Some(done) = staged.0.0.get() {
+            return done.clone();
+        }
+        let buffer = &mut *guard;
+        let batch = std::mem::take(&mut buffer.batch);
+        let done = self.write_batch(buffer);
+        buffer.ahead.clear();
+        drop(guard);
+        if !matches!(done, Ahead::Written) {
+            self.shared.wake(true);
+        }
+        batch.0.get_or_init(|| done).clone()
+    }
+
+    fn write_batch(&self, buffer: &mut Buffer) -> Ahead {
+        let shared = &*self.shared;
+        if let Some(mut pipeline) = shared.try_pipeline() {
+            match pipeline.write_now(&buffer.ahead, shared) {
+                Now::Written => return Ahead::Written,
+                Now::Failed => return Ahead::Failed(AppendError::SinkFailed),
+                Now::Queued => return Ahead::Waiting(Self::ticket(&mut pipeline)),
+                Now::NotReady => {}
+            }
         }
         buffer.lines.extend_from_slice(&buffer.ahead);
         let ticket = Ticket::new();
         buffer.waiting.push(ticket.clone());
-        drop(guard);
-        shared.wake(true);
         Ahead::Waiting(ticket)
     }
 
-    fn ticket(&self, pipeline: &mut Pipeline) -> Ticket {
+    fn ticket(pipeline: &mut Pipeline) -> Ticket {
         let ticket = Ticket::new();
         pipeline.wait_for_last(ticket.clone());
         ticket

@@ -24,7 +24,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub use ahead::{Ahead, Ticket};
+pub use ahead::{Ahead, Staged, Ticket};
 use pipeline::Pipeline;
 use shared::{BUFFER_MAX_LEAST, CLOSED, FULL, Shared, Worker, lock};
 

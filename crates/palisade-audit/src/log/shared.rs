@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockE
 use std::thread::Thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::ahead::Ticket;
+use super::ahead::{Batch, Ticket};
 use super::pipeline::Pipeline;
 use super::{AppendError, Change, FlushError, OnChange, Status};
 use crate::record::Encoder;
@@ -50,8 +50,9 @@ pub(super) struct Buffer {
     pub(super) gap: Option<Gap>,
     /// Who waits for lines of it.
     pub(super) waiting: Vec<Ticket>,
-    /// Room for what is written ahead.
+    /// What is staged to be written ahead.
     pub(super) ahead: Vec<u8>,
+    pub(super) batch: Arc<Batch>,
 }
 
 /// Records that were not taken.

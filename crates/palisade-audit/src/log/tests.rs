@@ -627,11 +627,45 @@ fn written(ahead: Ahead) -> bool {
 }
 
 fn intent(handle: &Handle, id: u64, args: Option<&str>) -> Ahead {
+    match stage(handle, id, args) {
+        Ok(staged) => handle.commit(&staged),
+        Err(error) => Ahead::Failed(error),
+    }
+}
+
+fn stage(handle: &Handle, id: u64, args: Option<&str>) -> Result<Staged, AppendError> {
     let id = id.to_string();
     let mut record = Record::new(UNIX_EPOCH + Duration::from_secs(1_793_404_800), &id);
     record.phase = Some(crate::Phase::Intent);
     record.args = args.map(str::as_bytes);
-    handle.write_ahead(&[record])
+    handle.stage(&[record])
+}
+
+// REQ: L-0
+#[test]
+fn what_is_staged_together_is_written_together_and_not_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.ndjson");
+    let log = file_log(&path);
+    let handle = log.handle();
+    let ids = || -> Vec<String> {
+        let lines = lines(&fs::read_to_string(&path).unwrap());
+        let ids = lines.iter().filter_map(|line| line["requestId"].as_str());
+        ids.map(str::to_owned).collect()
+    };
+    let first: Vec<Staged> = (0..3).map(|id| stage(&handle, id, None).unwrap()).collect();
+    assert_eq!(ids(), [""; 0]);
+    assert!(written(handle.commit(&first[1])));
+    assert_eq!(ids(), ["0", "1", "2"]);
+    let later = stage(&handle, 3, None).unwrap();
+    // What was written is written: nothing is again, and what came later waits for its own turn.
+    for staged in &first {
+        assert!(written(handle.commit(staged)));
+    }
+    assert_eq!(ids(), ["0", "1", "2"]);
+    assert!(written(handle.commit(&later)));
+    assert_eq!(ids(), ["0", "1", "2", "3"]);
+    log.close(LONG).unwrap();
 }
 
 // REQ: L-0

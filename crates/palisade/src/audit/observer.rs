@@ -1,6 +1,7 @@
 //! The inner half: what the server answered.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use http::header::HeaderName;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use palisade_audit::{Ahead, Fingerprint, Ticket};
+use palisade_audit::{Ahead, Fingerprint, Staged, Ticket};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -89,7 +90,7 @@ where
 {
     type Response = Response<Answer<ObservedBody<R>>>;
     type Error = Infallible;
-    type Future = ObserverFuture<S::Future, S, B, T::Sleep>;
+    type Future = ObserverFuture<S::Future, S, B, T>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -110,18 +111,17 @@ where
         }
         let shown = self.layer.shown.clone();
         let keeps = self.layer.recorder.keeps_answers(&exchange.facts());
-        let ahead = intended.then(|| self.layer.recorder.intended(&exchange));
-        match ahead {
-            Some(Ahead::Failed(_)) if closed => return ObserverFuture::refused(&head, &exchange),
-            // Nobody waits for a log that is known not to work.
-            Some(Ahead::Waiting(_)) if !closed && !self.layer.recorder.healthy() => {}
-            Some(Ahead::Waiting(ticket)) => {
-                let patience = if closed { PATIENCE } else { PATIENCE_OPEN };
+        let staged = intended.then(|| self.layer.recorder.stage(&exchange));
+        match staged.flatten() {
+            Some(Err(_)) if closed => return ObserverFuture::refused(&head, &exchange),
+            Some(Ok(staged)) => {
                 return ObserverFuture::Writing {
                     held: Some(Box::new(Held {
-                        ticket,
-                        sleep: Box::pin(self.layer.timer.sleep(patience)),
-                        closed,
+                        step: Step::Staged {
+                            staged,
+                            waited: false,
+                        },
+                        layer: self.layer.clone(),
                         request: Request::from_parts(head, body),
                         inner: self.inner.clone(),
                         exchange,
@@ -131,7 +131,7 @@ where
                 };
             }
             // Where calls pass without a record, the log has counted it.
-            Some(Ahead::Failed(_) | Ahead::Written) | None => {}
+            Some(Err(_)) | None => {}
         }
         ObserverFuture::Asked {
             future: self.inner.call(Request::from_parts(head, body)),
@@ -150,11 +150,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_OPEN: Duration = Duration::from_millis(100);
 
 /// A call that waits for its intent to be written.
-#[derive(Debug)]
-pub struct Held<S, B, Z> {
-    ticket: Ticket,
-    sleep: Pin<Box<Z>>,
-    closed: bool,
+pub struct Held<S, B, T: Timer> {
+    step: Step<T::Sleep>,
+    layer: ObserverLayer<T>,
     request: Request<B>,
     inner: S,
     exchange: Exchange,
@@ -162,13 +160,51 @@ pub struct Held<S, B, Z> {
     keeps: bool,
 }
 
-impl<S, B, Z: Future<Output = ()>> Held<S, B, Z> {
+impl<S, B, T: Timer> fmt::Debug for Held<S, B, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut held = f.debug_struct("Held");
+        held.field("exchange", &self.exchange)
+            .finish_non_exhaustive()
+    }
+}
+
+enum Step<Z> {
+    /// What other calls of this worker stage in this turn of it is written with it.
+    Staged { staged: Staged, waited: bool },
+    /// The writer thread is at it.
+    Waiting { ticket: Ticket, sleep: Pin<Box<Z>> },
+}
+
+impl<S, B, T: Timer> Held<S, B, T> {
     /// Whether the call may go.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        if let Poll::Ready(written) = Pin::new(&mut self.ticket).poll(cx) {
-            return Poll::Ready(written || !self.closed);
+        let closed = self.layer.fail == Fail::Closed;
+        if let Step::Staged { staged, waited } = &mut self.step {
+            if !std::mem::replace(waited, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let ticket = match self.layer.recorder.commit(staged) {
+                Ahead::Written => return Poll::Ready(true),
+                // Where calls pass without a record, the log has counted it.
+                Ahead::Failed(_) => return Poll::Ready(!closed),
+                // Nobody waits for a log that is known not to work.
+                Ahead::Waiting(_) if !closed && !self.layer.recorder.healthy() => {
+                    return Poll::Ready(true);
+                }
+                Ahead::Waiting(ticket) => ticket,
+            };
+            let patience = if closed { PATIENCE } else { PATIENCE_OPEN };
+            let sleep = Box::pin(self.layer.timer.sleep(patience));
+            self.step = Step::Waiting { ticket, sleep };
         }
-        self.sleep.as_mut().poll(cx).map(|()| !self.closed)
+        let Step::Waiting { ticket, sleep } = &mut self.step else {
+            return Poll::Ready(false);
+        };
+        if let Poll::Ready(written) = Pin::new(ticket).poll(cx) {
+            return Poll::Ready(written || !closed);
+        }
+        sleep.as_mut().poll(cx).map(|()| !closed)
     }
 }
 
@@ -177,17 +213,17 @@ pin_project! {
     #[project = ObserverFutureProjection]
     #[derive(Debug)]
     #[allow(missing_docs, reason = "pin_project fields of the variants")]
-    pub enum ObserverFuture<F, S, B, Z> {
+    pub enum ObserverFuture<F, S, B, T: Timer> {
         /// The server is at work.
         Asked { #[pin] future: F, exchange: Exchange, shown: Shown, keeps: bool },
         /// The call could not have been recorded.
         Refused { answer: Option<Response<Bytes>> },
         /// The intent is being written.
-        Writing { held: Option<Box<Held<S, B, Z>>> },
+        Writing { held: Option<Box<Held<S, B, T>>> },
     }
 }
 
-impl<F, S, B, Z> ObserverFuture<F, S, B, Z> {
+impl<F, S, B, T: Timer> ObserverFuture<F, S, B, T> {
     /// What cannot be recorded does not reach the server.
     fn refused(head: &Parts, exchange: &Exchange) -> Self {
         let id = exchange
@@ -205,11 +241,11 @@ impl<F, S, B, Z> ObserverFuture<F, S, B, Z> {
     }
 }
 
-impl<F, S, B, Z, R> Future for ObserverFuture<F, S, B, Z>
+impl<F, S, B, T, R> Future for ObserverFuture<F, S, B, T>
 where
     S: Service<Request<B>, Future = F>,
     F: Future<Output = Result<Response<R>, Infallible>>,
-    Z: Future<Output = ()>,
+    T: Timer,
 {
     type Output = Result<Response<Answer<ObservedBody<R>>>, Infallible>;
 
@@ -245,8 +281,8 @@ where
     }
 }
 
-impl<S, B, Z> Held<S, B, Z> {
-    fn go_on<F>(mut self, may_go: bool) -> ObserverFuture<F, S, B, Z>
+impl<S, B, T: Timer> Held<S, B, T> {
+    fn go_on<F>(mut self, may_go: bool) -> ObserverFuture<F, S, B, T>
     where
         S: Service<Request<B>, Future = F>,
     {

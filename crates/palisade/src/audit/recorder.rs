@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::StatusCode;
-use palisade_audit::{Actor, Ahead, Bytes, Handle, Outcome, Phase, Record};
+use palisade_audit::{Actor, Ahead, AppendError, Bytes, Handle, Outcome, Phase, Record, Staged};
 
 use super::aggregate::Aggregate;
 use super::rules::{Level, Rules};
@@ -104,8 +104,9 @@ impl Recorder {
         self.shared.log.healthy()
     }
 
-    /// Writes down what is about to be done: a record for each call that is marked, or one where there is no call.
-    pub(super) fn intended(&self, exchange: &Exchange) -> Ahead {
+    /// Takes down what is about to be done: a record for each call that is marked, or one where there is no call. `None`: of
+    /// none of them anything is told.
+    pub(super) fn stage(&self, exchange: &Exchange) -> Option<Result<Staged, AppendError>> {
         let facts = exchange.facts();
         let id = exchange.id();
         let version = facts.shown.as_ref().and_then(Shown::version);
@@ -116,17 +117,19 @@ impl Recorder {
         };
         let told = |call: &&Call| call.intent && self.level(&facts, call) != Level::None;
         match &facts.calls[..] {
-            [] => self.shared.log.write_ahead(&[record(None)]),
-            [call] if told(&call) => self.shared.log.write_ahead(&[record(Some(call))]),
+            [] => Some(self.shared.log.stage(&[record(None)])),
+            [call] if told(&call) => Some(self.shared.log.stage(&[record(Some(call))])),
             calls => {
                 let told = calls.iter().filter(told);
                 let records: Vec<_> = told.map(|call| record(Some(call))).collect();
-                if records.is_empty() {
-                    return Ahead::Written;
-                }
-                self.shared.log.write_ahead(&records)
+                (!records.is_empty()).then(|| self.shared.log.stage(&records))
             }
         }
+    }
+
+    /// Writes what is staged.
+    pub(super) fn commit(&self, staged: &Staged) -> Ahead {
+        self.shared.log.commit(staged)
     }
 
     /// A stream that stays open has begun.
