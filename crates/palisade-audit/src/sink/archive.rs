@@ -20,10 +20,12 @@ pub(super) struct Archive {
     compression: Compression,
     keep: Option<usize>,
     keep_for: Option<Duration>,
-    /// Held while somebody tidies up.
-    tidying: Arc<Mutex<()>>,
     trouble: Arc<Mutex<Option<String>>>,
 }
+
+/// Held while somebody tidies up, or must not be surprised by it. For the whole process: a log that was closed may still be at
+/// its old files when it is opened again.
+static TIDYING: Mutex<()> = Mutex::new(());
 
 /// An old file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,21 +44,26 @@ impl Archive {
             compression: rotation.compression,
             keep: rotation.keep,
             keep_for: rotation.keep_for,
-            tidying: Arc::default(),
             trouble: Arc::default(),
         }
     }
 
-    /// The file that was closed last.
-    pub(super) fn newest(&self) -> Option<PathBuf> {
-        self.list().ok()?.pop().map(|old| old.path)
+    /// What `read` makes of the file that was closed last.
+    pub(super) fn of_newest<T>(&self, read: impl FnOnce(&Path) -> Option<T>) -> Option<T> {
+        let _alone = TIDYING.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&self.list().ok()?.pop()?.path)
     }
 
     /// Takes away a second name of the file that is still written.
     pub(super) fn forget_links(&self, file: &File) -> io::Result<()> {
+        let _alone = TIDYING.lock().unwrap_or_else(PoisonError::into_inner);
         let ours = file.metadata()?;
         for old in self.list()? {
-            let there = fs::metadata(&old.path)?;
+            let there = match fs::metadata(&old.path) {
+                // Somebody else tidies here, too.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                there => there?,
+            };
             if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) {
                 fs::remove_file(&old.path)?;
             }
@@ -102,7 +109,7 @@ impl Archive {
     }
 
     fn tidy_up(&self) -> io::Result<()> {
-        let _alone = self.tidying.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = TIDYING.lock().unwrap_or_else(PoisonError::into_inner);
         if self.compression != Compression::None {
             for old in self.list()?.iter().filter(|old| !old.compressed) {
                 self.compress(&old.path)?;

@@ -53,7 +53,7 @@ pub(super) fn open(path: &Path, rotation: &Rotation) -> Result<Opened, OpenError
         tail.whole = 0;
     }
     if tail.whole == 0 && tail.chain.is_none() {
-        tail.chain = archive.newest().and_then(|newest| last_of(&newest));
+        tail.chain = archive.of_newest(last_of);
     }
     let age = if tail.whole == 0 {
         Duration::ZERO
