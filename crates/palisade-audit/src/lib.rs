@@ -44,7 +44,7 @@ pub use log::{
     Ahead, AppendError, Change, Config, FlushError, Handle, Log, OnChange, Staged, Status, Ticket,
 };
 pub use pattern::Pattern;
-pub use record::{ARGS_MAX, Actor, Bytes, ERROR_MAX, Encoder, Outcome, Phase, Record};
+pub use record::{ARGS_MAX, Actor, Bytes, ERROR_MAX, Encoder, Opening, Outcome, Phase, Record};
 pub use redact::{
     NotJson, PSEUDONYM_KEY_LEN, Path, PathError, Redactor, ToolPolicy, redact_json, redact_text,
 };

@@ -1,6 +1,7 @@
 //! One record, one line.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use crate::digest::Fingerprint;
@@ -41,6 +42,9 @@ pub struct Record<'a> {
     /// `response`: the raw JSON of what the server answered, redacted on the way and bounded like `args`; written where it is
     /// to be kept.
     pub response: Option<&'a [u8]>,
+    /// What the line of this call's intent says from `actor` to `args`, so that it need not be redacted and written once more;
+    /// it stands for the fields it is of.
+    pub opening: Option<&'a Opening>,
     /// By what arguments, answers and errors are redacted; the rules alone without it.
     pub redactor: Option<&'a Redactor>,
     /// `outcome`: `null` before there is one.
@@ -82,6 +86,10 @@ pub struct Record<'a> {
     // `seq` and `prev` of the hash chain are no fields here: the order of lines is known only where they are written, which
     // is where they are put before the closing brace of the finished line.
 }
+
+/// What the lines of one call have in common, `actor` to `args`, as the first of them spelled it; see [`Record::opening`].
+#[derive(Debug, Clone)]
+pub struct Opening(Box<[u8]>);
 
 /// Who called.
 #[derive(Debug, Clone, Copy, Default)]
@@ -205,6 +213,12 @@ impl LastIp {
     }
 }
 
+impl Opening {
+    pub(crate) fn of(line: &[u8]) -> Self {
+        Self(line.into())
+    }
+}
+
 impl Encoder {
     pub(crate) fn push_time(&mut self, out: &mut Vec<u8>, time: SystemTime) {
         self.stamp.push(out, time);
@@ -228,6 +242,7 @@ impl<'a> Record<'a> {
             actor: Actor { id: None, ip: None },
             tool: None,
             args: None,
+            opening: None,
             response: None,
             redactor: None,
             outcome: None,
@@ -255,6 +270,15 @@ impl<'a> Record<'a> {
     ///
     /// At most about 210 KiB, or twice that with `response`: both grow at most threefold by escapes, everything else is bounded.
     pub fn encode(&self, encoder: &mut Encoder, out: &mut Vec<u8>) {
+        let _ = self.encode_with_opening(encoder, out);
+    }
+
+    /// As [`Record::encode`]; tells where the line's [`Opening`] stands in `out`.
+    pub(crate) fn encode_with_opening(
+        &self,
+        encoder: &mut Encoder,
+        out: &mut Vec<u8>,
+    ) -> Range<usize> {
         out.reserve(640 + self.args.map_or(0, |args| args.len().min(ARGS_MAX)));
         out.extend_from_slice(b"{\"timestamp\":\"");
         encoder.stamp.push(out, self.timestamp);
@@ -263,18 +287,12 @@ impl<'a> Record<'a> {
         if let Some(phase) = self.phase {
             push_word(out, b",\"phase\":\"", phase.as_str());
         }
-        self.push_actor(encoder, out);
-        match self.tool {
-            Some(tool) => encoder.tool.push(out, b",\"tool\":", tool, |out, tool| {
-                push_foreign(out, tool, 256, Aim::All);
-            }),
-            None => out.extend_from_slice(b",\"tool\":null"),
+        let from = out.len();
+        match self.opening {
+            Some(opening) => out.extend_from_slice(&opening.0),
+            None => self.push_opening(encoder, out),
         }
-        out.extend_from_slice(b",\"args\":");
-        match self.args {
-            Some(args) => self.push_json(encoder, out, args),
-            None => push_null(out),
-        }
+        let opening = from..out.len();
         match self.outcome {
             Some(outcome) => push_word(out, b",\"outcome\":\"", outcome.as_str()),
             None => out.extend_from_slice(b",\"outcome\":null"),
@@ -300,6 +318,22 @@ impl<'a> Record<'a> {
         });
         self.push_more(encoder, out);
         out.extend_from_slice(b"}\n");
+        opening
+    }
+
+    fn push_opening(&self, encoder: &mut Encoder, out: &mut Vec<u8>) {
+        self.push_actor(encoder, out);
+        match self.tool {
+            Some(tool) => encoder.tool.push(out, b",\"tool\":", tool, |out, tool| {
+                push_foreign(out, tool, 256, Aim::All);
+            }),
+            None => out.extend_from_slice(b",\"tool\":null"),
+        }
+        out.extend_from_slice(b",\"args\":");
+        match self.args {
+            Some(args) => self.push_json(encoder, out, args),
+            None => push_null(out),
+        }
     }
 
     fn push_json(&self, encoder: &mut Encoder, out: &mut Vec<u8>, json: &[u8]) {
@@ -463,6 +497,33 @@ fn push_null(out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // REQ: L-0
+    #[test]
+    fn an_outcome_says_again_what_its_intent_said() {
+        let mut record = Record::new(SystemTime::UNIX_EPOCH, "req-1");
+        record.actor.id = Some("alice");
+        record.actor.ip = Some(IpAddr::from([127, 0, 0, 1]));
+        record.tool = Some("login");
+        record.args = Some(br#"{"user":"alice","password":"hunter2"}"#);
+        record.phase = Some(Phase::Intent);
+        let encoder = &mut Encoder::default();
+        let mut intent = Vec::new();
+        let opening = record.encode_with_opening(encoder, &mut intent);
+        let opening = Opening::of(&intent[opening]);
+        record.phase = Some(Phase::Outcome);
+        record.outcome = Some(Outcome::Ok);
+        let (mut written, mut copied) = (Vec::new(), Vec::new());
+        record.encode(encoder, &mut written);
+        record.opening = Some(&opening);
+        record.encode(encoder, &mut copied);
+        assert_eq!(copied, written);
+        let text = String::from_utf8(copied).unwrap();
+        assert!(
+            text.contains(r#""args":{"user":"alice","password":"[REDACTED]"}"#),
+            "{text}"
+        );
+    }
 
     #[test]
     fn numbers() {

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -28,6 +28,7 @@ struct Shared {
     id: RequestId,
     connection: Connection,
     started: Instant,
+    began: SystemTime,
     /// Whether the server writes headers of answers itself.
     leaves_headers: bool,
     facts: Mutex<Facts>,
@@ -54,6 +55,7 @@ impl Exchange {
                 id: RequestId::next(),
                 connection,
                 started: Instant::now(),
+                began: SystemTime::now(),
                 leaves_headers,
                 facts: Mutex::default(),
             }),
@@ -97,6 +99,12 @@ impl Exchange {
     #[must_use]
     pub fn started(&self) -> Instant {
         self.shared.started
+    }
+
+    /// The same by the clock on the wall, for whoever reads of it.
+    #[must_use]
+    pub fn began(&self) -> SystemTime {
+        self.shared.began
     }
 
     /// What has been found out so far. Held for a moment, never across an await.
@@ -191,6 +199,8 @@ pub struct Call {
     pub destructive: bool,
     /// Whether it is written down before it leaves.
     pub intent: bool,
+    /// What its intent said that its other records say again.
+    pub(crate) opening: Option<palisade_audit::Opening>,
     /// The raw JSON of the answer, where it is to be recorded.
     pub response: Option<Bytes>,
     /// What came of it, once known.

@@ -343,6 +343,7 @@ fn call(head: &Parts, body: &Bytes, message: &Message<'_>) -> Call {
         trace_id: message.traceparent.as_deref().and_then(trace_id).map(text),
         destructive: false,
         intent: false,
+        opening: None,
         response: None,
         outcome: None,
     }

@@ -83,8 +83,10 @@ where
             }
             let mut facts = this.exchange.facts();
             facts.lines.put(&X_REQUEST_ID, &[id.as_bytes()]);
-        } else if let Ok(id) = HeaderValue::from_bytes(id.as_bytes()) {
-            // Hexadecimal digits are always a header value.
+        } else if let Ok(mut id) = HeaderValue::from_bytes(id.as_bytes()) {
+            // Hexadecimal digits are always a header value. HTTP/2 is to keep no place in its table for
+            // what no other answer says (RFC 7541 section 6.2.3).
+            id.set_sensitive(true);
             answer.headers_mut().insert(X_REQUEST_ID, id);
         }
         Poll::Ready(Ok(answer))

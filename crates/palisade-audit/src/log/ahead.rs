@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use super::pipeline::{Now, Pipeline};
 use super::shared::{Buffer, CLOSED, lock};
 use super::{AppendError, Handle};
-use crate::record::Record;
+use crate::record::{Opening, Record};
 
 /// What came of [`Handle::write_ahead`].
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl Handle {
     ///
     /// A record that failed may still be written later, when the sink works again.
     pub fn write_ahead(&self, records: &[Record<'_>]) -> Ahead {
-        match self.stage(records) {
+        match self.stage(records, |_| {}) {
             Ok(staged) => self.commit(&staged),
             Err(error) => Ahead::Failed(error),
         }
@@ -88,11 +88,15 @@ impl Handle {
 
     /// Takes records that must stand in the log before something happens. They are written by [`Handle::commit`], together with
     /// those that were staged on the same worker in between: so calls that come at the same time share one
-    /// system call.
+    /// system call. `told` gets the opening of each, for the records that tell what became of it.
     ///
     /// # Errors
     /// The log does not take them.
-    pub fn stage(&self, records: &[Record<'_>]) -> Result<Staged, AppendError> {
+    pub fn stage(
+        &self,
+        records: &[Record<'_>],
+        mut told: impl FnMut(Opening),
+    ) -> Result<Staged, AppendError> {
         let shared = &*self.shared;
         let mut guard = self.worker.lock();
         let buffer = &mut *guard;
@@ -101,7 +105,8 @@ impl Handle {
         }
         let before = buffer.ahead.len();
         for record in records {
-            record.encode(&mut buffer.encoder, &mut buffer.ahead);
+            let opening = record.encode_with_opening(&mut buffer.encoder, &mut buffer.ahead);
+            told(Opening::of(&buffer.ahead[opening]));
         }
         if buffer.lines.len() + buffer.ahead.len() > shared.buffer_max {
             buffer.ahead.truncate(before);

@@ -638,7 +638,7 @@ fn stage(handle: &Handle, id: u64, args: Option<&str>) -> Result<Staged, AppendE
     let mut record = Record::new(UNIX_EPOCH + Duration::from_secs(1_793_404_800), &id);
     record.phase = Some(crate::Phase::Intent);
     record.args = args.map(str::as_bytes);
-    handle.stage(&[record])
+    handle.stage(&[record], |_| {})
 }
 
 // REQ: L-0

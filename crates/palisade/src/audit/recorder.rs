@@ -107,24 +107,40 @@ impl Recorder {
     /// Takes down what is about to be done: a record for each call that is marked, or one where there is no call. `None`: of
     /// none of them anything is told.
     pub(super) fn stage(&self, exchange: &Exchange) -> Option<Result<Staged, AppendError>> {
-        let facts = exchange.facts();
-        let id = exchange.id();
-        let version = facts.shown.as_ref().and_then(Shown::version);
-        let record = |call| {
-            let mut record = self.begin(exchange, &id, &facts, version.as_deref(), call);
-            record.phase = Some(Phase::Intent);
-            record
-        };
-        let told = |call: &&Call| call.intent && self.level(&facts, call) != Level::None;
-        match &facts.calls[..] {
-            [] => Some(self.shared.log.stage(&[record(None)])),
-            [call] if told(&call) => Some(self.shared.log.stage(&[record(Some(call))])),
-            calls => {
-                let told = calls.iter().filter(told);
-                let records: Vec<_> = told.map(|call| record(Some(call))).collect();
-                (!records.is_empty()).then(|| self.shared.log.stage(&records))
-            }
+        let mut facts = exchange.facts();
+        let told: Vec<usize> = (facts.calls.iter().enumerate())
+            .filter(|(_, call)| call.intent && self.level(&facts, call) != Level::None)
+            .map(|(at, _)| at)
+            .collect();
+        if told.is_empty() && !facts.calls.is_empty() {
+            return None;
         }
+        let mut openings = Vec::with_capacity(told.len());
+        let staged = {
+            let id = exchange.id();
+            let version = facts.shown.as_ref().and_then(Shown::version);
+            let record = |call| {
+                let mut record = self.begin(exchange, &id, &facts, version.as_deref(), call);
+                record.phase = Some(Phase::Intent);
+                record
+            };
+            let log = &self.shared.log;
+            match &told[..] {
+                [] => log.stage(&[record(None)], |_| {}),
+                [one] => log.stage(&[record(facts.calls.get(*one))], |opening| {
+                    openings.push(opening);
+                }),
+                told => {
+                    let records: Vec<_> =
+                        told.iter().map(|at| record(facts.calls.get(*at))).collect();
+                    log.stage(&records, |opening| openings.push(opening))
+                }
+            }
+        };
+        for (at, opening) in told.into_iter().zip(openings) {
+            facts.calls[at].opening = Some(opening);
+        }
+        Some(staged)
     }
 
     /// Writes what is staged.
@@ -216,8 +232,7 @@ impl Recorder {
         version: Option<&'a str>,
         call: Option<&'a Call>,
     ) -> Record<'a> {
-        let began = SystemTime::now().checked_sub(exchange.started().elapsed());
-        let mut record = Record::new(began.unwrap_or(SystemTime::UNIX_EPOCH), id.as_str());
+        let mut record = Record::new(exchange.began(), id.as_str());
         let caller = facts.caller.as_deref();
         record.actor = Actor {
             id: caller.map(crate::auth::Caller::id),
@@ -242,6 +257,7 @@ impl Recorder {
                     Level::Response => record.response = call.response.as_deref(),
                 }
             }
+            record.opening = call.opening.as_ref();
             record.destructive = call.destructive;
             record.revision = call.revision.as_ref().map(crate::Text::as_str);
             record.trace_id = call.trace_id.as_ref().map(crate::Text::as_str);

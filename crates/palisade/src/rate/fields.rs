@@ -164,7 +164,11 @@ impl Fields {
         push(itoa::Buffer::new().format(remaining).as_bytes());
         push(b";t=");
         push(itoa::Buffer::new().format(reset).as_bytes());
-        HeaderValue::from_bytes(&text[..length]).unwrap_or_else(|_| HeaderValue::from_static(""))
+        let value = HeaderValue::from_bytes(&text[..length]);
+        let mut value = value.unwrap_or_else(|_| HeaderValue::from_static(""));
+        // It changes with every answer: HTTP/2 is to keep no place for it (RFC 7541 section 6.2.3).
+        value.set_sensitive(true);
+        value
     }
 }
 
