@@ -82,32 +82,28 @@ where
         match self.project() {
             BackendFutureProjection::Http { future } => {
                 let Ok(answer) = ready!(future.poll(cx));
-                Poll::Ready(Ok(answer.map(|body| BackendBody::Http { body })))
+                Poll::Ready(Ok(answer.map(|body| BackendBody::Http(Box::pin(body)))))
             }
             BackendFutureProjection::Own { future } => {
                 let Ok(answer) = ready!(future.as_mut().poll(cx));
-                Poll::Ready(Ok(answer.map(|body| BackendBody::Own { body })))
+                Poll::Ready(Ok(answer.map(|body| BackendBody::Own(Box::pin(body)))))
             }
             BackendFutureProjection::Stdio { future } => {
                 let Ok(answer) = ready!(future.poll(cx));
-                Poll::Ready(Ok(answer.map(|body| BackendBody::Stdio { body })))
+                Poll::Ready(Ok(answer.map(|body| BackendBody::Stdio(Box::pin(body)))))
             }
         }
     }
 }
 
-pin_project! {
-    /// The answer of a [`Backend`].
-    #[project = BackendBodyProjection]
-    #[allow(missing_docs, reason = "pin_project fields of the two variants")]
-    pub enum BackendBody<R, Q> {
-        /// By HTTP.
-        Http { #[pin] body: R },
-        /// Our own.
-        Own { #[pin] body: OwnBody },
-        /// From a command.
-        Stdio { #[pin] body: Q },
-    }
+/// The answer of a [`Backend`]. Boxed, for every layer moves it.
+pub enum BackendBody<R, Q> {
+    /// By HTTP.
+    Http(Pin<Box<R>>),
+    /// Our own.
+    Own(Pin<Box<OwnBody>>),
+    /// From a command.
+    Stdio(Pin<Box<Q>>),
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -124,26 +120,26 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxedError>>> {
-        match self.project() {
-            BackendBodyProjection::Http { body } => body.poll_frame(cx).map(boxed),
-            BackendBodyProjection::Own { body } => body.poll_frame(cx).map(boxed),
-            BackendBodyProjection::Stdio { body } => body.poll_frame(cx).map(boxed),
+        match self.get_mut() {
+            Self::Http(body) => body.as_mut().poll_frame(cx).map(boxed),
+            Self::Own(body) => body.as_mut().poll_frame(cx).map(boxed),
+            Self::Stdio(body) => body.as_mut().poll_frame(cx).map(boxed),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http { body } => body.is_end_stream(),
-            Self::Own { body } => body.is_end_stream(),
-            Self::Stdio { body } => body.is_end_stream(),
+            Self::Http(body) => body.is_end_stream(),
+            Self::Own(body) => body.is_end_stream(),
+            Self::Stdio(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http { body } => body.size_hint(),
-            Self::Own { body } => body.size_hint(),
-            Self::Stdio { body } => body.size_hint(),
+            Self::Http(body) => body.size_hint(),
+            Self::Own(body) => body.size_hint(),
+            Self::Stdio(body) => body.size_hint(),
         }
     }
 }
