@@ -1,6 +1,7 @@
 //! Who may call, as the gateway composes it: issuers' keys fetched in the background, the
 //! authenticator of each server, and what its upstream is told.
 
+mod askers;
 mod assertion;
 mod keys;
 mod metadata;
@@ -25,6 +26,7 @@ use palisade::{Exchange, Moded};
 use palisade_audit::Log;
 use palisade_http1::FieldWriter;
 
+pub use askers::Askers;
 pub use assertion::Assertions;
 pub use keys::{Endpoint, KeyKeeper};
 pub(crate) use metadata::public_challenge;

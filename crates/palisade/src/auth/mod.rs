@@ -35,6 +35,7 @@ pub use layer::{AuthenticateFuture, AuthenticateLayer, AuthenticateService};
 use crate::exchange::Exchange;
 use crate::rate::{Limiter, Peer, RateKey as _};
 use crate::rejection::{Reason, Rejection};
+use crate::sanity::CredentialFault;
 use bearer::{Verdict, Verified};
 
 static DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -113,6 +114,19 @@ impl Authenticator {
             failed.take(&Peer::default().of(head));
         }
         judged
+    }
+
+    /// Refuses a request whose `Authorization` is not even looked at.
+    #[must_use]
+    pub fn unreadable(&self, fault: CredentialFault) -> Rejection {
+        match fault {
+            CredentialFault::Doubled => self
+                .invalid("more than one credential")
+                .with_remedy("have the client send one Authorization field"),
+            CredentialFault::TooLarge => self
+                .invalid("Authorization is longer than any token")
+                .with_remedy("have the issuer say less in its tokens: 16 KiB at most"),
+        }
     }
 
     /// Takes credentials and proofs out of a request that goes on.

@@ -2,7 +2,7 @@ use super::*;
 use crate::certs::local_ca::LocalCa;
 use crate::certs::{ServedCertificate, files};
 use rustls::pki_types::ServerName;
-use rustls::{CipherSuite, ClientConfig, HandshakeKind, RootCertStore};
+use rustls::{CipherSuite, ClientConfig, RootCertStore};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};

@@ -1,3 +1,5 @@
+mod hostile;
+
 use super::*;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
