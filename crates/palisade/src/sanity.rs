@@ -41,8 +41,9 @@ use crate::rejection::{Reason, Rejection};
 ///   [`Challenger`] may answer 401 in place of 400 and 431.
 /// * **Connection.** 400 where it names a field of the message: that field would be judged here
 ///   and never reach the upstream.
-/// * **Names.** 400 for a name with `_` that CGI-like servers confuse with one that frames the
-///   message or vouches for the client, such as `content_length` or `x_forwarded_for`.
+/// * **Names.** 400 for a name with `_` or another sign that CGI-like servers confuse with one that
+///   frames the message or vouches for the client or its caller, such as `content_length`,
+///   `x_forwarded_for` or `x.palisade.caller`.
 /// * **Scheme.** 400 for one that is neither `https` nor `http`.
 /// * **Path.** 400 for one that [`path::check`] refuses; `OPTIONS *` passes.
 #[derive(Clone, Debug)]
@@ -242,7 +243,7 @@ impl<'a> Survey<'a> {
                     survey.upgrades = true;
                     false
                 }
-                _ if name.bytes().any(|byte| byte == b'_') && is_confusable(name) => {
+                _ if name.bytes().any(is_sign) && is_confusable(name) => {
                     return Err(malformed(format_args!(
                         "`{name}` is another header to CGI-like servers"
                     ))
@@ -368,19 +369,30 @@ fn is_length(value: &HeaderValue) -> bool {
     (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
 }
 
-/// Whether `name`, with `-` for `_`, is one that decides something here or upstream.
+/// Whether CGI-like servers write a byte of a name as they write `-`: RFC 3875 section 4.1.18 has
+/// `_` for it, and some write all signs so.
+const fn is_sign(byte: u8) -> bool {
+    !byte.is_ascii_alphanumeric() && byte != b'-'
+}
+
+/// Whether `name`, with `-` for every sign, is one that decides something here or upstream.
 fn is_confusable(name: &str) -> bool {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 23] = [
+        "accept-encoding",
         "content-encoding",
         "content-length",
         "content-type",
         "proxy-authorization",
         "transfer-encoding",
+        "cf-connecting-ip",
         "client-ip",
+        "fastly-client-ip",
         "forwarded",
         "remote-user",
         "true-client-ip",
         "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
         "x-forwarded",
         "x-host",
         "x-http-method",
@@ -390,7 +402,7 @@ fn is_confusable(name: &str) -> bool {
         "x-request-id",
         "x-rewrite-url",
     ];
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 10] = [
         "access-control-",
         "mcp-",
         "sec-fetch-",
@@ -398,6 +410,7 @@ fn is_confusable(name: &str) -> bool {
         "x-client-cert",
         "x-forwarded-",
         "x-original-",
+        "x-palisade-",
         "x-remote-",
         "x-ssl-",
     ];
@@ -406,7 +419,7 @@ fn is_confusable(name: &str) -> bool {
         name.len() >= pattern.len()
             && pairs
                 .into_iter()
-                .all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
+                .all(|(byte, wanted)| byte == wanted || (is_sign(byte) && wanted == b'-'))
     };
     // A parameter's own name may hold what it likes behind the prefix (SEP-2243).
     if name.starts_with("mcp-param-") {
@@ -604,6 +617,21 @@ mod tests {
             (&[("mcp_session_id", "s")], false),
             (&[("mcp-session_id", "s")], false),
             (&[("access_control_request_method", "s")], false),
+            (&[("x_palisade_caller", "root")], false),
+            (&[("x-palisade_caller", "root")], false),
+            (&[("x.palisade.assertion", "root")], false),
+            (&[("x~palisade!scopes", "root")], false),
+            (&[("x-palisade-caller", "root")], true),
+            (&[("ssl_client_verify", "SUCCESS")], false),
+            (&[("x_client_cert", "a")], false),
+            (&[("x.forwarded.client.cert", "a")], false),
+            (&[("cf_connecting_ip", "::1")], false),
+            (&[("fastly_client_ip", "::1")], false),
+            (&[("x_cluster_client_ip", "::1")], false),
+            (&[("accept_encoding", "gzip")], false),
+            (&[("palisade_caller", "root")], true),
+            (&[("x_palisades", "a")], true),
+            (&[("x.own", "a")], true),
             (&[("api_key", "a")], true),
             (&[("x_custom", "a")], true),
             (&[("_", "a")], true),

@@ -349,16 +349,21 @@ fn one_or_many(value: Raw<'_>, claim: &'static str) -> Result<Vec<String>, Token
     Ok(many)
 }
 
-/// Words between spaces (RFC 6749 section 3.3), or an array of them as some issuers have it.
+/// Words between spaces (RFC 6749 section 3.3), or an array of them as some issuers have it; what
+/// has a space in it is several there too, for upstreams will read it so.
 fn words(value: Raw<'_>, claim: &'static str) -> Result<Vec<String>, TokenFault> {
-    let Some(text) = value.string() else {
-        return one_or_many(value, claim);
+    let split = |text: &str| -> Vec<String> {
+        let words = text.split(' ').filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
     };
-    if text.len() > MAX_TOKEN {
-        return Err(TokenFault::ClaimSize);
+    match value.string() {
+        Some(text) if text.len() > MAX_TOKEN => Err(TokenFault::ClaimSize),
+        Some(text) => Ok(split(&text)),
+        None => {
+            let many = one_or_many(value, claim)?;
+            Ok(many.iter().flat_map(|text| split(text)).collect())
+        }
     }
-    let words = text.split(' ').filter(|word| !word.is_empty());
-    Ok(words.map(str::to_owned).collect())
 }
 
 /// Whole seconds since 1970; RFC 7519 would allow fractions, and no issuer sends them.
