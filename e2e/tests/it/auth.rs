@@ -7,6 +7,7 @@ mod issuer;
 mod key_sets;
 mod keys;
 mod proxies;
+mod revocation;
 mod rules;
 mod sessions;
 mod tokens;
