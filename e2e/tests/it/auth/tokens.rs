@@ -5,7 +5,7 @@ use e2e::wire::{Ask, BOTH, Outcome, Protocol};
 use serde_json::json;
 
 use super::idp::{Idp, RESOURCE, gateway};
-use super::issuer::{self, Issuer, forged};
+use super::issuer::{Issuer, forged};
 use crate::peers::room;
 
 fn bearing(token: &str) -> Ask {
@@ -418,7 +418,7 @@ async fn a_bound_token_needs_its_key_for_each_request() {
         let ask = Ask::call().field("authorization", format!("DPoP {token}"));
         ask.field("dpop", proof)
     };
-    let another = issuer::Issuer::start().key("k");
+    let another = Issuer::start().key("k");
     let first = proof(json!({})).await;
     let answer = client.ask(BOTH[0], &bound(&first)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
