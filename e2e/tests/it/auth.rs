@@ -11,3 +11,5 @@ mod revocation;
 mod rules;
 mod sessions;
 mod tokens;
+
+pub(crate) use keys::new_key;

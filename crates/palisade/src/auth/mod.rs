@@ -375,7 +375,8 @@ fn token_in_query(query: &str) -> bool {
     })
 }
 
-fn decoded(name: &str) -> Vec<u8> {
+/// A part of a URI, percent-decoded; what is no escape stays.
+pub(crate) fn decoded(name: &str) -> Vec<u8> {
     let mut bytes = name.bytes();
     let mut out = Vec::with_capacity(name.len());
     while let Some(byte) = bytes.next() {
