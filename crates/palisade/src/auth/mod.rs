@@ -233,7 +233,7 @@ impl Authenticator {
                         return Judged::Wait(refresh);
                     }
                     Verdict::Refresh(Some(fault), _) | Verdict::Fault(fault) => {
-                        return Judged::Refused(self.faulty(fault));
+                        return Judged::Refused(self.faulty(fault, dpop));
                     }
                 }
             }
@@ -244,7 +244,7 @@ impl Authenticator {
         }
         match self.possessed(&verified, text, dpop, head, exchange, now) {
             Ok(()) => Judged::Caller(Arc::clone(&verified.caller)),
-            Err(fault) => Judged::Refused(self.faulty(fault)),
+            Err(fault) => Judged::Refused(self.faulty(fault, dpop)),
         }
     }
 
@@ -324,11 +324,15 @@ impl Authenticator {
             .with_header(RETRY_AFTER, HeaderValue::from(seconds)))
     }
 
-    fn faulty(&self, fault: TokenFault) -> Rejection {
+    fn faulty(&self, fault: TokenFault, dpop: bool) -> Rejection {
         let text = fault.to_string();
         // What stands in quotes needs no escape: the texts are our own, and have backquotes.
+        let challenge = match dpop {
+            true => self.challenge.invalid_bound_token(&text),
+            false => self.challenge.invalid_token(&text),
+        };
         Rejection::new(Reason::AuthInvalid)
-            .with_header(WWW_AUTHENTICATE, self.challenge.invalid_token(&text))
+            .with_header(WWW_AUTHENTICATE, challenge)
             .with_detail(format_args!("the token: {text}"))
             .with_remedy(remedy(fault))
     }
@@ -368,7 +372,8 @@ fn base64url(bytes: &[u8]) -> String {
 
 /// Whether a query holds `access_token` (RFC 6750 section 2.3), however it is written.
 fn token_in_query(query: &str) -> bool {
-    query.split('&').any(|pair| {
+    // Some read `;` as they read `&`.
+    query.split(['&', ';']).any(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
         // No percent sign, no decoding.
         name == "access_token" || name.contains('%') && decoded(name) == b"access_token"

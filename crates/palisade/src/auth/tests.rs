@@ -11,6 +11,8 @@ fn a_token_in_the_query_is_seen_however_it_is_written() {
         ("access_token=x", true),
         ("access_token", true),
         ("a=b&access_token=", true),
+        ("a=b;access_token=x", true),
+        ("access_token;a", true),
         ("%61ccess_token=x", true),
         ("access%5ftoken=x", true),
         ("%61%63%63%65%73%73%5F%74%6F%6B%65%6E=x", true),

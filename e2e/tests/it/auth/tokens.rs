@@ -525,6 +525,17 @@ async fn a_bound_token_needs_its_key_for_each_request() {
             let answer = client.ask(protocol, &ask).await;
             assert_eq!(answer.status, 401, "{name} {protocol:?} {answer:?}");
             assert_eq!(answer.reason().as_deref(), Some("auth.invalid"), "{name}");
+            let challenge = answer.header("www-authenticate").unwrap();
+            let scheme = if name.starts_with("as a plain") {
+                "Bearer "
+            } else {
+                "DPoP "
+            };
+            assert!(challenge.starts_with(scheme), "{name} {challenge}");
+            assert!(
+                challenge.contains("error=\"invalid_token\""),
+                "{name} {challenge}"
+            );
         }
     }
     assert_eq!(upstream.arrived().len(), 2);
