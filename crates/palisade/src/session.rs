@@ -6,7 +6,7 @@
 //! bytes, so a refreshed token goes on with its session; the key may be kept, so that a restart does
 //! not end it. A session is never a proof of who calls.
 //!
-//! Of the revision 2024-11-05, where the session is a stream, the [endpoint](endpoints) for its messages
+//! Of the revision 2024-11-05, where the session is a stream, the endpoint for its messages
 //! belongs to who opened it.
 
 mod endpoints;
