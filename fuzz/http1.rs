@@ -6,7 +6,7 @@ mod reference;
 
 use palisade_http1::client::Responses;
 use palisade_http1::server::{Connection, Limits};
-use palisade_http1::{Fault, Framing, HeadLimits, Piece};
+use palisade_http1::{Fault, FaultKind, Framing, HeadLimits, Piece};
 
 use reference::Fields;
 
@@ -21,7 +21,7 @@ pub(crate) fn request(data: &[u8]) {
     for request in &heard.requests {
         let reference = reference::request(rest);
         if let Some(fault) = request.fault {
-            let limit = matches!(fault, Fault::TooManyFields | Fault::HeadTooLarge);
+            let limit = fault.kind() == FaultKind::TooLarge;
             // Targets are read by `http`, longer methods and lengths are refused.
             let narrower =
                 limit || matches!(fault, Fault::Target | Fault::Method | Fault::ContentLength);

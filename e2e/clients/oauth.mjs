@@ -42,12 +42,18 @@ export function provider() {
     saveTokens: (tokens) => (kept.tokens = tokens),
     codeVerifier: () => kept.verifier,
     saveCodeVerifier: (verifier) => (kept.verifier = verifier),
-    redirectToAuthorization: async (url) => (kept.parameters = await approve(url)),
+    redirectToAuthorization: async (url) => {
+      kept.visits = (kept.visits ?? 0) + 1;
+      kept.parameters = await approve(url);
+    },
   };
 }
 
-/** Connects with nothing but the URL, calls a tool, refreshes, and calls again. */
-export async function run({ url, connect }) {
+/** When a token ends, in milliseconds. */
+const end = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).exp * 1000;
+
+/** Connects with nothing but the URL, calls a tool, refreshes, and calls again; with `over` once more when the token is over by so many seconds. */
+export async function run({ url, connect, over }) {
   const authProvider = provider();
   const passed = [];
   let client;
@@ -68,6 +74,16 @@ export async function run({ url, connect }) {
   };
   await call();
   passed.push('call');
+  if (over) {
+    const { access_token: first } = authProvider.kept.tokens;
+    const { visits } = authProvider.kept;
+    const rest = end(first) + over * 1000 - Date.now();
+    await new Promise((done) => setTimeout(done, Math.max(rest, 0)));
+    await call();
+    if (authProvider.kept.tokens.access_token === first) throw new Error('the token is the same');
+    if (authProvider.kept.visits !== visits) throw new Error('a person was asked again');
+    passed.push('over');
+  }
   // The next request brings a token that is none: the client is to refresh by itself.
   if (authProvider.kept.tokens.refresh_token) {
     authProvider.kept.tokens = { ...authProvider.kept.tokens, access_token: 'eyJ.spent.x' };
@@ -83,7 +99,7 @@ export async function main(connect) {
   const url = new URL(process.argv[2]);
   try {
     const passed = await Promise.race([
-      run({ url, connect }),
+      run({ url, connect, over: Number(process.argv[3] ?? 0) }),
       new Promise((_, fail) => setTimeout(() => fail(new Error('took too long')), 60_000).unref()),
     ]);
     console.log(JSON.stringify({ passed, failed: [] }));

@@ -1,9 +1,14 @@
-"""The client of the Python SDK with its own OAuth: oauth_client.py URL --ca FILE. Prints one JSON line."""
+"""The client of the Python SDK with its own OAuth: oauth_client.py URL --ca FILE [--over SECONDS]. Prints one JSON line.
+
+With --over it calls once more when its token has been over for so many seconds.
+"""
 
 import argparse
 import asyncio
+import base64
 import json
 import ssl
+import time
 import traceback
 from urllib.parse import parse_qs, urlparse
 
@@ -36,7 +41,10 @@ class Storage:
 class Person:
     """Follows the authorization server's pages to the code at the redirect URI."""
 
+    visits = 0
+
     async def redirect(self, url):
+        self.visits += 1
         async with httpx2.AsyncClient() as http:
             for _ in range(20):
                 answer = await http.get(url, follow_redirects=False)
@@ -53,7 +61,12 @@ class Person:
         return AuthorizationCodeResult(code=one("code"), state=one("state"), iss=one("iss"))
 
 
-async def run(url, ca):
+def end(token):
+    payload = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
+
+
+async def run(url, ca, over):
     person, storage = Person(), Storage()
     metadata = OAuthClientMetadata(
         client_name="palisade-e2e",
@@ -72,18 +85,36 @@ async def run(url, ca):
             passed.append("token")
             tools = await client.list_tools()
             assert any(tool.name == "echo" for tool in tools.tools), tools
-            result = await client.call_tool("echo", {"message": "hi"})
-            assert "hi" in str(result.content), result
+
+            async def call():
+                result = await client.call_tool("echo", {"message": "hi"})
+                assert "hi" in str(result.content), result
+
+            await call()
             passed.append("call")
+            if over:
+                first, visits = storage.tokens.access_token, person.visits
+                await asyncio.sleep(max(end(first) + over - time.time(), 0))
+                await call()
+                fresh = storage.tokens.access_token
+                assert fresh != first, "the token is the same"
+                assert person.visits == visits, "a person was asked again"
+                # What is over is over for everybody.
+                async with httpx2.AsyncClient(verify=context, timeout=30) as plain:
+                    for token, refused in [(first, True), (fresh, False)]:
+                        answer = await plain.get(url, headers={"authorization": f"Bearer {token}", "accept": "text/html"})
+                        assert (answer.status_code == 401) == refused, answer
+                passed.append("over")
     return passed
 
 
 parser = argparse.ArgumentParser()
 parser.add_argument("url")
 parser.add_argument("--ca", required=True)
+parser.add_argument("--over", type=float, default=0)
 arguments = parser.parse_args()
 try:
-    print(json.dumps({"passed": asyncio.run(run(arguments.url, arguments.ca)), "failed": []}))
+    print(json.dumps({"passed": asyncio.run(run(arguments.url, arguments.ca, arguments.over)), "failed": []}))
 except BaseException:
     print(json.dumps({"passed": [], "failed": [traceback.format_exc()]}))
     raise SystemExit(1)

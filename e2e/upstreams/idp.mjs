@@ -1,13 +1,15 @@
-// A real OAuth 2.1 authorization server, oidc-provider, on a free port: `idp.mjs PORT`. The first line of standard output is
+// A real OAuth 2.1 authorization server, oidc-provider, on a free port: `idp.mjs PORT [SECONDS]`, which its tokens
+// last (300). The first line of standard output is
 // `{"url": ISSUER}`.
 //
 // Beside the provider's own routes, for the tests alone:
 //   POST /control/rotate {"keys": ["r1", "e2"]}  publish these keys; the first of them signs
-//   POST /control/token  {"resource", "scope", "alg", "dpop"}  a token by client credentials; `dpop` brings a key to bind it to
+//   POST /control/token  {"resource", "scope", "alg", "dpop", "certificate"}  a token by client credentials; `dpop` brings a
+//                                                key to bind it to, `certificate` (DER in base64) is one
 //   POST /control/hostile {"resource"}           tokens of every hostile class, by name
 //   POST /control/proof  {"method", "url", "token", ...}  a DPoP proof by the key of the last bound token
 //   GET  /control/count                           how often the key set was fetched
-import { createHash, createHmac, randomUUID } from 'node:crypto';
+import { createHash, createHmac, randomUUID, X509Certificate } from 'node:crypto';
 import http from 'node:http';
 
 import * as jose from 'jose';
@@ -30,7 +32,7 @@ let provider;
 let fetched = 0;
 let dpopKey;
 
-const lifetime = Number(process.env.TTL ?? 300);
+const lifetime = Number(process.argv[3] ?? 300);
 
 async function start(keys) {
   published = keys;
@@ -56,6 +58,15 @@ async function start(keys) {
         token_endpoint_auth_method: 'client_secret_basic',
         dpop_bound_access_tokens: true,
       },
+      {
+        client_id: 'mcp-mtls',
+        client_secret: secret,
+        grant_types: ['client_credentials'],
+        redirect_uris: [],
+        response_types: [],
+        token_endpoint_auth_method: 'client_secret_basic',
+        tls_client_certificate_bound_access_tokens: true,
+      },
     ],
     scopes: ['openid', 'offline_access', 'mcp:read', 'mcp:write'],
     findAccount: async (_, id) => ({ accountId: id, claims: async () => ({ sub: id }) }),
@@ -68,6 +79,15 @@ async function start(keys) {
       clientCredentials: { enabled: true },
       registration: { enabled: true },
       dPoP: { enabled: true },
+      // As behind a terminator that hands on what it has verified.
+      mTLS: {
+        enabled: true,
+        certificateBoundAccessTokens: true,
+        getCertificate: (context) => {
+          const der = context.get('x-test-certificate');
+          return der ? new X509Certificate(Buffer.from(der, 'base64')) : undefined;
+        },
+      },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => undefined,
@@ -105,8 +125,10 @@ async function interact(request, response) {
 
 const basic = (client) => `Basic ${Buffer.from(`${client}:${secret}`).toString('base64')}`;
 
-async function token({ resource, scope = 'mcp:read', alg, dpop }) {
-  const headers = { authorization: basic(dpop ? 'mcp-dpop' : 'mcp-cli'), 'content-type': 'application/x-www-form-urlencoded' };
+async function token({ resource, scope = 'mcp:read', alg, dpop, certificate }) {
+  const client = dpop ? 'mcp-dpop' : certificate ? 'mcp-mtls' : 'mcp-cli';
+  const headers = { authorization: basic(client), 'content-type': 'application/x-www-form-urlencoded' };
+  if (certificate) headers['x-test-certificate'] = certificate;
   const url = `${issuer}/token`;
   if (dpop) {
     dpopKey = await jose.generateKeyPair('ES256', { extractable: true });
@@ -118,9 +140,9 @@ async function token({ resource, scope = 'mcp:read', alg, dpop }) {
 }
 
 // `claims` and `header` override what an honest proof would say.
-async function proof({ method, url, token, claims = {}, header = {}, other = false }) {
+async function proof({ method, url, token, claims = {}, header = {}, other = false, private: whole = false }) {
   const pair = other ? await jose.generateKeyPair('ES256', { extractable: true }) : dpopKey;
-  const jwk = await jose.exportJWK(pair.publicKey);
+  const jwk = await jose.exportJWK(whole ? pair.privateKey : pair.publicKey);
   const ath = token && createHash('sha256').update(token).digest('base64url');
   const payload = { htm: method, htu: url, jti: randomUUID(), iat: Math.floor(Date.now() / 1000), ...(ath && { ath }), ...claims };
   return new jose.SignJWT(payload).setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk, ...header }).sign(pair.privateKey);
@@ -139,6 +161,18 @@ async function hostile({ resource }) {
     const input = `${encode(header ?? { alg: 'RS256', typ: 'at+jwt', kid: rsa.kid })}.${encode(payload)}`;
     const signature = await crypto.subtle.sign('RSASSA-PKCS1-v1_5', await signer(rsa), Buffer.from(input));
     return `${input}.${Buffer.from(signature).toString('base64url')}`;
+  };
+  const pss = async (payload) => {
+    const input = `${encode({ alg: 'RS256', typ: 'at+jwt', kid: rsa.kid })}.${encode(payload)}`;
+    const signature = await crypto.subtle.sign({ name: 'RSA-PSS', saltLength: 32 }, await jose.importJWK({ ...rsa, alg: 'PS256' }, 'PS256'), Buffer.from(input));
+    return `${input}.${Buffer.from(signature).toString('base64url')}`;
+  };
+  // The last of 86 characters has four bits that say nothing.
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const spare = (text) => text.slice(0, -1) + alphabet[alphabet.indexOf(text.at(-1)) + 1];
+  const swapped = (text) => {
+    const bytes = Buffer.from(text, 'base64url');
+    return Buffer.concat([bytes.subarray(32), bytes.subarray(0, 32)]).toString('base64url');
   };
   const without = (name) => Object.fromEntries(Object.entries(good).filter(([key]) => key !== name));
   const { d, p, q, dp, dq, qi, ...publicRsa } = rsa;
@@ -214,6 +248,24 @@ async function hostile({ resource }) {
     'array of claims': await raw([good]),
     'twenty kilobytes': `${head}.${body}.${'A'.repeat(20000)}`,
     'deep': await raw(`{"x":${'['.repeat(200)}${']'.repeat(200)},${JSON.stringify(good).slice(1)}`),
+    'crit empty': await raw(good, { alg: 'RS256', typ: 'at+jwt', kid: rsa.kid, crit: [] }),
+    'b64 true': await raw(good, { alg: 'RS256', typ: 'at+jwt', kid: rsa.kid, b64: true }),
+    'cty JWT': await raw(good, { alg: 'RS256', typ: 'at+jwt', kid: rsa.kid, cty: 'JWT' }),
+    'nested': await raw(valid, { alg: 'RS256', typ: 'at+jwt', kid: rsa.kid, cty: 'JWT' }),
+    'kid as array': await raw(good, { alg: 'RS256', typ: 'at+jwt', kid: [rsa.kid] }),
+    'kid overlong': await raw(good, { alg: 'RS256', typ: 'at+jwt', kid: rsa.kid.repeat(2000) }),
+    'alg twice': await raw(good, `{"alg":"none",${JSON.stringify({ alg: 'RS256', typ: 'at+jwt', kid: rsa.kid }).slice(1)}`),
+    'pss by the rs256 key': await pss(good),
+    'typ of a logout token': await raw(good, { alg: 'RS256', typ: 'logout+jwt', kid: rsa.kid }),
+    'aud mixed': await raw({ ...good, aud: [resource, 7, null] }),
+    'aud nested': await raw({ ...good, aud: [[resource]] }),
+    'exp huge': await raw({ ...good, exp: 1e15 }),
+    'exp with exponent': await raw(JSON.stringify(good).replace(`${good.exp}`, '9e9')),
+    'duplicate far inside': await raw(`{"x":{"y":[{"a":1,"a":2}]},${JSON.stringify(good).slice(1)}`),
+    'half a surrogate pair': await raw(JSON.stringify(good).replace('mallory', '\\ud800')),
+    'signature with spare bits': `${esHead}.${esBody}.${spare(es.split('.')[2])}`,
+    'r and s swapped': `${esHead}.${esBody}.${swapped(es.split('.')[2])}`,
+    'four parts': `${valid}.${signature}`,
     'dots': '.........',
     'nothing but dots': '..',
   };

@@ -232,10 +232,11 @@ const MAX_COMMON: usize = 32;
 /// What HTTP/1.1 found wrong with a request, for the stack to answer.
 const fn malformed(fault: Fault) -> Malformed {
     let detail = fault.text();
-    match fault.kind() {
-        FaultKind::Malformed => Malformed::Syntax(detail),
-        FaultKind::TooLarge => Malformed::TooLarge(detail),
-        FaultKind::Timeout => Malformed::Timeout(detail),
+    match (fault, fault.kind()) {
+        (Fault::AuthorizationTooLarge, _) => Malformed::CredentialTooLarge(detail),
+        (_, FaultKind::Malformed) => Malformed::Syntax(detail),
+        (_, FaultKind::TooLarge) => Malformed::TooLarge(detail),
+        (_, FaultKind::Timeout) => Malformed::Timeout(detail),
     }
 }
 

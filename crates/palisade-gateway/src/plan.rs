@@ -31,7 +31,7 @@ use palisade_http1::server as http1;
 use tokio::sync::watch;
 
 use crate::audit::{self, AuditError, Trail};
-use crate::auth::{self, Common, OwnRoute, Passed, Told};
+use crate::auth::{self, Askers, Common, OwnRoute, Passed, Told};
 use crate::certs::client::ClientTrust;
 use crate::certs::files;
 use crate::certs::local_ca::{self, LocalCa};
@@ -238,6 +238,10 @@ impl Plan {
         };
         let own = own_plans(settings, &servers, &parts)?;
         let limits = &settings.limits;
+        let sanity = Sanity::default()
+            .max_fields(limits.header_count.value as usize)
+            .max_bytes(to_usize(limits.header_bytes.value))
+            .challenger(Arc::new(askers(&servers, &own)));
         let plan = Self {
             tls: tls.transpose()?,
             proxies: settings.proxy.as_ref().map(|proxy| {
@@ -257,11 +261,7 @@ impl Plan {
             listeners,
             servers,
             overload: Overload::new(limits.inflight_requests.value),
-            sanity: Arc::new(
-                Sanity::default()
-                    .max_fields(limits.header_count.value as usize)
-                    .max_bytes(to_usize(limits.header_bytes.value)),
-            ),
+            sanity: Arc::new(sanity),
             headers: Arc::new(header_policy(&settings.defaults.headers)?),
             cors: Arc::new(common_cors_policy(&settings.defaults)?),
             redirect: Arc::new(redirect(settings, addresses)),
@@ -765,6 +765,23 @@ fn upstream_plan(
             format!("{}{path}", parts.auth.public()).into()
         }),
     })
+}
+
+/// The servers and documents in the places that they have on the route.
+fn askers(servers: &[ServerPlan], own: &[OwnPlan]) -> Askers {
+    let place = |server: &ServerPlan, path: &str, authenticator| Entry {
+        name: Arc::clone(&server.name),
+        host: server.host.clone(),
+        path: path.to_owned(),
+        service: authenticator,
+    };
+    let asked = servers
+        .iter()
+        .map(|server| place(server, &server.path, server.auth.authenticate.clone()));
+    let documents = own
+        .iter()
+        .filter_map(|own| Some(place(servers.get(own.server)?, &own.path, None)));
+    Askers::new(asked.chain(documents).collect())
 }
 
 /// The documents beside the servers: protected resource metadata, our own or an upstream's, and

@@ -33,6 +33,9 @@ pub enum Fault {
     TooManyFields,
     /// A head of more bytes than the limit.
     HeadTooLarge,
+    /// The same, where `Authorization` takes up more of it than any other field: who asks for
+    /// credentials may want to answer this one.
+    AuthorizationTooLarge,
     /// The head did not come to its end in time.
     HeadTimeout,
     /// A Content-Length that is doubled, listed, signed or too long (RFC 9112 section 6.3).
@@ -73,7 +76,9 @@ impl Fault {
     #[must_use]
     pub const fn kind(self) -> FaultKind {
         match self {
-            Self::TooManyFields | Self::HeadTooLarge => FaultKind::TooLarge,
+            Self::TooManyFields | Self::HeadTooLarge | Self::AuthorizationTooLarge => {
+                FaultKind::TooLarge
+            }
             Self::HeadTimeout | Self::BodyTimeout => FaultKind::Timeout,
             _ => FaultKind::Malformed,
         }
@@ -96,6 +101,7 @@ impl Fault {
             Self::FieldValue => "a control character in a header value",
             Self::TooManyFields => "too many header fields",
             Self::HeadTooLarge => "the head is too large",
+            Self::AuthorizationTooLarge => "the head is too large, most of it in Authorization",
             Self::HeadTimeout => "the head did not arrive in time",
             Self::ContentLength => "Content-Length is not one number",
             Self::TransferEncoding => "Transfer-Encoding is not `chunked`",

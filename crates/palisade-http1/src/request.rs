@@ -88,6 +88,10 @@ impl HeadReader {
                 ))
             }
             Err(fault) => match self.line.take() {
+                Some((line, from)) if fault == Fault::HeadTooLarge => {
+                    let within = inbox.get(from..limits.bytes).unwrap_or_default();
+                    line.with(overrun(within, limits.fields))
+                }
                 Some((line, _)) => line.with(Fields {
                     fault: Some(fault),
                     ..Fields::default()
@@ -158,6 +162,32 @@ impl HeadReader {
             first if is_token(first) => Ok(()),
             _ => Err(Fault::NotHttp),
         })
+    }
+}
+
+/// What is known of fields that go on behind the limit, by those `within` it: however much has come
+/// of the rest, it is the same.
+fn overrun(within: &[u8], limit: usize) -> Fields {
+    let (mut start, mut largest) = (0, 0..0);
+    for line in within.split_inclusive(|byte| *byte == b'\n') {
+        if line.len() > largest.len() {
+            largest = start..start + line.len();
+        }
+        start += line.len();
+    }
+    let line = within.get(largest.clone()).unwrap_or_default();
+    let name = memchr(b':', line).and_then(|colon| line.get(..colon));
+    if !name.is_some_and(|name| name.eq_ignore_ascii_case(b"authorization")) {
+        return Fields {
+            fault: Some(Fault::HeadTooLarge),
+            ..Fields::default()
+        };
+    }
+    // Where the request was to go is told to who answers it.
+    let before = within.get(..largest.start).unwrap_or_default();
+    Fields {
+        fault: Some(Fault::AuthorizationTooLarge),
+        ..Fields::read(&Bytes::copy_from_slice(before), limit)
     }
 }
 

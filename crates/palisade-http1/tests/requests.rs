@@ -442,6 +442,129 @@ fn what_was_read_before_a_fault_is_kept() {
     assert!(!first.persistent);
 }
 
+// REQ
+#[test]
+fn a_head_that_authorization_makes_too_large_says_so() {
+    use Fault::{AuthorizationTooLarge as Ours, HeadTooLarge as Other};
+    let limits = HeadLimits {
+        bytes: 400,
+        fields: 4,
+    };
+    let line = |name: &str, length: usize| format!("{name}: {}\r\n", "a".repeat(length));
+    let (host, long) = (line("Host", 9), line("Authorization", 100_000));
+    for (name, lines, fault, known) in [
+        ("it alone", vec![&*long], Some(Ours), &[][..]),
+        ("behind others", vec![&host, &long], Some(Ours), &["host"]),
+        ("before others", vec![&long, &host], Some(Ours), &[]),
+        (
+            "in other letters",
+            vec![&line("aUTHORIZATION", 5000)],
+            Some(Ours),
+            &[],
+        ),
+        (
+            "whole, and another goes over",
+            vec![&host, &line("Authorization", 300), &line("X", 200)],
+            Some(Ours),
+            &["host"],
+        ),
+        (
+            "twice",
+            vec![&line("Authorization", 200), &line("Authorization", 200)],
+            Some(Ours),
+            &[],
+        ),
+        ("unended", vec![long.trim_end()], Some(Ours), &[]),
+        (
+            "a malformed line before it",
+            vec![&host, "Bad\r\n", &long],
+            Some(Ours),
+            &["host"],
+        ),
+        (
+            "too many fields before it",
+            vec![
+                &host,
+                &line("A", 1),
+                &line("B", 1),
+                &line("C", 1),
+                &line("D", 1),
+                &long,
+            ],
+            Some(Ours),
+            &["host", "a", "b", "c"],
+        ),
+        (
+            "within the limit",
+            vec![&host, &line("Authorization", 300)],
+            None,
+            &["host", "authorization"],
+        ),
+        (
+            "another field",
+            vec![&line("Cookie", 5000)],
+            Some(Other),
+            &[],
+        ),
+        (
+            "another field more than it",
+            vec![&line("Cookie", 250), &line("Authorization", 150)],
+            Some(Other),
+            &[],
+        ),
+        (
+            "another field behind it",
+            vec![&line("Authorization", 100), &line("Cookie", 5000)],
+            Some(Other),
+            &[],
+        ),
+        (
+            "a longer name",
+            vec![&line("Authorizations", 5000)],
+            Some(Other),
+            &[],
+        ),
+        (
+            "a name with a space",
+            vec![&line("Authorization ", 5000)],
+            Some(Other),
+            &[],
+        ),
+        (
+            "no name",
+            vec![&*"Authorization".repeat(100)],
+            Some(Other),
+            &[],
+        ),
+    ] {
+        let bytes = format!("POST /mcp HTTP/1.1\r\n{}\r\n", lines.concat()).into_bytes();
+        let bytes = match name {
+            "unended" => bytes[..bytes.len() - 2].to_vec(),
+            _ => bytes,
+        };
+        let heard = hear([&bytes[..]], limits);
+        let [request] = &heard.requests[..] else {
+            panic!("{name}: {heard:?}");
+        };
+        assert_eq!(request.fault, fault, "{name}");
+        assert_eq!(request.line, "POST /mcp");
+        assert_eq!(
+            (request.framing, request.persistent),
+            (Framing::Empty, fault.is_none())
+        );
+        let names: Vec<&str> = request
+            .fields
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(names, known, "{name}");
+        for size in [1, 7, 399, 400, 401, 4096] {
+            let pieces = hear(bytes.chunks(size), limits).requests;
+            assert_eq!(pieces, heard.requests, "{name} in {size}");
+        }
+    }
+}
+
 #[test]
 fn a_head_that_is_given_up_has_its_line() {
     let mut connection = Connection::new(Limits::default());
@@ -503,6 +626,7 @@ fn every_fault_says_what_it_is() {
     let kinds = [
         (Fault::TooManyFields, FaultKind::TooLarge),
         (Fault::HeadTooLarge, FaultKind::TooLarge),
+        (Fault::AuthorizationTooLarge, FaultKind::TooLarge),
         (Fault::HeadTimeout, FaultKind::Timeout),
         (Fault::BodyTimeout, FaultKind::Timeout),
         (Fault::BareLf, FaultKind::Malformed),

@@ -75,7 +75,9 @@ impl<S> Route<S> {
         self
     }
 
-    fn choose(&self, head: &Parts) -> Option<&Entry<S>> {
+    /// The entry that fits a request's host and path best.
+    #[must_use]
+    pub fn choose(&self, head: &Parts) -> Option<&Entry<S>> {
         let path = head.uri.path();
         // Those with a host stand in front, and only they ask for it.
         let by_host = self

@@ -6,6 +6,9 @@
 //! What cannot occur is not looked for: `http`'s types hold no field name that is not a token
 //! and no value with CR, LF or NUL (a test shows it).
 
+use std::fmt;
+use std::sync::Arc;
+
 use http::header::UPGRADE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
@@ -34,17 +37,40 @@ use crate::rejection::{Reason, Rejection};
 /// * **Doubles.** 400 for two Content-Types, Authorizations, `Mcp-Session-Id`s,
 ///   `MCP-Protocol-Version`s or `Last-Event-ID`s: which of them counts would be each reader's
 ///   own choice.
+/// * **Authorization.** Where nothing but two of them, or the size of it, is at fault, a
+///   [`Challenger`] may answer 401 in place of 400 and 431.
 /// * **Connection.** 400 where it names a field of the message: that field would be judged here
 ///   and never reach the upstream.
-/// * **Names.** 400 for a name with `_` that CGI-like servers confuse with one that frames the
-///   message or vouches for the client, such as `content_length` or `x_forwarded_for`.
+/// * **Names.** 400 for a name with `_` or another sign that CGI-like servers confuse with one that
+///   frames the message or vouches for the client or its caller, such as `content_length`,
+///   `x_forwarded_for` or `x.palisade.caller`.
 /// * **Scheme.** 400 for one that is neither `https` nor `http`.
 /// * **Path.** 400 for one that [`path::check`] refuses; `OPTIONS *` passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct Sanity {
     max_fields: usize,
     max_bytes: usize,
+    challenger: Option<Arc<dyn Challenger>>,
+}
+
+/// Answers for the servers that ask for credentials.
+///
+/// A client whose `Authorization` cannot be read is as unknown as one without: it is told where to
+/// get what would hold, where there is somebody to tell it (RFC 9110 section 11.6.1).
+pub trait Challenger: fmt::Debug + Send + Sync + 'static {
+    /// The refusal by the server that `head` is for; `None` where that one asks for nothing. Of a
+    /// head that a parser did not read to its end, there is only what stood before the fault.
+    fn refuse(&self, head: &Parts, fault: CredentialFault) -> Option<Rejection>;
+}
+
+/// Why the `Authorization` of a request is not even looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CredentialFault {
+    /// There are two: which of them counts would be each reader's own choice.
+    Doubled,
+    /// It alone takes the head over its limit.
+    TooLarge,
 }
 
 impl Default for Sanity {
@@ -52,6 +78,7 @@ impl Default for Sanity {
         Self {
             max_fields: 100,
             max_bytes: 32 * 1024,
+            challenger: None,
         }
     }
 }
@@ -68,6 +95,19 @@ impl Sanity {
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
+    }
+
+    /// Who refuses requests whose `Authorization` alone is at fault. Default: nobody; they are
+    /// malformed, or too large, like any other.
+    pub fn challenger(mut self, challenger: Arc<dyn Challenger>) -> Self {
+        self.challenger = Some(challenger);
+        self
+    }
+
+    /// The connection closes, as it would without a challenger.
+    fn challenge(&self, head: &Parts, fault: CredentialFault) -> Option<Rejection> {
+        let challenger = self.challenger.as_ref()?;
+        challenger.refuse(head, fault).map(Rejection::closing)
     }
 
     fn too_large(what: &str, found: usize, setting: &str, limit: usize) -> Rejection {
@@ -88,6 +128,8 @@ pub enum Malformed {
     Syntax(&'static str),
     /// 431: over a limit of heads.
     TooLarge(&'static str),
+    /// The same by `Authorization`; see [`Challenger`].
+    CredentialTooLarge(&'static str),
     /// 408: the head did not come to its end.
     Timeout(&'static str),
 }
@@ -97,9 +139,11 @@ impl Malformed {
     fn rejection(self) -> Rejection {
         let rejection = match self {
             Self::Syntax(detail) => malformed(detail),
-            Self::TooLarge(detail) => Rejection::new(Reason::RequestHeaderTooLarge)
-                .with_detail(detail)
-                .with_remedy("raise `limits.header_count` or `limits.header_bytes`"),
+            Self::TooLarge(detail) | Self::CredentialTooLarge(detail) => {
+                Rejection::new(Reason::RequestHeaderTooLarge)
+                    .with_detail(detail)
+                    .with_remedy("raise `limits.header_count` or `limits.header_bytes`")
+            }
             Self::Timeout(detail) => Rejection::new(Reason::RequestTimeout)
                 .with_detail(detail)
                 .with_remedy("raise `limits.timeouts.headers`"),
@@ -111,7 +155,11 @@ impl Malformed {
 impl Guard for Sanity {
     fn admit(&self, head: &mut Parts) -> Result<Admit, Rejection> {
         if let Some(malformed) = head.extensions.get::<Malformed>() {
-            return Err(malformed.rejection());
+            let challenge = match malformed {
+                Malformed::CredentialTooLarge(_) => self.challenge(head, CredentialFault::TooLarge),
+                _ => None,
+            };
+            return Err(challenge.unwrap_or_else(|| malformed.rejection()));
         }
         let (fields, limit) = (head.headers.len(), self.max_fields);
         if fields > limit {
@@ -125,12 +173,13 @@ impl Guard for Sanity {
         let survey = Survey::of(head)?;
         let limit = self.max_bytes;
         if survey.bytes > limit {
-            return Err(Self::too_large(
-                "bytes",
-                survey.bytes,
-                "limits.header_bytes",
-                limit,
-            ));
+            let challenge = match survey.bytes - survey.authorization_bytes <= limit {
+                true => self.challenge(head, CredentialFault::TooLarge),
+                false => None,
+            };
+            return Err(challenge.unwrap_or_else(|| {
+                Self::too_large("bytes", survey.bytes, "limits.header_bytes", limit)
+            }));
         }
         version(head)?;
         method(&head.method)?;
@@ -139,6 +188,10 @@ impl Guard for Sanity {
         }
         framing(head.version, survey.length, survey.coding)?;
         target(head)?;
+        if survey.authorizations > 1 {
+            let challenge = self.challenge(head, CredentialFault::Doubled);
+            return Err(challenge.unwrap_or_else(|| doubled("authorization")));
+        }
         Ok(Admit::pass())
     }
 }
@@ -150,7 +203,8 @@ struct Survey<'a> {
     length: Option<&'a HeaderValue>,
     coding: Option<&'a HeaderValue>,
     content_type: bool,
-    authorization: bool,
+    authorizations: usize,
+    authorization_bytes: usize,
     session: bool,
     revision: bool,
     last_event: bool,
@@ -168,12 +222,17 @@ impl<'a> Survey<'a> {
             if is_padded(value.as_bytes()) {
                 return Err(malformed(format_args!("spaces round the value of {name}")).closing());
             }
-            survey.bytes += name.len() + value.len() + 4;
+            let bytes = name.len() + value.len() + 4;
+            survey.bytes += bytes;
             let twice = match name {
                 "content-length" => survey.length.replace(value).is_some(),
                 "transfer-encoding" => survey.coding.replace(value).is_some(),
                 "content-type" => std::mem::replace(&mut survey.content_type, true),
-                "authorization" => std::mem::replace(&mut survey.authorization, true),
+                "authorization" => {
+                    survey.authorizations += 1;
+                    survey.authorization_bytes += bytes;
+                    false
+                }
                 "mcp-session-id" => std::mem::replace(&mut survey.session, true),
                 "mcp-protocol-version" => std::mem::replace(&mut survey.revision, true),
                 "last-event-id" => std::mem::replace(&mut survey.last_event, true),
@@ -184,7 +243,7 @@ impl<'a> Survey<'a> {
                     survey.upgrades = true;
                     false
                 }
-                _ if name.bytes().any(|byte| byte == b'_') && is_confusable(name) => {
+                _ if name.bytes().any(is_sign) && is_confusable(name) => {
                     return Err(malformed(format_args!(
                         "`{name}` is another header to CGI-like servers"
                     ))
@@ -193,7 +252,7 @@ impl<'a> Survey<'a> {
                 _ => false,
             };
             if twice {
-                return Err(malformed(format_args!("more than one {name}")).closing());
+                return Err(doubled(name));
             }
         }
         Ok(survey)
@@ -236,8 +295,12 @@ fn target_length(head: &Parts) -> usize {
     authority + path
 }
 
-fn malformed(detail: impl std::fmt::Display) -> Rejection {
+fn malformed(detail: impl fmt::Display) -> Rejection {
     Rejection::new(Reason::RequestMalformed).with_detail(detail)
+}
+
+fn doubled(name: &str) -> Rejection {
+    malformed(format_args!("more than one {name}")).closing()
 }
 
 fn version(head: &Parts) -> Result<(), Rejection> {
@@ -275,7 +338,7 @@ fn upgrade(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 /// A client that waits for a tunnel may already send what belongs in it: so it closes.
-fn not_carried(detail: impl std::fmt::Display) -> Rejection {
+fn not_carried(detail: impl fmt::Display) -> Rejection {
     Rejection::new(Reason::RequestMethod)
         .with_detail(detail)
         .closing()
@@ -306,19 +369,30 @@ fn is_length(value: &HeaderValue) -> bool {
     (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
 }
 
-/// Whether `name`, with `-` for `_`, is one that decides something here or upstream.
+/// Whether CGI-like servers write a byte of a name as they write `-`: RFC 3875 section 4.1.18 has
+/// `_` for it, and some write all signs so.
+const fn is_sign(byte: u8) -> bool {
+    !byte.is_ascii_alphanumeric() && byte != b'-'
+}
+
+/// Whether `name`, with `-` for every sign, is one that decides something here or upstream.
 fn is_confusable(name: &str) -> bool {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 23] = [
+        "accept-encoding",
         "content-encoding",
         "content-length",
         "content-type",
         "proxy-authorization",
         "transfer-encoding",
+        "cf-connecting-ip",
         "client-ip",
+        "fastly-client-ip",
         "forwarded",
         "remote-user",
         "true-client-ip",
         "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
         "x-forwarded",
         "x-host",
         "x-http-method",
@@ -328,7 +402,7 @@ fn is_confusable(name: &str) -> bool {
         "x-request-id",
         "x-rewrite-url",
     ];
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 10] = [
         "access-control-",
         "mcp-",
         "sec-fetch-",
@@ -336,6 +410,7 @@ fn is_confusable(name: &str) -> bool {
         "x-client-cert",
         "x-forwarded-",
         "x-original-",
+        "x-palisade-",
         "x-remote-",
         "x-ssl-",
     ];
@@ -344,7 +419,7 @@ fn is_confusable(name: &str) -> bool {
         name.len() >= pattern.len()
             && pairs
                 .into_iter()
-                .all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
+                .all(|(byte, wanted)| byte == wanted || (is_sign(byte) && wanted == b'-'))
     };
     // A parameter's own name may hold what it likes behind the prefix (SEP-2243).
     if name.starts_with("mcp-param-") {
@@ -542,6 +617,21 @@ mod tests {
             (&[("mcp_session_id", "s")], false),
             (&[("mcp-session_id", "s")], false),
             (&[("access_control_request_method", "s")], false),
+            (&[("x_palisade_caller", "root")], false),
+            (&[("x-palisade_caller", "root")], false),
+            (&[("x.palisade.assertion", "root")], false),
+            (&[("x~palisade!scopes", "root")], false),
+            (&[("x-palisade-caller", "root")], true),
+            (&[("ssl_client_verify", "SUCCESS")], false),
+            (&[("x_client_cert", "a")], false),
+            (&[("x.forwarded.client.cert", "a")], false),
+            (&[("cf_connecting_ip", "::1")], false),
+            (&[("fastly_client_ip", "::1")], false),
+            (&[("x_cluster_client_ip", "::1")], false),
+            (&[("accept_encoding", "gzip")], false),
+            (&[("palisade_caller", "root")], true),
+            (&[("x_palisades", "a")], true),
+            (&[("x.own", "a")], true),
             (&[("api_key", "a")], true),
             (&[("x_custom", "a")], true),
             (&[("_", "a")], true),
@@ -557,6 +647,115 @@ mod tests {
             let expected = (!fine).then_some(Reason::RequestMalformed);
             assert_eq!(reason(head), expected, "{fields:?}");
         }
+    }
+
+    /// Refuses for everything below `/asks`.
+    #[derive(Debug)]
+    struct Asks;
+
+    impl Challenger for Asks {
+        fn refuse(&self, head: &Parts, fault: CredentialFault) -> Option<Rejection> {
+            let asks = head.uri.path() == "/asks";
+            asks.then(|| Rejection::new(Reason::AuthInvalid).with_detail(format_args!("{fault:?}")))
+        }
+    }
+
+    // REQ
+    #[test]
+    fn who_asks_for_credentials_answers_for_a_faulty_one() {
+        use Reason::{AuthInvalid, RequestHeaderTooLarge, RequestMalformed, RequestMethod};
+        let sanity = Sanity::default().max_bytes(300).challenger(Arc::new(Asks));
+        let long = "x".repeat(290);
+        let short = "x".repeat(10);
+        let token = |value: &str| ("authorization", value.to_owned());
+        let other = |value: &str| ("cookie", value.to_owned());
+        for (name, fields, asked, unasked) in [
+            ("one", vec![token(&short)], None, None),
+            (
+                "two",
+                vec![token(&short), token(&short)],
+                Some(AuthInvalid),
+                Some(RequestMalformed),
+            ),
+            (
+                "three",
+                vec![token(&short), token("y"), token("z")],
+                Some(AuthInvalid),
+                Some(RequestMalformed),
+            ),
+            (
+                "long",
+                vec![token(&long), other(&short)],
+                Some(AuthInvalid),
+                Some(RequestHeaderTooLarge),
+            ),
+            (
+                "long together",
+                vec![token(&long[..150]), token(&long[..150])],
+                Some(AuthInvalid),
+                Some(RequestHeaderTooLarge),
+            ),
+            (
+                "another is long",
+                vec![token(&short), other(&long)],
+                Some(RequestHeaderTooLarge),
+                Some(RequestHeaderTooLarge),
+            ),
+            (
+                "two, and something else",
+                vec![
+                    token(&short),
+                    token(&short),
+                    ("content-length", "x".to_owned()),
+                ],
+                Some(RequestMalformed),
+                Some(RequestMalformed),
+            ),
+        ] {
+            for (path, expected) in [("/asks", asked), ("/none", unasked)] {
+                let mut head = Request::builder().uri(path);
+                for (name, value) in &fields {
+                    head = head.header(*name, value);
+                }
+                let (mut head, ()) = head.body(()).unwrap().into_parts();
+                let rejection = sanity.admit(&mut head).err();
+                let reason = rejection.as_ref().map(Rejection::reason);
+                assert_eq!(reason, expected, "{name} {path}");
+                assert!(rejection.is_none_or(closes), "{name} {path}");
+                // Without anybody who asks it is as if nobody did.
+                let alone = Sanity::default().max_bytes(300).admit(&mut head).err();
+                assert_eq!(alone.map(|rejection| rejection.reason()), unasked, "{name}");
+            }
+        }
+        // What a server's own parser found.
+        for (malformed, asked, unasked) in [
+            (
+                Malformed::CredentialTooLarge("x"),
+                AuthInvalid,
+                RequestHeaderTooLarge,
+            ),
+            (
+                Malformed::TooLarge("x"),
+                RequestHeaderTooLarge,
+                RequestHeaderTooLarge,
+            ),
+            (Malformed::Syntax("x"), RequestMalformed, RequestMalformed),
+        ] {
+            for (path, expected) in [("/asks", asked), ("/none", unasked)] {
+                let head = Request::builder().uri(path).extension(malformed);
+                let (mut head, ()) = head.body(()).unwrap().into_parts();
+                let rejection = sanity.admit(&mut head).err().unwrap();
+                assert_eq!(rejection.reason(), expected, "{malformed:?} {path}");
+                assert!(closes(rejection), "{malformed:?} {path}");
+            }
+        }
+        let traced = Request::builder().method("TRACE").uri("/asks");
+        let traced = traced
+            .header("authorization", "a")
+            .header("authorization", "b");
+        let (mut traced, ()) = traced.body(()).unwrap().into_parts();
+        let rejection = sanity.admit(&mut traced).err().unwrap();
+        assert_eq!(rejection.reason(), RequestMethod);
     }
 
     // REQ: R-3

@@ -5,6 +5,11 @@
 //! that there is no such session, as for one that is over. The mark does not depend on a token's
 //! bytes, so a refreshed token goes on with its session; the key may be kept, so that a restart does
 //! not end it. A session is never a proof of who calls.
+//!
+//! Of the revision 2024-11-05, where the session is a stream, the endpoint for its messages
+//! belongs to who opened it.
+
+mod endpoints;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -19,7 +24,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -28,8 +33,11 @@ use tower_service::Service;
 use crate::answer::Answer;
 use crate::auth::{Caller, Mark};
 use crate::exchange::Exchange;
+use crate::media;
 use crate::rate::{Clock as _, Monotonic};
 use crate::rejection::{Reason, Rejection};
+pub use endpoints::Watched;
+use endpoints::{Endpoints, Watch};
 
 static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -44,6 +52,7 @@ pub struct SessionSeal {
     key: RandomizedNonceKey,
     server: Arc<str>,
     lifetime: u64,
+    endpoints: Arc<Endpoints>,
 }
 
 impl SessionSeal {
@@ -60,6 +69,7 @@ impl SessionSeal {
             key: RandomizedNonceKey::new(&AES_256_GCM, key)?,
             server,
             lifetime,
+            endpoints: Arc::default(),
         })
     }
 
@@ -148,7 +158,7 @@ where
     S: Service<Request<B>, Response = Response<R>, Error = Infallible>,
     R: Body<Data = Bytes>,
 {
-    type Response = Response<Answer<R>>;
+    type Response = Response<Answer<Watched<R>>>;
     type Error = Infallible;
     type Future = SessionFuture<S::Future>;
 
@@ -183,6 +193,8 @@ pub struct Bound {
     caller: Mark,
     /// The id that the client sent, and the upstream's in it.
     sent: Option<(HeaderValue, HeaderValue)>,
+    /// Whether the answer may be the stream of a session of 2024-11-05.
+    opens: bool,
 }
 
 impl Bound {
@@ -191,6 +203,9 @@ impl Bound {
         let caller = exchange.facts().caller.clone();
         let caller = caller.as_deref().map(Caller::mark).copied();
         let caller = caller.unwrap_or_default();
+        if !seal.endpoints.admits(&head.uri, &caller) {
+            return Err(unknown());
+        }
         let sent = match head.headers.get(&SESSION).cloned() {
             None => None,
             Some(sealed) => {
@@ -204,8 +219,15 @@ impl Bound {
         Ok(Self {
             seal: Arc::clone(seal),
             caller,
+            opens: head.method == Method::GET && sent.is_none(),
             sent,
         })
+    }
+
+    /// What looks at the answer's body.
+    fn watch<R>(&self, answer: &Response<R>) -> Option<Watch> {
+        let opens = self.opens && media::is_event_stream(answer.headers());
+        opens.then(|| Watch::new(&self.seal.endpoints, self.caller))
     }
 
     /// Puts the sealed id in place of the upstream's.
@@ -255,16 +277,20 @@ impl<F, R> Future for SessionFuture<F>
 where
     F: Future<Output = Result<Response<R>, Infallible>>,
 {
-    type Output = Result<Response<Answer<R>>, Infallible>;
+    type Output = Result<Response<Answer<Watched<R>>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             SessionFutureProjection::Admitted { future, bound } => {
                 let Ok(mut answer) = ready!(future.poll(cx));
+                let mut watch = None;
                 if let Some(bound) = bound.take() {
+                    watch = bound.watch(&answer);
                     bound.answer(&mut answer);
                 }
-                Poll::Ready(Ok(answer.map(Answer::inner)))
+                Poll::Ready(Ok(
+                    answer.map(|body| Answer::inner(Watched::new(body, watch)))
+                ))
             }
             SessionFutureProjection::Refused { answer } => {
                 Poll::Ready(Ok(answer.take().unwrap_or_default().map(Answer::own)))

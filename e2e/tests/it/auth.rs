@@ -7,6 +7,9 @@ mod issuer;
 mod key_sets;
 mod keys;
 mod proxies;
+mod revocation;
 mod rules;
 mod sessions;
 mod tokens;
+
+pub(crate) use keys::new_key;

@@ -11,6 +11,7 @@ use e2e::Palisade;
 use e2e::wire::{Ask, BOTH, Http1, Http2, Opened, Protocol};
 use serde_json::{Value as Json, json};
 
+use crate::auth::new_key;
 use crate::clients::passed;
 use crate::peers::{Kind, Program, Server, gateway, room, url};
 
@@ -104,6 +105,59 @@ async fn the_revision_of_2024(kind: Kind, endpoint: &str) {
     }
 }
 
+// REQ: A-5
+#[tokio::test]
+async fn a_session_of_2024_is_its_callers_too() {
+    let _room = room().await;
+    let server = Server::start(Kind::PythonSse);
+    let (alice, first) = new_key("alice", &[]);
+    let (bob, second) = new_key("bob", &[]);
+    let palisade = Palisade::with(&format!(
+        "{first}{second}[rate]\nlimit = \"100000/s\"\npeer = \"100000/s\"\n[[server]]\nname = \"test\"\npath = \"/\"\nupstream = \"{}\"\n",
+        server.url()
+    ));
+    let client = palisade.client();
+    for protocol in BOTH {
+        let as_who = |ask: Ask, key: &str| ask.field("authorization", format!("Bearer {key}"));
+        let open = || Ask::new("GET", "/sse").field("accept", "text/event-stream");
+        let mut stream = Stream::by(&palisade, protocol, as_who(open(), &alice)).await;
+        let (_, endpoint) = stream.event().await;
+        let mut other = Stream::by(&palisade, protocol, as_who(open(), &bob)).await;
+        let (_, own) = other.event().await;
+        let (path, id) = endpoint.split_once("session_id=").unwrap();
+        let (_, own_id) = own.split_once("session_id=").unwrap();
+        let dashed = format!("{}-{}", &id[..8], &id[8..]);
+        for target in [
+            endpoint.clone(),
+            format!("{path}session_id={}", id.to_uppercase()),
+            format!("{path}session_id={dashed}"),
+            format!("{path}session_id=urn:uuid:{id}"),
+            format!("{path}session_id={own_id}&session_id={id}"),
+            format!("{path}session_id={id}&session_id={own_id}"),
+            format!("{path}x=y&session_id=%{:02x}{}", id.as_bytes()[0], &id[1..]),
+        ] {
+            let ask = as_who(message(&target, &initialize()), &bob);
+            let answer = client.ask(protocol, &ask).await;
+            assert_eq!(answer.status, 404, "{target} {answer:?}");
+            assert_eq!(
+                answer.reason().as_deref(),
+                Some("session.unknown"),
+                "{target}"
+            );
+        }
+        let bare = message(&endpoint, &initialize());
+        assert_eq!(client.ask(protocol, &bare).await.status, 401);
+        for (endpoint, key, stream) in [(&endpoint, &alice, &mut stream), (&own, &bob, &mut other)]
+        {
+            let ask = as_who(message(endpoint, &initialize()), key);
+            let answer = client.ask(protocol, &ask).await;
+            assert_eq!(answer.status, 202, "{answer:?}");
+            let answer = stream.message().await;
+            assert_eq!(answer["id"], 1, "{answer}");
+        }
+    }
+}
+
 /// Waits until the server answers that it does not know the session.
 async fn forgotten(palisade: &Palisade, protocol: Protocol, endpoint: &str) {
     let mut status = 0;
@@ -160,6 +214,10 @@ enum By {
 impl Stream {
     async fn open(palisade: &Palisade, protocol: Protocol) -> Self {
         let ask = Ask::new("GET", "/sse").field("accept", "text/event-stream");
+        Self::by(palisade, protocol, ask).await
+    }
+
+    async fn by(palisade: &Palisade, protocol: Protocol, ask: Ask) -> Self {
         let client = palisade.client();
         let refused = ask.clone().field("origin", "https://evil.example");
         assert_eq!(client.ask(protocol, &refused).await.status, 403);

@@ -1,6 +1,7 @@
 //! Who may call, as the gateway composes it: issuers' keys fetched in the background, the
 //! authenticator of each server, and what its upstream is told.
 
+mod askers;
 mod assertion;
 mod keys;
 mod metadata;
@@ -25,6 +26,7 @@ use palisade::{Exchange, Moded};
 use palisade_audit::Log;
 use palisade_http1::FieldWriter;
 
+pub use askers::Askers;
 pub use assertion::Assertions;
 pub use keys::{Endpoint, KeyKeeper};
 pub(crate) use metadata::public_challenge;
@@ -338,17 +340,16 @@ impl Told {
                 }
             }
             (CallerHeader::Headers, _) => {
-                let mut put = |name: &HeaderName, text: &str| {
-                    // Percent-encoding keeps what is not ASCII, and what would end a line.
-                    let text = encoded(text);
+                let mut put = |name: &HeaderName, text: String| {
                     if let (false, Ok(value)) = (text.is_empty(), HeaderValue::try_from(text)) {
                         out.put(name, &value);
                     }
                 };
-                put(&CALLER, caller.id());
-                put(&ISSUER, caller.issuer());
-                put(&SCOPES, &caller.scopes().join(" "));
-                put(&GROUPS, &caller.groups().join(","));
+                // Percent-encoding keeps what is not ASCII, and what would end a line.
+                put(&CALLER, encoded(caller.id()));
+                put(&ISSUER, encoded(caller.issuer()));
+                put(&SCOPES, listed(caller.scopes(), ' '));
+                put(&GROUPS, listed(caller.groups(), ','));
             }
             _ => {}
         }
@@ -378,6 +379,15 @@ fn put_certificate(
             put("ssl-client-cert", client::escaped_pem(certificate));
         }
     }
+}
+
+/// As [`encoded`], each apart from the next: no name of one makes it two.
+fn listed(names: &[String], separator: char) -> String {
+    let escaped = format!("%{:02X}", u32::from(separator));
+    let names = names
+        .iter()
+        .map(|name| encoded(name).replace(separator, &escaped));
+    names.collect::<Vec<_>>().join(&separator.to_string())
 }
 
 /// Visible ASCII and spaces as they are, `%` and all else percent-encoded.
@@ -511,3 +521,33 @@ pub(crate) fn no_crypto() -> StartError {
 
 /// How long an assertion holds.
 pub(crate) const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // REQ: A-3
+    #[test]
+    fn no_name_in_a_list_makes_two() {
+        let listed = |names: &[&str], separator| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            listed(&names, separator)
+        };
+        for (names, separator, expected) in [
+            (&["a", "b"][..], ',', "a,b"),
+            (&["a,admin", "b"], ',', "a%2Cadmin,b"),
+            (&["a b"], ',', "a b"),
+            (&["read admin", "x"], ' ', "read%20admin x"),
+            (&["a%2Cb"], ',', "a%252Cb"),
+            (
+                &["a\r\nX-Palisade-Caller: root"],
+                ',',
+                "a%0D%0AX-Palisade-Caller: root",
+            ),
+            (&["é"], ',', "%C3%A9"),
+            (&[], ',', ""),
+        ] {
+            assert_eq!(listed(names, separator), expected, "{names:?}");
+        }
+    }
+}

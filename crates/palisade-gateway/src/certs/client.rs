@@ -14,12 +14,15 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::revocation::ByLists;
+
 /// Whose certificates are taken.
 #[derive(Clone, Debug)]
 pub struct ClientTrust {
     /// Certificates of authorities, in PEM.
     pub ca: PathBuf,
-    /// Their revocation lists, in PEM; with one there, each certificate of a chain must be covered.
+    /// Their revocation lists, in PEM; with one there, each certificate of a chain must be covered by
+    /// one that is not over. They are read again when the file changes.
     pub crl: Option<PathBuf>,
     /// Whether a client without a certificate is refused.
     pub required: bool,
@@ -56,22 +59,28 @@ impl ClientTrust {
             let certificate = certificate.map_err(|error| ca(&error))?;
             roots.add(certificate).map_err(|error| ca(&error))?;
         }
-        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        if let Some(path) = &self.crl {
-            let crl = |cause: &dyn std::fmt::Display| failed("tls.client_crl", path, cause);
-            let bytes = std::fs::read(path).map_err(|error| crl(&error))?;
-            let lists = CertificateRevocationListDer::pem_slice_iter(&bytes);
-            let lists = lists.collect::<Result<Vec<_>, _>>();
-            let lists = lists.map_err(|error| crl(&error))?;
-            if lists.is_empty() {
-                return Err(crl(&"it holds no revocation list in PEM form"));
+        let roots = Arc::new(roots);
+        let required = self.required;
+        let make = move |lists: Option<Vec<CertificateRevocationListDer<'static>>>| {
+            let (roots, provider) = (Arc::clone(&roots), Arc::clone(&provider));
+            let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
+            if let Some(lists) = lists {
+                builder = builder.with_crls(lists).enforce_revocation_expiration();
             }
-            builder = builder.with_crls(lists);
-        }
-        if !self.required {
-            builder = builder.allow_unauthenticated();
-        }
-        builder.build().map_err(|error| ca(&error))
+            if !required {
+                builder = builder.allow_unauthenticated();
+            }
+            builder.build()
+        };
+        // Without lists first, so that what is wrong with the authorities is told as theirs.
+        let verifier = make(None).map_err(|error| ca(&error))?;
+        let Some(path) = &self.crl else {
+            return Ok(verifier);
+        };
+        let by_lists = move |lists| make(Some(lists)).map_err(|error| error.to_string());
+        let by_lists = ByLists::new(path.clone(), Box::new(by_lists));
+        let by_lists = by_lists.map_err(|cause| failed("tls.client_crl", path, &cause))?;
+        Ok(Arc::new(by_lists))
     }
 }
 

@@ -293,7 +293,7 @@ impl fmt::Display for Warning {
 const DAY: u64 = 24 * 60 * 60;
 
 /// A time as RFC 3339 has it, in UTC and whole seconds.
-struct Utc(SystemTime);
+pub(super) struct Utc(pub(super) SystemTime);
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

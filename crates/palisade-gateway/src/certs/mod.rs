@@ -2,6 +2,7 @@
 //!
 //! * [`files`] reads a chain and its key from PEM files and refuses what would fail later;
 //! * [`local_ca`] keeps a certificate authority for development and issues from it;
+//! * [`client`] judges the certificates of clients, by revocation lists too;
 //! * [`resolver`] picks a certificate by the name the client asked for.
 //!
 //! Both sources yield a [`ServedCertificate`]; the resolver takes any number of them.
@@ -16,6 +17,7 @@ pub mod client;
 pub mod files;
 pub mod local_ca;
 pub mod resolver;
+pub(crate) mod revocation;
 
 /// A certificate chain with its key, ready to be served.
 #[derive(Clone)]

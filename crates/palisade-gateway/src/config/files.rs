@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use palisade::auth::{Algorithm, KeySet};
 use rustls_pki_types::pem::PemObject as _;
@@ -10,6 +11,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 
 use super::problem::{Problem, ProblemCode, Problems};
 use super::settings::{Credential, Identity, Settings, Sink, Value};
+use crate::certs::revocation;
 
 /// No configuration, certificate or key is larger.
 const LARGEST: u64 = 1 << 20;
@@ -57,6 +59,15 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
             && let Some(problem) = check_content("tls.client_crl", path, "revocation list", crl)
         {
             problems.push(problem);
+        } else if let Some(path) = &clients.crl
+            && let Ok(bytes) = read(path)
+            && let Some(cause) = revocation::ended(&bytes, SystemTime::now())
+        {
+            let cause = format!("{}: {cause}", path.display());
+            let problem = Problem::error(ProblemCode::File, "tls.client_crl", cause).remedy(
+                "put the authority's current list there: by one that has ended nobody is let in",
+            );
+            problems.push(problem.at_source(&path.source));
         }
     }
     for jwt in &settings.auth.jwt {

@@ -9,3 +9,4 @@ pub mod refused;
 pub mod socket;
 pub mod tcp;
 pub mod tls;
+mod xfcc;

@@ -14,6 +14,7 @@ use palisade::auth::ClientCertificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use super::xfcc;
 use crate::certs::client;
 use crate::config::{CertificateHeader, ClientAddress};
 
@@ -180,20 +181,14 @@ fn certificate(form: CertificateHeader, headers: &HeaderMap) -> Option<ClientCer
             if one(&SSL_VERIFY)? != "SUCCESS" {
                 return None;
             }
-            one(&SSL_CERT)?
+            one(&SSL_CERT)?.to_owned()
         }
-        CertificateHeader::Xfcc => {
-            // A second element would be another proxy's word.
-            let element = one(&XFCC)?;
-            let start = element.find("Cert=\"")? + "Cert=\"".len();
-            let rest = &element[start..];
-            &rest[..rest.find('"')?]
-        }
+        CertificateHeader::Xfcc => xfcc::certificate(one(&XFCC)?)?,
     };
     if escaped.len() > MAX_CERTIFICATE {
         return None;
     }
-    let pem = unescaped(escaped)?;
+    let pem = unescaped(&escaped)?;
     let der = CertificateDer::from_pem_slice(&pem).ok()?;
     client::certificate(&der)
 }
@@ -357,6 +352,7 @@ mod tests {
         let read = client::certificate(issued.der()).unwrap();
         let pem = client::escaped_pem(&read);
         let xfcc = format!("Hash=x;Cert=\"{pem}\";Subject=\"CN=x\"");
+        let appended = format!("{xfcc},Hash=y;Subject=\"CN=y\"");
         for (form, lines, found) in [
             (
                 CertificateHeader::Nginx,
@@ -391,6 +387,19 @@ mod tests {
                 CertificateHeader::Xfcc,
                 &[("x-forwarded-client-cert", &*xfcc)],
                 true,
+            ),
+            (
+                CertificateHeader::Xfcc,
+                &[("x-forwarded-client-cert", &*appended)],
+                false,
+            ),
+            (
+                CertificateHeader::Xfcc,
+                &[
+                    ("x-forwarded-client-cert", &*xfcc),
+                    ("x-forwarded-client-cert", "Hash=x"),
+                ],
+                false,
             ),
             (
                 CertificateHeader::Xfcc,

@@ -51,9 +51,10 @@ pub fn abuse(recorder: &Recorder, peer: SocketAddr, violation: Violation) {
 fn reason(error: &HandshakeError) -> Option<Reason> {
     Some(match error {
         HandshakeError::Unused => return None,
-        HandshakeError::Closed | HandshakeError::Io(_) | HandshakeError::Tls(_) => {
-            Reason::ConnectionHandshake
-        }
+        HandshakeError::Closed
+        | HandshakeError::Io(_)
+        | HandshakeError::RevocationList
+        | HandshakeError::Tls(_) => Reason::ConnectionHandshake,
         HandshakeError::Name { .. } => Reason::ConnectionServerName,
         HandshakeError::PlainHttp => Reason::ConnectionPlainHttp,
         HandshakeError::Timeout => Reason::ConnectionHandshakeTimeout,

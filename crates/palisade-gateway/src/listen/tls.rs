@@ -21,17 +21,20 @@ use std::time::Duration;
 use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider, kx_group};
 use rustls::crypto::{ActiveKeyExchange, CompletedKeyExchange, CryptoProvider, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{Accepted, Acceptor, NoServerSessionStorage, ProducesTickets};
 use rustls::{
-    AlertDescription, NamedGroup, ProtocolVersion, ServerConfig, SupportedCipherSuite,
-    SupportedProtocolVersion,
+    AlertDescription, HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig,
+    SupportedCipherSuite, SupportedProtocolVersion,
 };
+use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio_rustls::StartHandshake;
 pub use tokio_rustls::server::TlsStream;
 
 use crate::certs::client::{ClientTrust, ClientTrustError};
 use crate::certs::resolver::{CertificateResolver, NameError};
+use crate::certs::revocation;
 
 /// Which protocol versions and cipher suites are served, after Mozilla's guideline of the same name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +79,8 @@ pub struct TlsAcceptor {
     /// For clients that do.
     post_quantum: Arc<ServerConfig>,
     resolver: Arc<CertificateResolver>,
+    /// Judges the certificates of clients.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
     handshake_timeout: Duration,
 }
 
@@ -91,13 +96,18 @@ impl TlsAcceptor {
         resolver: Arc<CertificateResolver>,
     ) -> Result<Self, TlsError> {
         let ticketer = Ticketer::new()?;
+        let clients = settings.clients.as_ref();
+        let clients = clients.map(|clients| clients.verifier(Arc::new(default_provider())));
+        let clients = clients.transpose()?;
         let config = |groups: &[&'static dyn SupportedKxGroup]| {
-            configuration(settings, groups, &resolver, &ticketer).map(Arc::new)
+            let clients = clients.clone();
+            configuration(settings, groups, &resolver, &ticketer, clients).map(Arc::new)
         };
         Ok(Self {
             general: config(GENERAL_GROUPS)?,
             post_quantum: config(POST_QUANTUM_GROUPS)?,
             resolver,
+            clients,
             handshake_timeout: settings.handshake_timeout,
         })
     }
@@ -163,6 +173,11 @@ pub enum HandshakeError {
     /// The client speaks HTTP without TLS.
     #[error("the client sent plain HTTP to a TLS port; its URL must begin with `https://`")]
     PlainHttp,
+    /// The list that would tell whether the client's certificate is revoked is over.
+    #[error(
+        "the revocation list of the client's authority in `tls.client_crl` has ended; put the authority's current list there"
+    )]
+    RevocationList,
     /// The deadline passed.
     #[error("the handshake took too long")]
     Timeout,
@@ -190,6 +205,13 @@ impl fmt::Display for Asked<'_> {
 }
 
 impl HandshakeError {
+    fn of_tls(error: rustls::Error) -> Self {
+        match revocation::is_over(&error) {
+            true => Self::RevocationList,
+            false => Self::Tls(error),
+        }
+    }
+
     /// A fixed word for metrics and logs.
     #[must_use]
     pub fn label(&self) -> &'static str {
@@ -198,6 +220,7 @@ impl HandshakeError {
             Self::Io(_) => "io",
             Self::Name { .. } => "name",
             Self::PlainHttp => "plain_http",
+            Self::RevocationList => "revocation_list",
             Self::Timeout => "timeout",
             Self::Tls(_) => "tls",
             Self::Unused => "unused",
@@ -212,7 +235,7 @@ impl From<io::Error> for HandshakeError {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::BrokenPipe => Self::Closed,
             _ => match error.downcast::<rustls::Error>() {
-                Ok(tls) => Self::Tls(tls),
+                Ok(tls) => Self::of_tls(tls),
                 Err(error) => Self::Io(error),
             },
         }
@@ -243,7 +266,18 @@ where
     };
     let start = StartHandshake::from_parts(accepted, tcp);
     let stream = start.into_stream(Arc::clone(config)).await?;
-    let alpn = match stream.get_ref().1.alpn_protocol() {
+    let session = stream.get_ref().1;
+    // A ticket vouches for the certificate of the handshake that it came from, which may be over or
+    // revoked by now: rustls does not judge it again.
+    if session.handshake_kind() == Some(HandshakeKind::Resumed)
+        && let Some(clients) = &acceptor.clients
+        && let Some([own, others @ ..]) = session.peer_certificates()
+    {
+        clients
+            .verify_client_cert(own, others, UnixTime::now())
+            .map_err(HandshakeError::of_tls)?;
+    }
+    let alpn = match session.alpn_protocol() {
         Some(ALPN_H2) => Alpn::Http2,
         _ => Alpn::Http11,
     };
@@ -407,6 +441,7 @@ fn configuration(
     groups: &[&'static dyn SupportedKxGroup],
     resolver: &Arc<CertificateResolver>,
     ticketer: &Arc<dyn ProducesTickets>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<ServerConfig, TlsError> {
     let (versions, suites) = match settings.profile {
         Profile::Intermediate => (INTERMEDIATE_VERSIONS, INTERMEDIATE_SUITES),
@@ -418,10 +453,10 @@ fn configuration(
         ..default_provider()
     };
     let provider = Arc::new(provider);
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = ServerConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(versions)?;
-    let mut config = match &settings.clients {
-        Some(clients) => builder.with_client_cert_verifier(clients.verifier(provider)?),
+    let mut config = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients),
         None => builder.with_no_client_auth(),
     }
     .with_cert_resolver(Arc::<CertificateResolver>::clone(resolver));

@@ -44,6 +44,12 @@ impl Proof {
     }
 }
 
+fn is_taken(name: &str) -> bool {
+    ["cert:", "key:", "sub:"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
 impl Caller {
     /// The caller that `proof` shows to be `name`; `realm` is who says so (the issuer of a token),
     /// empty where Palisade itself does.
@@ -55,10 +61,8 @@ impl Caller {
         let id = match proof {
             Proof::ApiKey => format!("key:{name}"),
             Proof::Certificate => format!("cert:{name}"),
-            // A subject cannot pass for a key or a certificate.
-            Proof::Jwt if name.starts_with("key:") || name.starts_with("cert:") => {
-                format!("sub:{name}")
-            }
+            // A subject cannot pass for a key, a certificate, nobody, or one that is written so.
+            Proof::Jwt if name == "anonymous" || is_taken(name) => format!("sub:{name}"),
             Proof::Jwt => name.to_owned(),
         };
         Self {
@@ -182,6 +186,9 @@ mod tests {
             (Proof::Jwt, "alice", "alice"),
             (Proof::Jwt, "key:ci", "sub:key:ci"),
             (Proof::Jwt, "cert:ci", "sub:cert:ci"),
+            (Proof::Jwt, "sub:key:ci", "sub:sub:key:ci"),
+            (Proof::Jwt, "anonymous", "sub:anonymous"),
+            (Proof::Jwt, "Key:ci", "Key:ci"),
             (Proof::ApiKey, "ci", "key:ci"),
             (Proof::Certificate, "spiffe://a/b", "cert:spiffe://a/b"),
         ] {

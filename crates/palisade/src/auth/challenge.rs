@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use http::header::HeaderValue;
 
+use super::jwk::Algorithm;
+
 /// The challenges of one server.
 #[derive(Clone, Debug, Default)]
 pub struct Challenge {
@@ -20,13 +22,14 @@ impl Challenge {
     /// Nothing was presented.
     #[must_use]
     pub fn missing(&self) -> HeaderValue {
-        self.value("", "", &self.scopes)
+        self.value(BEARER, "", "", &self.scopes)
     }
 
     /// The request is malformed: a token where none may stand.
     #[must_use]
     pub fn invalid_request(&self) -> HeaderValue {
         self.value(
+            BEARER,
             "invalid_request",
             "a token belongs in Authorization",
             &self.scopes,
@@ -36,17 +39,29 @@ impl Challenge {
     /// What was presented does not hold. `why` is a text of our own.
     #[must_use]
     pub fn invalid_token(&self, why: &str) -> HeaderValue {
-        self.value("invalid_token", why, &self.scopes)
+        self.value(BEARER, "invalid_token", why, &self.scopes)
+    }
+
+    /// The same of a token that came by the scheme `DPoP` (RFC 9449 section 7.1), where such are
+    /// taken.
+    #[must_use]
+    pub fn invalid_bound_token(&self, why: &str) -> HeaderValue {
+        let scheme = if self.dpop { DPOP } else { BEARER };
+        self.value(scheme, "invalid_token", why, &self.scopes)
     }
 
     /// Who calls lacks `scopes`, all that the operation needs.
     #[must_use]
     pub fn insufficient_scope(&self, scopes: &[String]) -> HeaderValue {
-        self.value("insufficient_scope", "", scopes)
+        self.value(BEARER, "insufficient_scope", "", scopes)
     }
 
-    fn value(&self, error: &str, why: &str, scopes: &[String]) -> HeaderValue {
-        let mut value = String::from("Bearer");
+    fn value(&self, scheme: &str, error: &str, why: &str, scopes: &[String]) -> HeaderValue {
+        let mut value = String::from(scheme);
+        let algorithms = match scheme {
+            DPOP => Algorithm::ALL.map(Algorithm::name).join(" "),
+            _ => String::new(),
+        };
         let scopes = scopes.join(" ");
         let nothing = [error, why, &scopes, &self.metadata];
         let realm = if nothing.iter().all(|text| text.is_empty()) {
@@ -59,6 +74,7 @@ impl Challenge {
             ("realm", realm),
             ("error", error),
             ("error_description", why),
+            ("algs", &algorithms),
             ("scope", &scopes),
             ("resource_metadata", &self.metadata),
         ] {
@@ -72,6 +88,9 @@ impl Challenge {
         HeaderValue::try_from(value).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
     }
 }
+
+const BEARER: &str = "Bearer";
+const DPOP: &str = "DPoP";
 
 /// Whether `text` is a scope (RFC 6749 section 3.3): safe inside quotes.
 #[must_use]
@@ -109,6 +128,18 @@ mod tests {
             format!(r#"Bearer error="insufficient_scope",scope="x y",{metadata}"#)
         );
         assert_eq!(Challenge::default().missing(), r#"Bearer realm="mcp""#);
+        let dpop = Challenge {
+            dpop: true,
+            ..Challenge::default()
+        };
+        assert_eq!(
+            dpop.invalid_bound_token("it is expired"),
+            r#"DPoP error="invalid_token",error_description="it is expired",algs="EdDSA ES256 ES384 PS256 PS384 PS512 RS256 RS384 RS512""#
+        );
+        assert_eq!(
+            Challenge::default().invalid_bound_token("x"),
+            r#"Bearer error="invalid_token",error_description="x""#
+        );
     }
 
     #[test]

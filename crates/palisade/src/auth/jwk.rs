@@ -166,6 +166,9 @@ impl Key {
                 if x.len() != 32 {
                     return Err(Unusable::Malformed);
                 }
+                if has_small_order(&x) {
+                    return Err(Unusable::Strength);
+                }
                 (fits(Algorithm::EdDsa)?, Public::Ed25519(x))
             }
             // Symmetric keys (`oct`) have no place in a public document.
@@ -197,7 +200,8 @@ pub enum Unusable {
     Malformed,
     /// It is no key for signatures, or it is a private key.
     Purpose,
-    /// RSA of fewer than 2,048 or more than 8,192 bits, or an even or tiny exponent.
+    /// RSA of fewer than 2,048 or more than 8,192 bits, or an even or tiny exponent; a point of
+    /// Ed25519 that verifies what nobody signed.
     Strength,
     /// Its type or curve is not known here.
     Type,
@@ -452,6 +456,43 @@ fn rsa_key(algorithm: Algorithm, n: Vec<u8>, e: Vec<u8>) -> Result<Public, Unusa
         return Err(Unusable::Strength);
     }
     Ok(Public::Rsa(parameters, n, e))
+}
+
+/// Whether a point of Ed25519 is one of the eight of small order, by any of their encodings: for
+/// those a signature of zeros can hold over any message.
+fn has_small_order(point: &[u8]) -> bool {
+    /// Without the first and the last byte.
+    const PLAIN: [(u8, u8, u8); 5] = [
+        (0x00, 0x00, 0x00),
+        (0x01, 0x00, 0x00),
+        (0xec, 0xff, 0x7f),
+        (0xed, 0xff, 0x7f),
+        (0xee, 0xff, 0x7f),
+    ];
+    const OF_ORDER_EIGHT: [[u8; 32]; 2] = [
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
+            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
+            0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
+            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
+            0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    let [first, middle @ .., last] = point else {
+        return true;
+    };
+    // The highest bit is the sign of the other coordinate.
+    let last = last & 0x7f;
+    let plain = PLAIN.iter().any(|(head, fill, tail)| {
+        first == head && last == *tail && middle.iter().all(|byte| byte == fill)
+    });
+    plain
+        || OF_ORDER_EIGHT
+            .iter()
+            .any(|known| known[0] == *first && known[1..31] == *middle && known[31] == last)
 }
 
 /// Whether an array of strings holds `word`.

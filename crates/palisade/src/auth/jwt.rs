@@ -10,7 +10,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::jwk::KeySet;
+use super::jwk::{Algorithm, KeySet};
 use crate::mcp::json::{JsonError, Raw, Reader, ValueKind};
 
 /// The longest token that is looked at, in bytes.
@@ -45,7 +45,7 @@ pub enum TokenFault {
     EmbeddedKey,
     /// It is over.
     Expired,
-    /// It has not three parts; five would be an encrypted one.
+    /// It has not three parts (five would be an encrypted one), or another token inside.
     Form,
     /// It says to have been issued in the future.
     IssuedInFuture,
@@ -167,6 +167,8 @@ impl<'a> Token<'a> {
                 }
                 "kid" => header.key_id = Some(text(value, "kid")?),
                 "typ" => header.kind = Some(media_type(&text(value, "typ")?)),
+                // Another token inside (RFC 7519 section 5.2): its claims would not be read.
+                "cty" if media_type(&text(value, "cty")?) == "jwt" => return Err(TokenFault::Form),
                 "crit" | "b64" | "zip" | "enc" => return Err(TokenFault::Critical),
                 "jwk" | "jku" | "x5u" | "x5c" => return Err(TokenFault::EmbeddedKey),
                 _ => {}
@@ -210,7 +212,7 @@ impl<'a> Token<'a> {
     pub fn verify(&self, header: &Header, keys: &KeySet) -> Result<(), TokenFault> {
         let key = keys.find(header.key_id.as_deref());
         let key = key.ok_or(TokenFault::UnknownKey)?;
-        if header.algorithm != key.algorithm().name() {
+        if Algorithm::named(&header.algorithm) != Some(key.algorithm()) {
             return Err(TokenFault::Algorithm);
         }
         if self.is_signed_by(key) {
@@ -347,16 +349,21 @@ fn one_or_many(value: Raw<'_>, claim: &'static str) -> Result<Vec<String>, Token
     Ok(many)
 }
 
-/// Words between spaces (RFC 6749 section 3.3), or an array of them as some issuers have it.
+/// Words between spaces (RFC 6749 section 3.3), or an array of them as some issuers have it; what
+/// has a space in it is several there too, for upstreams will read it so.
 fn words(value: Raw<'_>, claim: &'static str) -> Result<Vec<String>, TokenFault> {
-    let Some(text) = value.string() else {
-        return one_or_many(value, claim);
+    let split = |text: &str| -> Vec<String> {
+        let words = text.split(' ').filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
     };
-    if text.len() > MAX_TOKEN {
-        return Err(TokenFault::ClaimSize);
+    match value.string() {
+        Some(text) if text.len() > MAX_TOKEN => Err(TokenFault::ClaimSize),
+        Some(text) => Ok(split(&text)),
+        None => {
+            let many = one_or_many(value, claim)?;
+            Ok(many.iter().flat_map(|text| split(text)).collect())
+        }
     }
-    let words = text.split(' ').filter(|word| !word.is_empty());
-    Ok(words.map(str::to_owned).collect())
 }
 
 /// Whole seconds since 1970; RFC 7519 would allow fractions, and no issuer sends them.

@@ -35,6 +35,7 @@ pub use layer::{AuthenticateFuture, AuthenticateLayer, AuthenticateService};
 use crate::exchange::Exchange;
 use crate::rate::{Limiter, Peer, RateKey as _};
 use crate::rejection::{Reason, Rejection};
+use crate::sanity::CredentialFault;
 use bearer::{Verdict, Verified};
 
 static DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -113,6 +114,19 @@ impl Authenticator {
             failed.take(&Peer::default().of(head));
         }
         judged
+    }
+
+    /// Refuses a request whose `Authorization` is not even looked at.
+    #[must_use]
+    pub fn unreadable(&self, fault: CredentialFault) -> Rejection {
+        match fault {
+            CredentialFault::Doubled => self
+                .invalid("more than one credential")
+                .with_remedy("have the client send one Authorization field"),
+            CredentialFault::TooLarge => self
+                .invalid("Authorization is longer than any token")
+                .with_remedy("have the issuer say less in its tokens: 16 KiB at most"),
+        }
     }
 
     /// Takes credentials and proofs out of a request that goes on.
@@ -219,7 +233,7 @@ impl Authenticator {
                         return Judged::Wait(refresh);
                     }
                     Verdict::Refresh(Some(fault), _) | Verdict::Fault(fault) => {
-                        return Judged::Refused(self.faulty(fault));
+                        return Judged::Refused(self.faulty(fault, dpop));
                     }
                 }
             }
@@ -230,7 +244,7 @@ impl Authenticator {
         }
         match self.possessed(&verified, text, dpop, head, exchange, now) {
             Ok(()) => Judged::Caller(Arc::clone(&verified.caller)),
-            Err(fault) => Judged::Refused(self.faulty(fault)),
+            Err(fault) => Judged::Refused(self.faulty(fault, dpop)),
         }
     }
 
@@ -310,11 +324,15 @@ impl Authenticator {
             .with_header(RETRY_AFTER, HeaderValue::from(seconds)))
     }
 
-    fn faulty(&self, fault: TokenFault) -> Rejection {
+    fn faulty(&self, fault: TokenFault, dpop: bool) -> Rejection {
         let text = fault.to_string();
         // What stands in quotes needs no escape: the texts are our own, and have backquotes.
+        let challenge = match dpop {
+            true => self.challenge.invalid_bound_token(&text),
+            false => self.challenge.invalid_token(&text),
+        };
         Rejection::new(Reason::AuthInvalid)
-            .with_header(WWW_AUTHENTICATE, self.challenge.invalid_token(&text))
+            .with_header(WWW_AUTHENTICATE, challenge)
             .with_detail(format_args!("the token: {text}"))
             .with_remedy(remedy(fault))
     }
@@ -354,14 +372,16 @@ fn base64url(bytes: &[u8]) -> String {
 
 /// Whether a query holds `access_token` (RFC 6750 section 2.3), however it is written.
 fn token_in_query(query: &str) -> bool {
-    query.split('&').any(|pair| {
+    // Some read `;` as they read `&`.
+    query.split(['&', ';']).any(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
         // No percent sign, no decoding.
         name == "access_token" || name.contains('%') && decoded(name) == b"access_token"
     })
 }
 
-fn decoded(name: &str) -> Vec<u8> {
+/// A part of a URI, percent-decoded; what is no escape stays.
+pub(crate) fn decoded(name: &str) -> Vec<u8> {
     let mut bytes = name.bytes();
     let mut out = Vec::with_capacity(name.len());
     while let Some(byte) = bytes.next() {

@@ -11,6 +11,8 @@ fn a_token_in_the_query_is_seen_however_it_is_written() {
         ("access_token=x", true),
         ("access_token", true),
         ("a=b&access_token=", true),
+        ("a=b;access_token=x", true),
+        ("access_token;a", true),
         ("%61ccess_token=x", true),
         ("access%5ftoken=x", true),
         ("%61%63%63%65%73%73%5F%74%6F%6B%65%6E=x", true),
@@ -63,6 +65,8 @@ fn one_credential_that_holds_and_no_more_failures_than_allowed() {
     for fields in [
         &[("authorization", "Bearer right")][..],
         &[("authorization", "bearer   right")],
+        &[("authorization", "BEARER right")],
+        &[("authorization", "bEaReR right")],
         &[("x-api-key", "right")],
     ] {
         assert_eq!(judge(fields).as_deref(), Ok("key:ci"), "{fields:?}");
@@ -80,6 +84,21 @@ fn one_credential_that_holds_and_no_more_failures_than_allowed() {
         &[("authorization", "right")],
         &[("authorization", "Bearer right, Bearer right")],
         &[("authorization", "DPoP")],
+        &[("authorization", "")],
+        &[("authorization", "Bearer ")],
+        &[("authorization", "Bearer\tright")],
+        &[("authorization", "Bearer right\t")],
+        &[("authorization", "Bearer right x")],
+        &[("authorization", "Bearer right,")],
+        &[("authorization", "Bearer right, x=\"y\"")],
+        &[("authorization", "Bearer: right")],
+        &[("authorization", "Bearer=right")],
+        &[("authorization", "Bearerright")],
+        &[("authorization", "\"Bearer right\"")],
+        &[("authorization", "Token right")],
+        &[("authorization", "Negotiate right")],
+        &[("authorization", "MAC right")],
+        &[("authorization", "Bearer r\u{ef}ght")],
     ] {
         assert_eq!(judge(fields), Err(Reason::AuthInvalid), "{fields:?}");
     }
@@ -95,6 +114,20 @@ fn one_credential_that_holds_and_no_more_failures_than_allowed() {
         );
     }
     assert_eq!(judge(&[]), Err(Reason::AuthRequired));
+}
+
+// REQ: A-1
+#[test]
+fn what_is_not_looked_at_is_told_as_a_bad_credential() {
+    let authenticator = authenticator();
+    for fault in [CredentialFault::Doubled, CredentialFault::TooLarge] {
+        let rejection = authenticator.unreadable(fault);
+        assert_eq!(rejection.reason(), Reason::AuthInvalid);
+        assert!(!rejection.remedy().is_empty());
+        let answer = rejection.into_response(&head(&[]));
+        let challenge = answer.headers()[WWW_AUTHENTICATE].to_str().unwrap();
+        assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+    }
 }
 
 // REQ: A-1

@@ -16,7 +16,9 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value as Json, json};
 
+use super::idp::Idp;
 use super::issuer::{Issuer, encode};
+use crate::peers::room;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -107,7 +109,7 @@ fn gateway(directory: &Path, more_tls: &str, more: &str, upstream: &Upstream) ->
 }
 
 /// Whether any answer comes.
-async fn answers(client: &Client, alpn: &str) -> bool {
+pub(super) async fn answers(client: &Client, alpn: &str) -> bool {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let Ok(mut stream) = client.connect(alpn).await else {
         return false;
@@ -297,6 +299,52 @@ async fn a_token_that_is_bound_to_a_certificate_is_good_with_it_alone() {
             assert_eq!(record["authMethod"], "jwt", "{name} {record}");
         }
     }
+}
+
+// REQ: A-6, T-4
+#[tokio::test]
+async fn what_a_real_issuer_binds_to_a_certificate_is_good_with_it_alone() {
+    let _room = room().await;
+    let directory = tempfile::tempdir().unwrap();
+    let ours = Authority::new("Clients");
+    ours.write(directory.path());
+    let upstream = Upstream::new();
+    let idp = Idp::start();
+    let more = format!("{}[rate]\nfailed = \"100000/s\"\n", idp.section());
+    let palisade = gateway(
+        directory.path(),
+        "client_auth = \"optional\"",
+        &more,
+        &upstream,
+    );
+    let client = palisade.client();
+    let (chain, key) = ours.issue(Fault::None);
+    let own = STANDARD.encode(&chain[0]);
+    let right = client.clone().identity(chain, key);
+    let (chain, key) = ours.issue(Fault::None);
+    let other = client.clone().identity(chain, key);
+    let token = idp.token(json!({ "certificate": own })).await;
+    let ask = Ask::call().field("authorization", format!("Bearer {token}"));
+    for protocol in BOTH {
+        for (name, client, ask, status) in [
+            ("its certificate", &right, ask.clone(), 200),
+            ("another", &other, ask.clone(), 401),
+            ("none", &client, ask.clone(), 401),
+            (
+                "as a token of another scheme",
+                &right,
+                Ask::call().field("authorization", format!("DPoP {token}")),
+                401,
+            ),
+        ] {
+            let answer = client.ask(protocol, &ask).await;
+            assert_eq!(answer.status, status, "{name} {protocol:?} {answer:?}");
+        }
+    }
+    // The certificate alone is its own caller, not the token's.
+    let answer = right.ask(BOTH[0], &Ask::call()).await;
+    let record = palisade.record_of(&answer);
+    assert_eq!(record["actor"]["id"], "cert:spiffe://example.org/robot");
 }
 
 fn hex(digest: &Digest) -> String {

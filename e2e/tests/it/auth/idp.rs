@@ -13,6 +13,11 @@ impl Idp {
         Self(Server::start(Kind::Idp))
     }
 
+    /// One whose tokens last so many seconds.
+    pub(super) fn lasting(seconds: u32) -> Self {
+        Self(Server::start_with(Kind::Idp, &[&seconds.to_string()]))
+    }
+
     pub(super) fn issuer(&self) -> &str {
         self.0.url()
     }

@@ -6,7 +6,7 @@ use e2e::wire::{Ask, BOTH};
 use e2e::{Palisade, Upstream};
 
 /// A key, and its lines of the configuration, as `palisade auth new-key` prints them.
-pub(super) fn new_key(name: &str, more: &[&str]) -> (String, String) {
+pub(crate) fn new_key(name: &str, more: &[&str]) -> (String, String) {
     let made = Command::new(e2e::palisade::binary())
         .args(["auth", "new-key", name])
         .args(more)

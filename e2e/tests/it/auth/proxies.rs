@@ -1,7 +1,11 @@
 //! Behind another terminator: who the client is, believed from trusted addresses alone.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use e2e::wire::{Ask, BOTH};
 use e2e::{Palisade, Upstream};
+use serde_json::json;
+
+use super::issuer::{Issuer, encode};
 
 fn gateway(upstream: &Upstream, proxy: &str) -> Palisade {
     Palisade::builder()
@@ -148,5 +152,133 @@ async fn a_terminators_word_on_a_certificate_counts_from_where_it_is_trusted() {
     }
     for arrived in upstream.arrived() {
         assert_eq!(arrived.header("ssl-client-cert"), None);
+    }
+}
+
+// REQ: T-6, T-4, A-2
+#[tokio::test]
+async fn what_a_terminator_appends_to_is_not_its_own_word() {
+    let upstream = Upstream::new();
+    let params = rcgen::CertificateParams::new(vec!["robot.example".to_owned()]).unwrap();
+    let issued = params.self_signed(&rcgen::KeyPair::generate().unwrap());
+    let escaped = issued
+        .unwrap()
+        .pem()
+        .replace("\r\n", "\n")
+        .replace('+', "%2B")
+        .replace(' ', "%20")
+        .replace('\n', "%0A");
+    let own = format!("Hash=ab;Cert=\"{escaped}\";Subject=\"CN=robot\"");
+    for (trusted, status) in [("127.0.0.1", 200), ("10.0.0.0/8", 401)] {
+        let palisade = gateway(
+            &upstream,
+            &format!("trusted = \"{trusted}\"\nclient_certificate = \"xfcc\""),
+        );
+        let client = palisade.client();
+        for protocol in BOTH {
+            for (name, fields, status) in [
+                ("its word", vec![own.clone()], status),
+                (
+                    "behind a client's",
+                    vec![format!("{own},Hash=cd;Subject=\"CN=other\"")],
+                    401,
+                ),
+                ("before another's", vec![format!("Hash=cd,{own}")], 401),
+                (
+                    "in two fields",
+                    vec![own.clone(), "Hash=cd".to_owned()],
+                    401,
+                ),
+                (
+                    "within a subject",
+                    vec![format!("Hash=ab;Subject=\"x;Cert={escaped}\"")],
+                    401,
+                ),
+                (
+                    "no certificate",
+                    vec!["Hash=ab;Subject=\"CN=robot\"".to_owned()],
+                    401,
+                ),
+            ] {
+                let mut ask = Ask::call();
+                for field in fields {
+                    ask = ask.field("x-forwarded-client-cert", field);
+                }
+                let answer = client.ask(protocol, &ask).await;
+                assert_eq!(
+                    answer.status, status,
+                    "{trusted} {name} {protocol:?} {answer:?}"
+                );
+                if status == 200 {
+                    let record = palisade.record_of(&answer);
+                    assert_eq!(record["actor"]["id"], "cert:robot.example", "{record}");
+                }
+            }
+        }
+    }
+    for arrived in upstream.arrived() {
+        assert_eq!(arrived.header("x-forwarded-client-cert"), None);
+    }
+}
+
+// REQ: T-6, A-6
+#[tokio::test]
+async fn a_token_is_bound_to_the_certificate_that_a_trusted_terminator_tells() {
+    let upstream = Upstream::new();
+    let issuer = Issuer::start();
+    let certificate = || {
+        let params = rcgen::CertificateParams::new(vec!["robot.example".to_owned()]).unwrap();
+        let issued = params.self_signed(&rcgen::KeyPair::generate().unwrap());
+        issued.unwrap()
+    };
+    let (own, other) = (certificate(), certificate());
+    let thumbprint = encode(digest(&SHA256, own.der()));
+    let token = issuer.token(json!({ "cnf": { "x5t#S256": thumbprint } }));
+    let escaped = |pem: String| {
+        pem.replace("\r\n", "\n")
+            .replace('+', "%2B")
+            .replace(' ', "%20")
+            .replace('\n', "%0A")
+    };
+    let told = |certificate: &rcgen::Certificate| {
+        Ask::call()
+            .field("authorization", format!("Bearer {token}"))
+            .field("ssl-client-verify", "SUCCESS")
+            .field("ssl-client-cert", escaped(certificate.pem()))
+    };
+    for (trusted, status) in [("127.0.0.1", 200), ("10.0.0.0/8", 401)] {
+        let palisade = Palisade::builder()
+            .config(&format!(
+                "{}[proxy]\ntrusted = \"{trusted}\"\nclient_certificate = \"nginx\"\n[rate]\nfailed = \"100000/s\"\n",
+                issuer.section()
+            ))
+            .server(&upstream)
+            .start();
+        let client = palisade.client();
+        for protocol in BOTH {
+            for (name, ask, status) in [
+                ("its own", told(&own), status),
+                ("another", told(&other), 401),
+                (
+                    "two",
+                    told(&own).field("ssl-client-cert", escaped(other.pem())),
+                    401,
+                ),
+                (
+                    "not verified",
+                    told(&own)
+                        .without("ssl-client-verify")
+                        .field("ssl-client-verify", "FAILED:x"),
+                    401,
+                ),
+                ("none", told(&own).without("ssl-client-cert"), 401),
+            ] {
+                let answer = client.ask(protocol, &ask).await;
+                assert_eq!(
+                    answer.status, status,
+                    "{trusted} {name} {protocol:?} {answer:?}"
+                );
+            }
+        }
     }
 }

@@ -145,7 +145,7 @@ async fn nothing_that_a_client_says_of_itself_reaches_the_upstream() {
         ("jwt", None),
     ] {
         let palisade = Palisade::with(&format!(
-            "{lines}[[server]]\nname = \"test\"\npath = \"/mcp\"\nupstream = \"{}\"\ncaller_header = \"{form}\"\n",
+            "{lines}[rate]\nlimit = \"100000/s\"\npeer = \"100000/s\"\n[[server]]\nname = \"test\"\npath = \"/mcp\"\nupstream = \"{}\"\ncaller_header = \"{form}\"\n",
             upstream.url()
         ));
         for protocol in BOTH {
@@ -166,6 +166,18 @@ async fn nothing_that_a_client_says_of_itself_reaches_the_upstream() {
             let record = palisade.record_of(&answer);
             assert_eq!(record["actor"]["ip"], "127.0.0.1");
             assert_eq!(record["actor"]["id"], "key:alice");
+            // What a CGI-like upstream would take for one of these never gets there.
+            let arrived = upstream.arrived().len();
+            for (name, value) in forged.into_iter().filter(|(name, _)| name.contains('-')) {
+                for sign in ["_", "."] {
+                    let name = name.replace('-', sign);
+                    let ask = self::ask(&alice).field(&name, value);
+                    let answer = palisade.client().ask(protocol, &ask).await;
+                    assert_eq!(answer.status, 400, "{name} {protocol:?} {answer:?}");
+                    assert_eq!(answer.reason().as_deref(), Some("request.malformed"));
+                }
+            }
+            assert_eq!(upstream.arrived().len(), arrived);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Access tokens: what holds, and what does not.
 
 use e2e::Upstream;
-use e2e::wire::{Ask, BOTH, Outcome};
+use e2e::wire::{Ask, BOTH, Outcome, Protocol};
 use serde_json::json;
 
 use super::idp::{Idp, RESOURCE, gateway};
@@ -104,11 +104,66 @@ async fn no_hostile_token_passes_and_none_is_written_down() {
             bearing(valid).target("/mcp?access_token=x"),
             401,
         ),
-        // What two readers could read differently is malformed before it is unauthenticated.
         (
             "two headers",
             bearing(valid).field("authorization", format!("Bearer {valid}")),
-            400,
+            401,
+        ),
+        (
+            "two headers of two schemes",
+            bearing(valid).field("authorization", "Basic eDp5"),
+            401,
+        ),
+        (
+            "an empty header beside one",
+            bearing(valid).field("authorization", ""),
+            401,
+        ),
+        (
+            "a form",
+            Ask::call()
+                .without("content-type")
+                .field("content-type", "application/x-www-form-urlencoded")
+                .body(format!("access_token={valid}")),
+            401,
+        ),
+        (
+            "a message",
+            Ask::post(
+                &json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "access_token": valid })
+                    .to_string(),
+            ),
+            401,
+        ),
+        (
+            "another header",
+            Ask::call().field("x-access-token", valid),
+            401,
+        ),
+        (
+            "the header of proxies",
+            Ask::call().field("proxy-authorization", format!("Bearer {valid}")),
+            401,
+        ),
+        (
+            "a tab",
+            Ask::call().field("authorization", format!("Bearer\t{valid}")),
+            401,
+        ),
+        ("something behind it", bearing(&format!("{valid};x=y")), 401),
+        ("beyond ASCII", bearing(&format!("{valid}\u{e9}")), 401),
+        ("in quotes", bearing(&format!("\"{valid}\"")), 401),
+        ("a long one", bearing(&"A".repeat(17 << 10)), 401),
+        ("a longer one", bearing(&"A".repeat(31 << 10)), 401),
+        (
+            "over the limit of heads",
+            bearing(&format!(
+                "{}.{}.{}",
+                "A".repeat(20 << 10),
+                "B".repeat(20 << 10),
+                "C".repeat(86)
+            )),
+            401,
         ),
         ("no scheme", Ask::call().field("authorization", valid), 401),
         (
@@ -138,12 +193,6 @@ async fn no_hostile_token_passes_and_none_is_written_down() {
             }
         }
     }
-    // A field of a megabyte is too large before it is anything else. In HTTP/2 it would come in
-    // more frames than one head may have, which ends the connection.
-    let megabyte = bearing(&"A".repeat(1 << 20));
-    assert_eq!(client.ask(BOTH[0], &megabyte).await.status, 431);
-    let outcome = client.http2().await.outcome(&megabyte).await;
-    assert!(matches!(outcome, Outcome::Reset(_)), "{outcome:?}");
     assert_eq!(upstream.arrived().len(), arrived);
     let log: String = palisade
         .audit()
@@ -168,6 +217,128 @@ async fn no_hostile_token_passes_and_none_is_written_down() {
     // for an id that it might have had.
     let count = idp.control("count", &json!({})).await;
     assert!(count["fetched"].as_u64().unwrap() <= 2, "{count}");
+}
+
+// REQ: A-1, R-3, L-1, S-1
+#[tokio::test]
+async fn a_credential_that_makes_the_head_too_large_is_a_bad_one() {
+    let issuer = Issuer::start();
+    let upstream = Upstream::new();
+    let url = upstream.url();
+    let server = |name: &str, more: &str| {
+        format!("[[server]]\nname = \"{name}\"\npath = \"/{name}\"\nupstream = \"{url}\"\n{more}")
+    };
+    let palisade = e2e::Palisade::with(&format!(
+        "{}{}{}",
+        issuer.section(),
+        server("mcp", ""),
+        server("open", "auth = \"none\"\n")
+    ));
+    let client = palisade.client();
+    let megabyte = format!("Bearer {}", "A".repeat(1 << 20));
+    let field = |name: &str| format!("{name}: {megabyte}\r\n");
+    let host = "Host: localhost\r\n";
+    let asked = (401, "auth.invalid");
+    let large = (431, "request.header_too_large");
+    for (name, path, lines, (status, reason)) in [
+        (
+            "behind the host",
+            "/mcp",
+            [host, &field("Authorization")].concat(),
+            asked,
+        ),
+        (
+            "before the host",
+            "/mcp",
+            [&field("authorization"), host].concat(),
+            asked,
+        ),
+        (
+            "twice",
+            "/mcp",
+            [host, &field("Authorization"), &field("Authorization")].concat(),
+            asked,
+        ),
+        (
+            "where nobody asks",
+            "/open",
+            [host, &field("Authorization")].concat(),
+            large,
+        ),
+        (
+            "where nobody is",
+            "/none",
+            [host, &field("Authorization")].concat(),
+            large,
+        ),
+        (
+            "at a document",
+            "/.well-known/oauth-protected-resource/mcp",
+            [host, &field("Authorization")].concat(),
+            large,
+        ),
+        (
+            "in a cookie",
+            "/mcp",
+            [host, &field("Cookie")].concat(),
+            large,
+        ),
+        (
+            "in a header of proxies",
+            "/mcp",
+            [host, &field("Proxy-Authorization")].concat(),
+            large,
+        ),
+    ] {
+        let mut http1 = client.http1().await;
+        let case = e2e::wire::case();
+        let head = format!("POST {path} HTTP/1.1\r\nX-Case: {case}\r\n{lines}\r\n");
+        let answer = http1.exchange(head).await;
+        assert_eq!(answer.status, status, "{name} {answer:?}");
+        assert_eq!(answer.reason().as_deref(), Some(reason), "{name}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("connection"), Some("close"), "{name}");
+        assert!(http1.is_closed().await, "{name}");
+        let challenge = answer.header("www-authenticate");
+        assert_eq!(challenge.is_some(), status == 401, "{name}");
+        let record = palisade.record_of(&answer);
+        assert_eq!(record["outcome"], "denied", "{name} {record}");
+        assert_eq!(record["reason"], reason, "{name} {record}");
+        if let Some(challenge) = challenge {
+            assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+            assert!(
+                challenge.contains("/.well-known/oauth-protected-resource/mcp\""),
+                "{challenge}"
+            );
+            assert_eq!(record["server"], "mcp", "{record}");
+        }
+        assert!(!record.to_string().contains("AAAA"), "{name}");
+    }
+    // Two of them, where nobody asks and where one does.
+    let token = issuer.token(json!({}));
+    for protocol in BOTH {
+        for (path, status) in [("/mcp", 401), ("/open", 400)] {
+            let twice = bearing(&token).field("authorization", format!("Bearer {token}"));
+            let answer = client.ask(protocol, &twice.target(path)).await;
+            assert_eq!(answer.status, status, "{path} {protocol:?} {answer:?}");
+            let challenged = answer.header("www-authenticate").is_some();
+            assert_eq!(challenged, status == 401, "{path} {protocol:?}");
+        }
+        // As large as it may be in one head of HTTP/2, and by far too large for ours.
+        let long = bearing(&"A".repeat(50 << 10));
+        for (path, status) in [("/mcp", 401), ("/open", 431)] {
+            let answer = client.ask(protocol, &long.clone().target(path)).await;
+            assert_eq!(answer.status, status, "{path} {protocol:?} {answer:?}");
+        }
+        let cookie = Ask::call().field("cookie", "A".repeat(50 << 10));
+        assert_eq!(client.ask(protocol, &cookie).await.status, 431);
+    }
+    // More frames than one head may have end the connection: what does not fit into the decoder's
+    // memory cannot be told from any other field.
+    let outcome = client.http2().await.outcome(&bearing(&megabyte)).await;
+    assert!(matches!(outcome, Outcome::Reset(_)), "{outcome:?}");
+    assert_eq!(upstream.arrived().len(), 0);
+    assert!(!palisade.stderr().contains("AAAA"));
 }
 
 // REQ: R-1, A-6
@@ -247,6 +418,7 @@ async fn a_bound_token_needs_its_key_for_each_request() {
         let ask = Ask::call().field("authorization", format!("DPoP {token}"));
         ask.field("dpop", proof)
     };
+    let another = Issuer::start().key("k");
     let first = proof(json!({})).await;
     let answer = client.ask(BOTH[0], &bound(&first)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -298,12 +470,85 @@ async fn a_bound_token_needs_its_key_for_each_request() {
             "another type",
             bound(&proof(json!({ "header": { "typ": "JWT" } })).await),
         ),
+        (
+            "two proofs",
+            bound(&proof(json!({})).await).field("dpop", proof(json!({})).await),
+        ),
+        (
+            "a proof beyond ASCII",
+            bound(&format!("{}\u{e9}", proof(json!({})).await)),
+        ),
+        (
+            "its private key",
+            bound(&proof(json!({ "private": true })).await),
+        ),
+        (
+            "a symmetric key",
+            bound(&proof(json!({ "header": { "jwk": { "kty": "oct", "k": "AAAA" } } })).await),
+        ),
+        (
+            "the key of another in its header",
+            bound(&proof(json!({ "header": { "jwk": another } })).await),
+        ),
+        (
+            "a demand",
+            bound(&proof(json!({ "claims": { "iat": 1.5 } })).await),
+        ),
+        (
+            "the method in other letters",
+            bound(&proof(json!({ "method": "post" })).await),
+        ),
+        (
+            "by http",
+            bound(&proof(json!({ "url": "http://localhost/mcp" })).await),
+        ),
+        (
+            "another port",
+            bound(&proof(json!({ "url": "https://localhost:8443/mcp" })).await),
+        ),
+        (
+            "the path in other letters",
+            bound(&proof(json!({ "url": "https://localhost/MCP" })).await),
+        ),
+        (
+            "the hash of another token",
+            bound(
+                &proof(
+                    json!({ "claims": { "ath": "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo" } }),
+                )
+                .await,
+            ),
+        ),
         ("garbage", bound("x.y.z")),
     ] {
-        let answer = client.ask(BOTH[0], &ask).await;
-        assert_eq!(answer.status, 401, "{name} {answer:?}");
+        for protocol in BOTH {
+            let answer = client.ask(protocol, &ask).await;
+            assert_eq!(answer.status, 401, "{name} {protocol:?} {answer:?}");
+            assert_eq!(answer.reason().as_deref(), Some("auth.invalid"), "{name}");
+            let challenge = answer.header("www-authenticate").unwrap();
+            let scheme = if name.starts_with("as a plain") {
+                "Bearer "
+            } else {
+                "DPoP "
+            };
+            assert!(challenge.starts_with(scheme), "{name} {challenge}");
+            assert!(
+                challenge.contains("error=\"invalid_token\""),
+                "{name} {challenge}"
+            );
+        }
     }
     assert_eq!(upstream.arrived().len(), 2);
+    // None of them has used up the key: it still proves.
+    for protocol in BOTH {
+        let fresh = proof(json!({})).await;
+        let (one, other) = match protocol {
+            Protocol::Http1 => (Protocol::Http1, Protocol::Http2),
+            Protocol::Http2 => (Protocol::Http2, Protocol::Http1),
+        };
+        assert_eq!(client.ask(one, &bound(&fresh)).await.status, 200);
+        assert_eq!(client.ask(other, &bound(&fresh)).await.status, 401);
+    }
 }
 
 // REQ: A-1

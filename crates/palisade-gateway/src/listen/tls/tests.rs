@@ -2,7 +2,7 @@ use super::*;
 use crate::certs::local_ca::LocalCa;
 use crate::certs::{ServedCertificate, files};
 use rustls::pki_types::ServerName;
-use rustls::{CipherSuite, ClientConfig, HandshakeKind, RootCertStore};
+use rustls::{CipherSuite, ClientConfig, RootCertStore};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
@@ -506,4 +506,166 @@ async fn handshakes_in_small_pieces_succeed() {
     let client = Offer::default().config(&fixture);
     let agreed = shake_over(duplex(8), &fixture, client).await.unwrap();
     assert_eq!(agreed.group, Some(NamedGroup::X25519MLKEM768));
+}
+
+/// An authority of clients, one of theirs, and a list in a file.
+struct Clients {
+    directory: tempfile::TempDir,
+    authority: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
+    config: Arc<ClientConfig>,
+    fixture: Fixture,
+}
+
+const SERIAL: u64 = 66;
+
+impl Clients {
+    fn new(versions: &'static [&'static SupportedProtocolVersion]) -> Self {
+        let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.key_usages = vec![
+            rcgen::KeyUsagePurpose::KeyCertSign,
+            rcgen::KeyUsagePurpose::CrlSign,
+        ];
+        let key = rcgen::KeyPair::generate().unwrap();
+        let authority = rcgen::CertifiedIssuer::self_signed(params, key).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("ca.pem"), authority.pem()).unwrap();
+
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(["robot.test".to_owned()]).unwrap();
+        params.serial_number = Some(SERIAL.into());
+        params.use_authority_key_identifier_extension = true;
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        let own = params.signed_by(&key, &authority).unwrap();
+
+        let mut fixture = fixture(Profile::Intermediate);
+        let key = rustls_pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(fixture.roots.clone())
+            .with_client_auth_cert(vec![own.der().clone()], key.into())
+            .unwrap();
+        let clients = Self {
+            config: Arc::new(config),
+            fixture: {
+                let list = directory.path().join("crl.pem");
+                std::fs::write(&list, list_of(&authority, &[], 1)).unwrap();
+                let settings = TlsSettings {
+                    clients: Some(ClientTrust {
+                        ca: directory.path().join("ca.pem"),
+                        crl: Some(list),
+                        required: true,
+                    }),
+                    ..TlsSettings::default()
+                };
+                let resolver = Arc::clone(&fixture.acceptor.resolver);
+                fixture.acceptor = TlsAcceptor::new(&settings, resolver).unwrap();
+                fixture
+            },
+            directory,
+            authority,
+        };
+        assert!(clients.fixture.acceptor.clients.is_some());
+        clients
+    }
+
+    fn publish(&self, list: &str) {
+        // As who renews a file should: at once.
+        let (new, file) = ("new.pem", "crl.pem");
+        let at = |name| self.directory.path().join(name);
+        std::fs::write(at(new), list).unwrap();
+        std::fs::rename(at(new), at(file)).unwrap();
+    }
+
+    async fn shake(&self) -> Result<Agreed, (HandshakeError, io::Error)> {
+        shake(&self.fixture, Arc::clone(&self.config)).await
+    }
+
+    /// Until what was published last is looked at.
+    async fn refused(&self) -> (HandshakeError, io::Error) {
+        let begun = std::time::Instant::now();
+        loop {
+            match self.shake().await {
+                Err(refused) => return refused,
+                Ok(agreed) => assert_eq!(agreed.kind, HandshakeKind::Resumed),
+            }
+            assert!(begun.elapsed().as_secs() < 30, "nobody is refused");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A list that is good for so many days from now.
+fn list_of(
+    authority: &rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
+    revoked: &[u64],
+    days: i64,
+) -> String {
+    let day = Duration::from_secs(86_400);
+    let now = SystemTime::now();
+    let end = match u32::try_from(days) {
+        Ok(days) => now + day * days,
+        Err(_) => now - day,
+    };
+    let list = rcgen::CertificateRevocationListParams {
+        this_update: (now - 2 * day).into(),
+        next_update: end.into(),
+        crl_number: 1.into(),
+        issuing_distribution_point: None,
+        revoked_certs: revoked
+            .iter()
+            .map(|serial| rcgen::RevokedCertParams {
+                serial_number: (*serial).into(),
+                revocation_time: (now - day).into(),
+                reason_code: None,
+                invalidity_date: None,
+            })
+            .collect(),
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    list.signed_by(authority).unwrap().pem().unwrap()
+}
+
+// REQ: T-4
+#[tokio::test]
+async fn a_ticket_ends_with_the_certificate_that_it_came_from() {
+    for versions in [MODERN_VERSIONS, TLS12_ALONE] {
+        let clients = Clients::new(versions);
+        assert_eq!(clients.shake().await.unwrap().kind, HandshakeKind::Full);
+        assert_eq!(clients.shake().await.unwrap().kind, HandshakeKind::Resumed);
+        // What is no list takes nothing away.
+        clients.publish("no list");
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        assert_eq!(clients.shake().await.unwrap().kind, HandshakeKind::Resumed);
+        clients.publish(&list_of(&clients.authority, &[SERIAL + 1, SERIAL], 1));
+        let (server, client) = clients.refused().await;
+        assert!(
+            matches!(
+                server,
+                HandshakeError::Tls(rustls::Error::InvalidCertificate(
+                    rustls::CertificateError::Revoked
+                ))
+            ),
+            "{server:?}"
+        );
+        // The session went on where it was; an alert would come of a handshake.
+        assert_eq!(client.kind(), io::ErrorKind::UnexpectedEof, "{client:?}");
+        clients.publish(&list_of(&clients.authority, &[], 1));
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        assert!(clients.shake().await.is_ok());
+    }
+}
+
+// REQ: T-4
+#[tokio::test]
+async fn a_list_that_is_over_lets_nobody_in() {
+    for versions in [MODERN_VERSIONS, TLS12_ALONE] {
+        let clients = Clients::new(versions);
+        clients.shake().await.unwrap();
+        clients.publish(&list_of(&clients.authority, &[], -1));
+        let (server, _) = clients.refused().await;
+        assert_eq!(server.label(), "revocation_list");
+        assert!(server.to_string().contains("tls.client_crl"), "{server}");
+    }
 }

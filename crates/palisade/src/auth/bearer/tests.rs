@@ -1,3 +1,5 @@
+mod hostile;
+
 use super::*;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -351,6 +353,26 @@ fn what_a_token_must_not_say() {
         ("scp", claimed("scp", json!(["c"]))),
     ] {
         assert!(judge(&bearer, &token, NOW).is_ok(), "{name}");
+    }
+}
+
+// REQ: A-4
+#[test]
+fn scopes_are_words_however_they_are_written() {
+    let (bearer, _) = bearer();
+    for (name, value, scopes) in [
+        ("scope", json!("a  b "), &["a", "b"][..]),
+        ("scope", json!(["a", "b"]), &["a", "b"]),
+        ("scope", json!(["a b", "c"]), &["a", "b", "c"]),
+        ("scope", json!(""), &[]),
+        ("scp", json!("c"), &["a", "b", "c"]),
+        ("scp", json!(["c d"]), &["a", "b", "c", "d"]),
+    ] {
+        let token = token(&header("ES256"), &with(&claims(), name, value.clone()));
+        let verified = judge(&bearer, &token, NOW).unwrap();
+        let mut found = verified.caller.scopes().to_vec();
+        found.sort();
+        assert_eq!(found, scopes, "{name} {value}");
     }
 }
 
