@@ -56,8 +56,8 @@ fn json_keys() {
         ),
         // Counts of tokens stay, tokens go.
         (
-            r#"{"max_tokens":512,"tokens":["a",{"n":1,"t":"b"}],"t":"c"}"#,
-            r#"{"max_tokens":512,"tokens":["[REDACTED]",{"n":1,"t":"[REDACTED]"}],"t":"c"}"#,
+            r#"{"max_tokens":512,"tokens":["a1",{"n":1,"t":"b2"},"The"],"t":"c"}"#,
+            r#"{"max_tokens":512,"tokens":["[REDACTED]",{"n":1,"t":"[REDACTED]"},"The"],"t":"c"}"#,
         ),
         (
             r#"{"tokens":{"password":{"x":1}},"t":"c"}"#,

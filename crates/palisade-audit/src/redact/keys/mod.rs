@@ -21,6 +21,8 @@ pub(crate) use judge::{is_opaque, mask_length, placeholder};
 pub(crate) enum Kind {
     /// A number of a person: so many digits at least.
     Digits(u8),
+    /// What stands beside its name, if it is one word: else it is likely to speak about it.
+    Content,
     /// An address, if it has an `@`.
     Email,
     /// The name of what stands beside it.
@@ -193,6 +195,7 @@ impl State {
             Meaning::Schema => self.last = Some(Kind::Schema),
             Meaning::Secret if PAGING.contains(&previous) => {}
             Meaning::Secret => self.find(Kind::Token),
+            Meaning::Content => self.last = Some(Kind::Content),
             Meaning::Value => self.last = Some(Kind::Value),
         }
         if previous != 0
@@ -223,8 +226,16 @@ impl State {
     fn finish(self) -> Option<Kind> {
         let alone = self.segments == 1;
         match (self.kind, self.last) {
-            (None, last @ Some(Kind::Name | Kind::Schema | Kind::Value)) if alone => last,
-            (kind, Some(Kind::Name | Kind::Schema | Kind::Value)) if !self.qualified => kind,
+            (None, last @ Some(Kind::Content | Kind::Name | Kind::Schema | Kind::Value))
+                if alone =>
+            {
+                last
+            }
+            (kind, Some(Kind::Content | Kind::Name | Kind::Schema | Kind::Value))
+                if !self.qualified =>
+            {
+                kind
+            }
             _ if self.qualified => None,
             (Some(Kind::Token), _) if self.counted => Some(Kind::Tokens),
             (kind, last @ Some(Kind::Word)) if kind != Some(Kind::Password) => last,

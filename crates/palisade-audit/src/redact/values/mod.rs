@@ -5,6 +5,7 @@
 //! remembered, so the time is linear in the text, whoever wrote it.
 
 mod address;
+mod ahead;
 mod classes;
 mod embed;
 pub(crate) mod flag;
@@ -14,6 +15,7 @@ mod number;
 mod pem;
 mod prose;
 mod scheme;
+mod shell;
 mod token;
 mod value;
 
@@ -52,6 +54,16 @@ pub(crate) struct Scanner<'a> {
     given: Given,
     commands: Commands,
     runs: Runs,
+    /// What was found ahead of `at`, the last one first.
+    ahead: Vec<Finding>,
+    /// Found behind something that was found ahead.
+    held: Option<Finding>,
+    /// Found behind words that say what it is; what stands between is looked at first.
+    later: Option<Finding>,
+    /// The end of what was told.
+    told: usize,
+    /// Up to here no `INSERT` and no here-string begins that was not looked at.
+    looked: usize,
 }
 
 impl<'a> Scanner<'a> {
@@ -79,12 +91,23 @@ impl<'a> Scanner<'a> {
             given: Given::default(),
             commands: Commands::default(),
             runs: Runs::default(),
+            ahead: Vec::new(),
+            held: None,
+            later: None,
+            told: 0,
+            looked: 0,
         }
     }
 
     /// Of a text that stands in JSON that stands in a text, and so on.
     pub(crate) fn nested(mut self, nest: u8) -> Self {
         self.nest = nest;
+        self
+    }
+
+    /// With what only a look at the whole text finds.
+    pub(crate) fn prepared(mut self) -> Self {
+        self.ahead = ahead::plan(self.text, self.aim, self.masker, self.nest);
         self
     }
 
@@ -102,6 +125,15 @@ impl<'a> Scanner<'a> {
                 text.get(from..to)
                     .is_some_and(|group| group.iter().all(u8::is_ascii_digit))
             };
+            // A refresh token of Google.
+            if first == b'1' && text[at..].starts_with(b"1//0") {
+                let end = run(text, at + 4, URL_SAFE);
+                return (end >= at + 24).then_some(Finding {
+                    start: at,
+                    end,
+                    mask: Mask::Fingerprint,
+                });
+            }
             let grouped = match text.get(at + 1) {
                 Some(b'0'..=b'9') => true,
                 Some(b'.') => digits(at + 2, at + 5),
@@ -158,24 +190,46 @@ impl<'a> Scanner<'a> {
     #[inline(never)]
     fn look_at_prefix(&mut self, first: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
-        match first {
+        let found = match first.to_ascii_lowercase() {
             b'e' => self.jwt(at),
-            b't' | b'T' => scheme(text, at).or_else(|| {
-                let thin_driver = text[at..].starts_with(b"thin:");
-                if thin_driver {
-                    thin(text, at + 4)
-                } else {
-                    prose::announced(text, at)
-                }
-            }),
-            b'b' | b'B' => scheme(text, at),
-            b'a' | b'A' | b's' | b'S' => scheme(text, at).or_else(|| prose::announced(text, at)),
-            b'c' | b'C' | b'p' | b'P' | b'o' | b'O' | b'r' | b'R' | b'k' | b'K' | b'i' | b'I' => {
-                prose::announced(text, at)
-            }
+            b'a' | b'b' | b's' | b't' => scheme(text, at),
             _ => None,
+        };
+        if let Some(found) = found.or_else(|| token(text, at, &mut self.runs)) {
+            return Some(self.from_its_id(found));
         }
-        .or_else(|| token(text, at, &mut self.runs))
+        if self.later.is_none() {
+            self.later = self.named_by(first);
+        }
+        None
+    }
+
+    /// What the words of a sentence, a command or a program say of what comes behind them.
+    fn named_by(&mut self, first: u8) -> Option<Finding> {
+        let (text, at) = (self.text, self.at);
+        let found = match first {
+            b't' if text[at..].starts_with(b"thin:") => return thin(text, at + 4),
+            b'b' | b'g' | b'h' | b'n' | b'w' => None,
+            b'd' => prose::called(text, at),
+            b'e' | b'E' => shell::piped(text, at),
+            b'i' | b'I' => prose::announced(text, at).or_else(|| self.insert(at)),
+            b'p' => prose::announced(text, at).or_else(|| shell::piped(text, at)),
+            b'A' => prose::announced(text, at).or_else(|| shell::auth(text, at)),
+            b's' => prose::announced(text, at).or_else(|| prose::called(text, at)),
+            _ => prose::announced(text, at),
+        };
+        found.or_else(|| shell::placed(text, at))
+    }
+
+    /// A token of Terraform begins with an id: `xxxxxxxxxxxxxx.atlasv1.…`
+    fn from_its_id(&self, mut finding: Finding) -> Finding {
+        let text = self.text;
+        if text[finding.start..].starts_with(b"atlasv1.") && text[..finding.start].ends_with(b".") {
+            let end = finding.start - 1;
+            let lowest = self.floor.max(end.saturating_sub(20));
+            finding.start = run_back(text, lowest, end.max(lowest), WORD);
+        }
+        finding
     }
 
     /// The neighbours say first whether a mark is worth a look: hyphens in dates, colons in times are not.
@@ -189,6 +243,9 @@ impl<'a> Scanner<'a> {
             b'@' if matches!(before, b' ' | b'@') => None,
             b'@' => self.look_at_sign(),
             b'=' => assignment(text, self.floor, at, 1),
+            b':' if before == b'p' && at >= 3 && text[at - 3..].starts_with(b" /p") => {
+                rdp(text, at)
+            }
             b':' if after == b'/' => userinfo(text, at).or_else(|| member(text, self.floor, at, 1)),
             // Neither a time of day nor a port has a key before its colon.
             b':' if before.is_ascii_digit() => match after {
@@ -196,7 +253,13 @@ impl<'a> Scanner<'a> {
                 b'0'..=b'9' => None,
                 _ => member(text, self.floor, at, 1),
             },
-            b':' if after != b':' => member(text, self.floor, at, 1),
+            b':' if after != b':' => {
+                let found = member(text, self.floor, at, 1);
+                if found.is_none() && (after.is_ascii_digit() || after == b'*') {
+                    return pgpass(text, at);
+                }
+                found
+            }
             b'-' if after == b'-' && text.get(at + 2) == Some(&b'-') => private_key(text, at),
             b'-' if after.is_ascii_alphanumeric() || after == b'-' => {
                 self.look_at_hyphen(before, after)
@@ -210,7 +273,13 @@ impl<'a> Scanner<'a> {
                 _ => None,
             },
             b'<' if after.is_ascii_alphabetic() => element(text, at),
+            b'<' if after == b'<' && before == b' ' && text.get(at + 2) == Some(&b'<') => {
+                let floor = self.floor.max(self.looked);
+                self.looked = at;
+                shell::here(text, floor, at)
+            }
             b'{' | b'[' => self.look_at_json(),
+            b'$' if after.is_ascii_alphanumeric() => crypt(text, at),
             _ => None,
         }
     }
@@ -344,13 +413,73 @@ impl Scanner<'_> {
         })
     }
 
+    /// The next one, of those that were found ahead and those that are found on the way; where they overlap, one of both.
     pub(crate) fn next(&mut self) -> Option<Finding> {
+        let mut found = self.held.take().or_else(|| self.look());
+        while let Some(other) = found
+            && other.start < self.told
+        {
+            found = if other.end > self.told {
+                Some(Finding {
+                    start: self.told,
+                    ..other
+                })
+            } else {
+                self.look()
+            };
+        }
+        while let Some(mut planned) = self.ahead.pop() {
+            if planned.end <= self.told {
+                continue;
+            }
+            planned.start = planned.start.max(self.told);
+            match found {
+                Some(other) if other.start <= planned.start => {
+                    self.ahead.push(planned);
+                    break;
+                }
+                Some(other) if other.start < planned.end => {
+                    planned.end = planned.end.max(other.end)
+                }
+                _ => self.held = found,
+            }
+            self.told = planned.end;
+            return Some(planned);
+        }
+        if let Some(found) = found {
+            self.told = found.end;
+        }
+        found
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, at: usize) -> Option<Finding> {
+        if at >= self.looked
+            && let Some((end, found)) = ahead::insert(self.text, at)
+        {
+            self.looked = end;
+            // They stand before all that was found ahead of here but not yet told.
+            self.ahead.retain(|finding| finding.start >= end);
+            self.ahead.extend(found);
+        }
+        None
+    }
+
+    fn look(&mut self) -> Option<Finding> {
         if let Some(finding) = self.given.take() {
             return Some(self.found(finding));
         }
         let text = self.text;
         let mut at = self.at.max(self.given.end());
         while let Some(&byte) = text.get(at) {
+            if let Some(later) = self.later
+                && at >= later.start
+            {
+                self.later = None;
+                if let Some(later) = self.still(later) {
+                    return Some(self.found(later));
+                }
+            }
             let class = CLASSES[usize::from(byte)];
             if class & (STARTS | MARK) != 0 || at < self.aws && class & WORD != 0 {
                 self.at = at;
@@ -390,7 +519,15 @@ impl Scanner<'_> {
             }
         }
         self.at = at;
-        None
+        let later = self.later.take()?;
+        self.still(later).map(|later| self.found(later))
+    }
+
+    /// What is left of a finding that was made earlier.
+    fn still(&self, mut finding: Finding) -> Option<Finding> {
+        finding.start = finding.start.max(self.floor);
+        let masked = mask_length(self.text.get(finding.start..)?).is_some();
+        (finding.end > finding.start && !masked).then_some(finding)
     }
 
     fn found(&mut self, mut finding: Finding) -> Finding {
@@ -418,6 +555,100 @@ fn telegram(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         mask: Mask::Fingerprint,
     })
 }
+
+/// `xfreerdp /u:bob /p:…`
+fn rdp(text: &[u8], at: usize) -> Option<Finding> {
+    let line = &text[at.saturating_sub(96)..at];
+    memchr::memmem::find(line, b"rdp ")?;
+    let end = run_within(text, at + 1, classes::VISIBLE, 128);
+    (end > at + 1 && mask_length(&text[at + 1..]).is_none()).then_some(Finding {
+        start: at + 1,
+        end,
+        mask: Mask::Plain,
+    })
+}
+
+/// `host:5432:database:user:password`, a line of `.pgpass`; `at` is the first colon.
+fn pgpass(text: &[u8], at: usize) -> Option<Finding> {
+    let mut from = at + 1;
+    for part in 0..3 {
+        let end = from
+            + text[from..]
+                .iter()
+                .take(64)
+                .position(|byte| *byte == b':')?;
+        let field = &text[from..end];
+        let fits = match part {
+            0 => {
+                field == b"*"
+                    || (4..=5).contains(&field.len()) && field.iter().all(u8::is_ascii_digit)
+            }
+            _ => {
+                field == b"*"
+                    || field.first().is_some_and(u8::is_ascii_alphabetic)
+                        && field
+                            .iter()
+                            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte))
+            }
+        };
+        if !fits {
+            return None;
+        }
+        from = end + 1;
+    }
+    let end = run_within(text, from, classes::VISIBLE, 128);
+    let line = matches!(text.get(end), None | Some(b'\n' | b'\r'));
+    (line && end >= from + 4 && mask_length(&text[from..]).is_none()).then_some(Finding {
+        start: from,
+        end,
+        mask: Mask::Plain,
+    })
+}
+
+/// `$6$salt$…`, `$2b$12$…`, `$argon2id$v=19$…`: the hash of a password, as crypt(5) and PHC strings have it.
+fn crypt(text: &[u8], at: usize) -> Option<Finding> {
+    let name = run_within(text, at + 1, URL_SAFE, 16);
+    if text.get(name) != Some(&b'$') || !CRYPT.contains(&&text[at + 1..name]) {
+        return None;
+    }
+    let rest = &text[name..];
+    let letter = |byte: &&u8| byte.is_ascii_alphanumeric() || b"./$=,+-_".contains(byte);
+    let length = rest.iter().take(512).take_while(letter).count();
+    let hash = &rest[..length];
+    let hash = hash
+        .strip_suffix(b",")
+        .or_else(|| hash.strip_suffix(b"."))
+        .unwrap_or(hash);
+    (hash.len() >= 12).then_some(Finding {
+        start: at,
+        end: name + hash.len(),
+        mask: Mask::Plain,
+    })
+}
+
+/// The names that hashes of passwords begin with.
+const CRYPT: [&[u8]; 20] = [
+    b"1",
+    b"2",
+    b"2a",
+    b"2b",
+    b"2x",
+    b"2y",
+    b"5",
+    b"6",
+    b"7",
+    b"y",
+    b"gy",
+    b"apr1",
+    b"md5",
+    b"sha1",
+    b"scrypt",
+    b"argon2i",
+    b"argon2d",
+    b"argon2id",
+    b"pbkdf2-sha256",
+    b"pbkdf2-sha512",
+];
 
 /// A client secret of Entra: `xxx8Q~` and 34 letters.
 fn azure(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
@@ -483,7 +714,9 @@ static MARKS: [u8; 256] = {
     while byte < 256 {
         marks[byte] = match byte as u8 {
             b'@' | b'=' | b':' => PAIRED,
-            b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' => TELLING,
+            b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'\n' => TELLING,
+            // Digits and letters that look like those.
+            0xd9 | 0xdb | 0xe0 | 0xef => TELLING,
             _ => 0,
         };
         byte += 1;
