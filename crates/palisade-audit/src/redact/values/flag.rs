@@ -114,6 +114,9 @@ pub(super) fn flag(text: &[u8], at: usize, commands: &mut Commands) -> Option<Fi
     while matches!(text.get(from), Some(b' ' | b'\t')) && from < end + 9 {
         from += 1;
     }
+    if name.starts_with(b"pass") && text[from..].starts_with(b"pass:") {
+        return passphrase_argument(text, from);
+    }
     let kind = match in_text(name) {
         Some(Kind::Opaque) if name == b"auth" => {
             return pair(text, from, b':').or_else(|| argument(text, from, name, Kind::Opaque));
@@ -216,7 +219,14 @@ fn short(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
     let (start, end) = match text.get(from)? {
         b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
         b'-' | b' ' | b'=' | b'$' => return None,
-        _ => (from, value::visible_end(text, from)),
+        _ => {
+            let mut end = value::visible_end(text, from);
+            // The quote that the whole command stands in.
+            while end > from + 1 && matches!(text[end - 1], b'"' | b'\'' | b';' | b')' | b'`') {
+                end -= 1;
+            }
+            (from, end)
+        }
     };
     // `-port`, `-password`: words of their own; `-p 8080:80` is no password, whoever's flag it is.
     let secret = text.get(start..end)?;
@@ -243,7 +253,7 @@ fn keys_say(text: &[u8], at: usize) -> bool {
 }
 
 /// Of `name:secret` the secret.
-fn pair(text: &[u8], from: usize, sign: u8) -> Option<Finding> {
+pub(super) fn pair(text: &[u8], from: usize, sign: u8) -> Option<Finding> {
     let (start, end) = match text.get(from)? {
         b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
         _ => (from, run_within(text, from, VISIBLE, 512)),
@@ -343,7 +353,7 @@ static FIRST_LETTERS: [u32; NAME_MAX + 1] = {
 };
 
 /// The flags of [`COMMANDS`].
-const LETTERS: &[u8] = b"pPaAuUwbkX";
+const LETTERS: &[u8] = b"pPaAuUwbkXNs";
 
 const fn command(name: &'static str, and: &'static str, flag: u8, how: How) -> Command {
     Command {
@@ -401,6 +411,16 @@ static COMMANDS: &[Command] = &[
     command("unrar", "", b'p', How::Glued),
     command("rar", "", b'p', How::Glued),
     command("openssl", " enc", b'k', How::Apart),
+    command("ssh-keygen", "", b'N', How::Apart),
+    command("ssh-keygen", "", b'P', How::Apart),
+    command("certutil", "", b'p', How::Apart),
+    command("rabbitmqadmin", "", b'p', How::Apart),
+    command("crackmapexec", "", b'p', How::Apart),
+    command("netexec", "", b'p', How::Apart),
+    command("nxc", "", b'p', How::Apart),
+    command("ldappasswd", "", b's', How::Apart),
+    command("ldappasswd", "", b'w', How::Any),
+    command("hydra", "", b'p', How::Apart),
     command("twine", "upload", b'p', How::Apart),
     command("gh", "secret", b'b', How::Apart),
     command("useradd", "", b'p', How::Apart),

@@ -34,6 +34,9 @@ struct Name<'a> {
 #[inline(never)]
 pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> {
     let mut next = at + width;
+    if width == 1 && text.get(next) == Some(&b'=') {
+        return compared(text, floor, at);
+    }
     if matches!(text.get(next), Some(b'=' | b'~')) {
         return None;
     }
@@ -46,6 +49,14 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
     let Some(name) = name else {
         if let Some(kind) = named_above(text, floor, at) {
             return below(text, skip_space(text, next), kind);
+        }
+        // `--user=name:password`
+        if width == 1
+            && [b"--user".as_slice(), b"--proxy-user"]
+                .iter()
+                .any(|flag| text[..at].ends_with(flag))
+        {
+            return super::flag::pair(text, next, b':');
         }
         return beside(text, floor, at)
             .or_else(|| query(text, floor, at, width))
@@ -85,7 +96,28 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
     judge(text, start, stop, name.kind)
 }
 
-/// `password: string = "…"`
+/// `password == "…"` of a program.
+fn compared(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    if matches!(text[..at].last(), Some(b'=' | b'!' | b'<' | b'>')) {
+        return None;
+    }
+    let signs = text[at..]
+        .iter()
+        .take(3)
+        .take_while(|byte| **byte == b'=')
+        .count();
+    let start = skip_space(text, at + signs);
+    if !matches!(text.get(start), Some(b'"' | b'\'')) {
+        return None;
+    }
+    let name = name_before(text, floor, at)?;
+    let (from, to) = quoted(&text[..text.len().min(start + HEAD_MAX)], start)?;
+    let value = &text[from..to];
+    let literal = value.len() >= 4 && telling(value) && !value.contains(&b' ');
+    literal.then(|| judge(text, from, to, name.kind)).flatten()
+}
+
+/// `password: string = "…"`, `var password string = "…"`
 fn typed(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let end = floor.max(at.saturating_sub(48));
     let before = text[end..at].trim_ascii_end();
@@ -96,10 +128,14 @@ fn typed(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         .count();
     let colon = before[..before.len() - kind].trim_ascii_end();
     let start = skip_space(text, at + 1);
-    if kind == 0 || colon.last() != Some(&b':') || !matches!(text.get(start), Some(b'"' | b'\'')) {
+    let go = before.ends_with(b" string");
+    if kind == 0
+        || colon.last() != Some(&b':') && !go
+        || !matches!(text.get(start), Some(b'"' | b'\''))
+    {
         return None;
     }
-    let name = name_before(text, floor, end + colon.len() - 1)?;
+    let name = name_before(text, floor, end + colon.len() - usize::from(!go))?;
     let (from, to) = quoted(text, start)?;
     judge(text, from, to, name.kind)
 }
@@ -135,7 +171,8 @@ fn bare(
     } else if let Kind::Digits(_) = name.kind {
         number_end(text, start)
     } else if shell {
-        visible_end(text, start)
+        let end = visible_end(text, start);
+        end - usize::from(text[end - 1] == b';')
     } else {
         bare_end(text, start, name.query)
     };
@@ -256,6 +293,18 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
     // Judged by its head: nothing long is read that is not then replaced.
     let head = &text[start..text.len().min(start + 64)];
     let head = &head[..run(head, 0, VALUE)];
+    // `token.rs:45:10`
+    if name.name.contains(&b'.')
+        && head
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b':')
+    {
+        return None;
+    }
+    // A sentence in another script.
+    if head.first().is_some_and(|byte| *byte >= 0x80) && !head.iter().any(u8::is_ascii_digit) {
+        return None;
+    }
     let code = is_code(text, start, start + head.len(), last);
     if head.is_empty() || code || is_kind_word(head) {
         return None;

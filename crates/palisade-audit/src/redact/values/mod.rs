@@ -209,8 +209,8 @@ impl<'a> Scanner<'a> {
         let (text, at) = (self.text, self.at);
         let found = match first {
             b't' if text[at..].starts_with(b"thin:") => return thin(text, at + 4),
-            b'b' | b'g' | b'h' | b'n' | b'w' => None,
-            b'd' => prose::called(text, at),
+            b'b' | b'h' | b'n' | b'w' => None,
+            b'd' | b'g' => prose::called(text, at),
             b'e' | b'E' => shell::piped(text, at),
             b'i' | b'I' => prose::announced(text, at).or_else(|| self.insert(at)),
             b'p' => prose::announced(text, at).or_else(|| shell::piped(text, at)),
@@ -560,9 +560,11 @@ fn telegram(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 fn rdp(text: &[u8], at: usize) -> Option<Finding> {
     let line = &text[at.saturating_sub(96)..at];
     memchr::memmem::find(line, b"rdp ")?;
-    let end = run_within(text, at + 1, classes::VISIBLE, 128);
-    (end > at + 1 && mask_length(&text[at + 1..]).is_none()).then_some(Finding {
-        start: at + 1,
+    let start = at + 1 + usize::from(matches!(text.get(at + 1), Some(b'"' | b'\'')));
+    let mut end = run_within(text, start, classes::VISIBLE, 128);
+    end -= usize::from(start > at + 1 && end > start && matches!(text[end - 1], b'"' | b'\''));
+    (end > start && mask_length(&text[start..]).is_none()).then_some(Finding {
+        start,
         end,
         mask: Mask::Plain,
     })

@@ -32,6 +32,7 @@ pub(super) static WORDS: &[&str] = &[
     "auth",
     "code",
     "define",
+    "get",
     "env",
     "masterauth",
     "set",
@@ -128,6 +129,17 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         }
         Kind::Password if said && quoted => true,
         // `password 'x'` of SQL, in capitals or small letters; of no sentence.
+        // `#define PASSWORD "…"` of C, `:password "…"` of Lisp.
+        Kind::Password if quoted && text[start] == b'"' => {
+            let line = &text[at.saturating_sub(48)..at];
+            let line = line
+                .rsplit(|byte| *byte == b'\n')
+                .next()
+                .unwrap_or_default();
+            !secret.contains(&b' ')
+                && (line.starts_with(b"#define ") || line.ends_with(b":"))
+                && telling(secret)
+        }
         Kind::Password if quoted => text[start] == b'\'' && !secret.contains(&b' '),
         Kind::Password if said => telling(secret) && secret.len() >= 4,
         Kind::Password => strong(secret),
@@ -231,6 +243,8 @@ pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
     if !matches!(
         name,
         b"define"
+            | b"get"
+            | b"getenv"
             | b"set"
             | b"setItem"
             | b"setdefault"

@@ -94,7 +94,11 @@ pub(super) fn placed(text: &[u8], at: usize) -> Option<Finding> {
 fn variable(text: &[u8], line: &[u8], end: usize) -> Option<Finding> {
     let start = skip_spaces(line, end);
     let (from, to) = argument(line, start, line.len())?;
-    let kind = value::in_text(&line[from..to])?;
+    let name = &line[from..to];
+    if memchr::memchr(b'=', name).is_some() {
+        return None;
+    }
+    let kind = value::in_text(name)?;
     let next = skip_spaces(line, quote_end(line, to));
     let (from, to) = argument(line, next, line.len())?;
     kind.judge(&line[from..to])?;

@@ -358,6 +358,11 @@ const KIND_WORDS: &[&[u8]] = &[
     b"absent",
     b"present",
     b"revoked",
+    b"erforderlich",
+    b"requerida",
+    b"requerido",
+    b"requis",
+    b"obligatorio",
 ];
 
 const KIND_MAX: usize = 14;
