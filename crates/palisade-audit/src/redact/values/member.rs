@@ -128,7 +128,7 @@ fn typed(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         .count();
     let colon = before[..before.len() - kind].trim_ascii_end();
     let start = skip_space(text, at + 1);
-    let go = before.ends_with(b" string");
+    let go = colon.last() != Some(&b':') && before.ends_with(b" string");
     if kind == 0
         || colon.last() != Some(&b':') && !go
         || !matches!(text.get(start), Some(b'"' | b'\''))
