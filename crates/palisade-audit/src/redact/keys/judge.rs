@@ -86,10 +86,7 @@ pub(crate) fn mask_length(text: &[u8]) -> Option<usize> {
 /// Stands for a value that is elsewhere, or not there at all.
 pub(crate) fn placeholder(text: &[u8]) -> bool {
     let text = text.trim_ascii();
-    if WORDS_FOR_NOTHING
-        .iter()
-        .any(|word| text.eq_ignore_ascii_case(word))
-    {
+    if is_listed(text, WORDS_FOR_NOTHING, &FOR_NOTHING) {
         return true;
     }
     match text {
@@ -162,10 +159,7 @@ pub(crate) fn is_opaque(text: &[u8]) -> bool {
 
 /// Words that configurations have in the place of a token.
 fn says_nothing(text: &[u8]) -> bool {
-    placeholder(text)
-        || WORDS_ABOUT
-            .iter()
-            .any(|word| text.eq_ignore_ascii_case(word))
+    placeholder(text) || is_listed(text, WORDS_ABOUT, &ABOUT)
 }
 
 fn is_name(name: &[u8]) -> bool {
@@ -213,8 +207,33 @@ fn is_address(text: &[u8]) -> bool {
         && !text.contains(&b'<')
 }
 
+/// Whether `text` is one of `words`: nearly none is told apart from all of them by length and first letter.
+fn is_listed(text: &[u8], words: &[&[u8]], letters: &[u32; LISTED_MAX + 1]) -> bool {
+    let Some(first) = text.first() else {
+        return true;
+    };
+    text.len() <= LISTED_MAX
+        && letters[text.len()] & 1 << (first & 31) != 0
+        && words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+const LISTED_MAX: usize = 15;
+
+/// By length: one bit for each letter that a word begins with.
+const fn letters(words: &[&[u8]]) -> [u32; LISTED_MAX + 1] {
+    let mut letters = [0; LISTED_MAX + 1];
+    let mut at = 0;
+    while at < words.len() {
+        letters[words[at].len()] |= 1 << (words[at][0] & 31);
+        at += 1;
+    }
+    letters
+}
+
+static FOR_NOTHING: [u32; LISTED_MAX + 1] = letters(WORDS_FOR_NOTHING);
+static ABOUT: [u32; LISTED_MAX + 1] = letters(WORDS_ABOUT);
+
 const WORDS_FOR_NOTHING: &[&[u8]] = &[
-    b"",
     b"null",
     b"none",
     b"nil",

@@ -49,6 +49,13 @@ pub(crate) fn classify(key: &[u8]) -> Option<Kind> {
         return classify_word(key);
     }
     if !key.is_ascii() {
+        // As it is written by most.
+        if OTHER_SCRIPTS
+            .iter()
+            .any(|name| key.last() == name.as_bytes().last() && key.ends_with(name.as_bytes()))
+        {
+            return Some(Kind::Password);
+        }
         let folded = fold::fold(key)?;
         let text = folded.lower.as_str();
         if OTHER_SCRIPTS.iter().any(|name| text.ends_with(name)) {

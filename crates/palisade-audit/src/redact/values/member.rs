@@ -47,11 +47,15 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
     }
     let name = name_before(text, floor, end);
     let Some(name) = name else {
-        if let Some(kind) = named_above(text, floor, at) {
+        // Nearly every sign has neither a word of interest before it nor a quote behind it.
+        if matches!(text[..at].last(), Some(b' ' | b'e' | b't' | b'\t'))
+            && let Some(kind) = named_above(text, floor, at)
+        {
             return below(text, skip_space(text, next), kind);
         }
         // `--user=name:password`
         if width == 1
+            && text[..at].last() == Some(&b'r')
             && [b"--user".as_slice(), b"--proxy-user"]
                 .iter()
                 .any(|flag| text[..at].ends_with(flag))
@@ -119,6 +123,10 @@ fn compared(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 
 /// `password: string = "…"`, `var password string = "…"`
 fn typed(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    let start = skip_space(text, at + 1);
+    if !matches!(text.get(start), Some(b'"' | b'\'')) {
+        return None;
+    }
     let end = floor.max(at.saturating_sub(48));
     let before = text[end..at].trim_ascii_end();
     let kind = before
@@ -127,12 +135,8 @@ fn typed(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         .take_while(|byte| byte.is_ascii_alphanumeric() || b"_<>[]&'?".contains(byte))
         .count();
     let colon = before[..before.len() - kind].trim_ascii_end();
-    let start = skip_space(text, at + 1);
     let go = colon.last() != Some(&b':') && before.ends_with(b" string");
-    if kind == 0
-        || colon.last() != Some(&b':') && !go
-        || !matches!(text.get(start), Some(b'"' | b'\''))
-    {
+    if kind == 0 || colon.last() != Some(&b':') && !go {
         return None;
     }
     let name = name_before(text, floor, end + colon.len() - usize::from(!go))?;
@@ -216,6 +220,9 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Opti
         return None;
     }
     let Some(name) = name_before(text, floor, at) else {
+        if !matches!(text[..at].last(), Some(b'e' | b't')) {
+            return None;
+        }
         let kind = named_above(text, floor, at)?;
         return below(text, skip_space(text, next), kind);
     };

@@ -31,7 +31,7 @@ use member::{assignment, element, member};
 use number::{may_be_number, number};
 use pem::private_key;
 use scheme::scheme;
-use token::{Runs, SECONDS, token};
+use token::{Runs, may_begin, token};
 
 pub(crate) use number::is_card;
 pub(crate) use scheme::credential;
@@ -149,7 +149,8 @@ impl<'a> Scanner<'a> {
         if second >= 0x80 {
             return None;
         }
-        if SECONDS[usize::from(first)] & 1 << second != 0
+        let third = text.get(at + 2).copied().unwrap_or_default();
+        if may_begin(first, second, third)
             && let Some(finding) = self.look_at_prefix(first)
         {
             return Some(finding);
@@ -207,6 +208,12 @@ impl<'a> Scanner<'a> {
     /// What the words of a sentence, a command or a program say of what comes behind them.
     fn named_by(&mut self, first: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
+        let length = run_within(text, at, WORD, 32) - at;
+        if prose::LENGTHS[usize::from(first & 31)] & 1 << (length & 31) == 0
+            && !text[at..].starts_with(b"set")
+        {
+            return None;
+        }
         let found = match first {
             b't' if text[at..].starts_with(b"thin:") => return thin(text, at + 4),
             b'b' | b'h' | b'n' | b'w' => None,
@@ -218,7 +225,10 @@ impl<'a> Scanner<'a> {
             b's' => prose::announced(text, at).or_else(|| prose::called(text, at)),
             _ => prose::announced(text, at),
         };
-        found.or_else(|| shell::placed(text, at))
+        match first {
+            b'a' | b'A' | b'd' | b'i' | b'I' | b'k' | b'K' | b'o' | b'O' | b't' | b'T' => found,
+            _ => found.or_else(|| shell::placed(text, at)),
+        }
     }
 
     /// A token of Terraform begins with an id: `xxxxxxxxxxxxxx.atlasv1.…`
@@ -572,6 +582,15 @@ fn rdp(text: &[u8], at: usize) -> Option<Finding> {
 
 /// `host:5432:database:user:password`, a line of `.pgpass`; `at` is the first colon.
 fn pgpass(text: &[u8], at: usize) -> Option<Finding> {
+    // The host is the first of its line.
+    let host = run_back(text, at.saturating_sub(96), at, classes::KEY);
+    let first = matches!(
+        text[..host].last(),
+        None | Some(b'\n' | b'"' | b'\'' | b'`' | b'*' | b' ')
+    );
+    if !first || host == at && text[..at].last() != Some(&b'*') {
+        return None;
+    }
     let mut from = at + 1;
     for part in 0..3 {
         let end = from
@@ -656,11 +675,14 @@ const CRYPT: [&[u8]; 20] = [
 fn azure(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let start = at.checked_sub(5).filter(|start| *start >= floor)?;
     let head = &text[start..at - 1];
+    if !head[3].is_ascii_digit() {
+        return None;
+    }
     let letters = head[..3]
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_~.-".contains(byte));
     let end = run_within(text, at + 1, classes::TOKEN68, 48);
-    (letters && head[3].is_ascii_digit() && end - at >= 31).then_some(Finding {
+    (letters && end - at >= 31).then_some(Finding {
         start,
         end,
         mask: Mask::Fingerprint,

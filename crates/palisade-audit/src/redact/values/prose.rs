@@ -55,6 +55,20 @@ pub(super) static WORDS: &[&str] = &[
     "wpa",
 ];
 
+/// By first letter the lengths of [`WORDS`], one bit for each.
+pub(super) static LENGTHS: [u32; 32] = {
+    let mut lengths = [0; 32];
+    let mut at = 0;
+    while at < WORDS.len() {
+        let word = WORDS[at].as_bytes();
+        lengths[(word[0] & 31) as usize] |= 1 << word.len();
+        at += 1;
+    }
+    // `setItem`, `getenv`, `printf`
+    lengths[(b'g' & 31) as usize] |= 1 << 6;
+    lengths
+};
+
 /// What the word at `at` announces.
 #[inline(never)]
 pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {

@@ -49,6 +49,9 @@ pub(super) fn here(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         None => line,
     };
     let after = skip_spaces(text, at + 3);
+    if matches!(text.get(after), None | Some(b'<' | b'$' | b'\n')) {
+        return None;
+    }
     let (mut from, to) = argument(text, after, text.len().min(after + PIPE_MAX))?;
     let rest = &text[to..text.len().min(to + 32)];
     let command = [line.trim_ascii(), rest].concat();
@@ -175,11 +178,11 @@ pub(super) fn auth(text: &[u8], at: usize) -> Option<Finding> {
     if !text[at..].starts_with(b"AUTH ") {
         return None;
     }
-    let head = &text[at.saturating_sub(96)..at];
-    let line = head.rsplit(|byte| *byte == b'\n').next()?;
-    let cli = memchr::memmem::find(line, b"redis-cli").is_some();
+    let head = &text[at.saturating_sub(64)..at];
     let begins =
-        line.trim_ascii().is_empty() || matches!(line.last(), Some(b'"' | b'\'' | b'`' | b'>'));
+        matches!(head.last(), None | Some(b'\n' | b'"' | b'\'' | b'`')) || head.ends_with(b"> ");
+    let cli = memchr::memchr(b'r', head)
+        .is_some_and(|from| memchr::memmem::find(&head[from..], b"redis-cli").is_some());
     if !cli && !begins {
         return None;
     }

@@ -453,7 +453,7 @@ static BY_LETTER: [(u8, u8); 256] = {
 };
 
 /// By first letter of a word: one bit for each second letter that anything we look for has.
-pub(super) static SECONDS: [u128; 256] = {
+static SECONDS: [u128; 256] = {
     let mut seconds = [0; 256];
     let mut at = 0;
     while at < SHAPES.len() {
@@ -472,6 +472,44 @@ pub(super) static SECONDS: [u128; 256] = {
     seconds[b'e' as usize] |= 1 << b'y';
     seconds
 };
+
+/// By the first two letters of a word, of any size: one bit for each third one that anything we look for has.
+static THIRDS: [u32; 1024] = {
+    let mut thirds = [0; 1024];
+    let mut at = 0;
+    while at < SHAPES.len() {
+        let prefix = SHAPES[at].prefix;
+        thirds[pair(prefix[0], prefix[1])] |= if prefix.len() > 2 {
+            1 << (prefix[2] & 31)
+        } else {
+            u32::MAX
+        };
+        at += 1;
+    }
+    at = 0;
+    while at < WORDS.len() {
+        let word = WORDS[at].as_bytes();
+        thirds[pair(word[0], word[1])] |= if word.len() > 2 {
+            1 << (word[2] & 31)
+        } else {
+            u32::MAX
+        };
+        at += 1;
+    }
+    thirds[pair(b'e', b'y')] |= 1 << (b'J' & 31);
+    thirds
+};
+
+const fn pair(first: u8, second: u8) -> usize {
+    ((first & 31) as usize) << 5 | (second & 31) as usize
+}
+
+/// Whether something we look for begins with these three letters: nearly every word of a sentence is told apart here.
+#[inline]
+pub(super) fn may_begin(first: u8, second: u8, third: u8) -> bool {
+    SECONDS[usize::from(first)] & 1 << second != 0
+        && THIRDS[pair(first, second)] & 1 << (third & 31) != 0
+}
 
 #[cfg(test)]
 mod tests {
