@@ -4,7 +4,7 @@
 use super::classes::{CLASSES, KEY, WORD, run};
 use super::value::{is_kind_word, quoted, telling};
 use super::{Scanner, value};
-use crate::redact::keys::{Kind, is_opaque, mask_length, placeholder};
+use crate::redact::keys::{Kind, is_opaque, placeholder};
 use crate::redact::policy::Masker;
 use crate::redact::{Aim, Finding, Mask};
 
@@ -277,7 +277,7 @@ pub(super) fn insert(text: &[u8], at: usize) -> Option<(usize, Vec<Finding>)> {
                 let (from, to) = quoted(window, at)?;
                 if let Some(Some(kind)) = kinds.get(column)
                     && !placeholder(&window[from..to])
-                    && mask_length(&window[from..]).is_none()
+                    && memchr::memmem::find(&window[from..to], b"[REDACTED").is_none()
                     && let Some(mask) = kind.judge(&window[from..to])
                 {
                     found.push(Finding {
@@ -288,7 +288,7 @@ pub(super) fn insert(text: &[u8], at: usize) -> Option<(usize, Vec<Finding>)> {
                 }
                 at = to;
             }
-            b'0'..=b'9' => {
+            b'0'..=b'9' if matches!(window[at - 1], b'(' | b',' | b' ') => {
                 let end = run(window, at, WORD);
                 if let Some(Some(kind)) = kinds.get(column)
                     && kind.judge_number(&window[at..end])

@@ -59,11 +59,15 @@ pub(crate) struct Scanner<'a> {
     /// Found behind something that was found ahead.
     held: Option<Finding>,
     /// Found behind words that say what it is; what stands between is looked at first.
-    later: Option<Finding>,
+    waiting: [Option<Finding>; 2],
+    /// Where the first of them begins.
+    due: usize,
     /// The end of what was told.
     told: usize,
-    /// Up to here no `INSERT` and no here-string begins that was not looked at.
+    /// Up to here no `INSERT` begins that was not looked at.
     looked: usize,
+    /// Where the last here-string began that was looked at.
+    here: usize,
 }
 
 impl<'a> Scanner<'a> {
@@ -93,9 +97,11 @@ impl<'a> Scanner<'a> {
             runs: Runs::default(),
             ahead: Vec::new(),
             held: None,
-            later: None,
+            waiting: [None; 2],
+            due: usize::MAX,
             told: 0,
             looked: 0,
+            here: 0,
         }
     }
 
@@ -199,10 +205,10 @@ impl<'a> Scanner<'a> {
         if let Some(found) = found.or_else(|| token(text, at, &mut self.runs)) {
             return Some(self.from_its_id(found));
         }
-        if self.later.is_none() {
-            self.later = self.named_by(first);
-        }
-        None
+        // What was redacted before is not redacted again.
+        self.named_by(first).filter(|finding| {
+            memchr::memmem::find(&text[finding.start..finding.end], b"[REDACTED").is_none()
+        })
     }
 
     /// What the words of a sentence, a command or a program say of what comes behind them.
@@ -284,8 +290,8 @@ impl<'a> Scanner<'a> {
             },
             b'<' if after.is_ascii_alphabetic() => element(text, at),
             b'<' if after == b'<' && before == b' ' && text.get(at + 2) == Some(&b'<') => {
-                let floor = self.floor.max(self.looked);
-                self.looked = at;
+                let floor = self.floor.max(self.here);
+                self.here = at;
                 shell::here(text, floor, at)
             }
             b'{' | b'[' => self.look_at_json(),
@@ -482,13 +488,10 @@ impl Scanner<'_> {
         let text = self.text;
         let mut at = self.at.max(self.given.end());
         while let Some(&byte) = text.get(at) {
-            if let Some(later) = self.later
-                && at >= later.start
+            if at >= self.due
+                && let Some(finding) = self.take_due()
             {
-                self.later = None;
-                if let Some(later) = self.still(later) {
-                    return Some(self.found(later));
-                }
+                return Some(self.found(finding));
             }
             let class = CLASSES[usize::from(byte)];
             if class & (STARTS | MARK) != 0 || at < self.aws && class & WORD != 0 {
@@ -510,7 +513,10 @@ impl Scanner<'_> {
                     && (matches!(finding.mask, Mask::Given(..))
                         || mask_length(&text[finding.start..]).is_none())
                 {
-                    return Some(self.found(finding));
+                    if finding.start <= at || matches!(finding.mask, Mask::Given(..)) {
+                        return Some(self.found(finding));
+                    }
+                    self.wait(finding);
                 }
                 // JSON without secrets is done with.
                 if self.given.end() > at {
@@ -529,15 +535,55 @@ impl Scanner<'_> {
             }
         }
         self.at = at;
-        let later = self.later.take()?;
-        self.still(later).map(|later| self.found(later))
+        self.take_due().map(|finding| self.found(finding))
     }
 
-    /// What is left of a finding that was made earlier.
-    fn still(&self, mut finding: Finding) -> Option<Finding> {
-        finding.start = finding.start.max(self.floor);
-        let masked = mask_length(self.text.get(finding.start..)?).is_some();
-        (finding.end > finding.start && !masked).then_some(finding)
+    /// Puts a finding off until what stands before it has been looked at.
+    fn wait(&mut self, finding: Finding) {
+        let mut free = None;
+        for slot in &mut self.waiting {
+            match slot {
+                None => free = Some(slot),
+                Some(known) if known.start < finding.end && finding.start < known.end => {
+                    if finding.start < known.start {
+                        known.start = finding.start;
+                        known.mask = Mask::Plain;
+                    }
+                    self.due = self.due.min(finding.start);
+                    return;
+                }
+                Some(_) => {}
+            }
+        }
+        self.due = self.due.min(finding.start);
+        if let Some(free) = free {
+            *free = Some(finding);
+        } else if let [Some(known), _] = &mut self.waiting {
+            // No room: what lies between them goes, too.
+            known.start = known.start.min(finding.start);
+            known.end = known.end.max(finding.end);
+            known.mask = Mask::Plain;
+        }
+    }
+
+    /// The first of those that wait; what is left of it.
+    fn take_due(&mut self) -> Option<Finding> {
+        let floor = self.floor;
+        loop {
+            let [first, second] = &mut self.waiting;
+            let start = |slot: &Option<Finding>| slot.map_or(usize::MAX, |finding| finding.start);
+            let (slot, other) = if start(first) <= start(second) {
+                (first, start(second))
+            } else {
+                (second, start(first))
+            };
+            self.due = other;
+            let mut finding = slot.take()?;
+            finding.start = finding.start.max(floor);
+            if finding.start < finding.end && mask_length(&self.text[finding.start..]).is_none() {
+                return Some(finding);
+            }
+        }
     }
 
     fn found(&mut self, mut finding: Finding) -> Finding {

@@ -27,9 +27,7 @@ pub(super) fn piped(text: &[u8], at: usize) -> Option<Finding> {
         let (_, end) = argument(line, start, pipe)?;
         let format = &line[start..end];
         if memchr::memchr(b'%', format).is_some() {
-            start = skip_spaces(line, (end + 1).min(pipe));
-            start -= usize::from(start == end + 1 && line.get(end) == Some(&b' '));
-            start = skip_spaces(line, start);
+            start = skip_spaces(line, quote_end(line, end));
         }
     }
     let (mut from, to) = argument(line, start, pipe)?;
@@ -42,7 +40,7 @@ pub(super) fn piped(text: &[u8], at: usize) -> Option<Finding> {
 /// `sudo -S … <<< secret`; `floor`: what lies before was looked at.
 #[inline(never)]
 pub(super) fn here(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
-    let lowest = floor.max(at.saturating_sub(96));
+    let lowest = floor.max(at.saturating_sub(96)).min(at);
     let line = &text[lowest..at];
     let line = match memchr::memrchr3(b'\n', b';', b'|', line) {
         Some(sign) => &line[sign + 1..],
