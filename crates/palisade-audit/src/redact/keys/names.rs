@@ -393,6 +393,7 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     // Last segments that speak about the secret, not of it.
     ("count", Qualifier),
     ("stdin", Qualifier),
+    ("fd", Qualifier),
     ("santa", Qualifier),
     ("counts", Qualifier),
     ("types", Qualifier),

@@ -234,7 +234,11 @@ fn short(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
         .iter()
         .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
         && secret.contains(&b':');
-    if secret.is_empty() || ports || keys_say(text, at) {
+    if secret.is_empty()
+        || ports
+        || keys_say(text, at)
+        || is_code(text, start, end, b"") && secret[0] == b'$'
+    {
         return None;
     }
     Kind::Password

@@ -300,6 +300,14 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
     // Judged by its head: nothing long is read that is not then replaced.
     let head = &text[start..text.len().min(start + 64)];
     let head = &head[..run(head, 0, VALUE)];
+    // `!Ref`, `!vault` and other tags of YAML: what follows says where the secret is.
+    if head.len() > 2
+        && head[0] == b'!'
+        && head[1..].iter().all(u8::is_ascii_alphabetic)
+        && text.get(start + head.len()) == Some(&b' ')
+    {
+        return None;
+    }
     // `token.rs:45:10`
     if name.name.contains(&b'.')
         && head
@@ -758,7 +766,12 @@ fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
         && inside
             .iter()
             .all(|byte| CLASSES[usize::from(*byte)] & WORD != 0 || byte.is_ascii_punctuation());
-    let braced = word && text[start] == b'{';
+    // `{token}`: to be filled in.
+    let named = inside
+        .iter()
+        .all(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+        && in_text(inside).is_some();
+    let braced = word && !named && text[start] == b'{';
     if !(list || braced) {
         return None;
     }
@@ -786,18 +799,27 @@ fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Findin
     let scheme = SCHEMES.iter().find(|scheme| {
         value.len() > scheme.len() && value[..scheme.len()].eq_ignore_ascii_case(scheme)
     });
-    if let Some(scheme) = scheme
-        && mask_length(value[scheme.len()..].trim_ascii_start()).is_some()
-    {
-        return None;
+    if let Some(scheme) = scheme {
+        let secret = value[scheme.len()..].trim_ascii_start();
+        if mask_length(secret).is_some() || placeholder(secret) {
+            return None;
+        }
     }
     // Of a sentence, or of Markdown.
     let token = matches!(kind, Kind::Opaque | Kind::Token | Kind::Tokens);
     let value = value.strip_suffix(b"`").unwrap_or(value);
+    if value.is_empty() {
+        return None;
+    }
     let value = match value.strip_suffix(b".") {
         Some(head) if token => head,
         _ => value,
     };
+    // A colour.
+    if token && value.len() <= 9 && value[0] == b'#' && value[1..].iter().all(u8::is_ascii_hexdigit)
+    {
+        return None;
+    }
     // A count.
     if token && value.len() < 4 && value.iter().all(u8::is_ascii_digit) {
         return None;

@@ -135,6 +135,8 @@ impl Place {
             rest = to;
         }
         let mut skip = self.skip;
+        // `htpasswd` asks, unless it is told otherwise.
+        let mut told = self.name != b"htpasswd";
         loop {
             rest = skip_spaces(line, quote_end(line, rest));
             if matches!(
@@ -150,11 +152,10 @@ impl Place {
             let word = &line[from..to];
             rest = to;
             if word.starts_with(b"-") || self.slashes && word.starts_with(b"/") {
-                let htpasswd = self.name == b"htpasswd";
-                // `htpasswd -nb user secret` has no file; without `b` it asks.
-                skip -= usize::from(htpasswd && word.contains(&b'n')).min(skip);
-                if htpasswd && !word.contains(&b'b') {
-                    return None;
+                if self.name == b"htpasswd" {
+                    told |= word.contains(&b'b');
+                    // `htpasswd -nb user secret` has no file.
+                    skip -= usize::from(word.contains(&b'n')).min(skip);
                 }
                 continue;
             }
@@ -163,7 +164,7 @@ impl Place {
                 continue;
             }
             let bare = !matches!(line[from - 1], b'"' | b'\'');
-            if bare && !telling(word) || word.len() < 3 {
+            if !told || bare && !telling(word) || word.len() < 3 {
                 return None;
             }
             return judge(text, from, to);

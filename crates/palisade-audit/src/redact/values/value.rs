@@ -358,6 +358,8 @@ const KIND_WORDS: &[&[u8]] = &[
     b"absent",
     b"present",
     b"revoked",
+    b"write",
+    b"read",
     b"erforderlich",
     b"requerida",
     b"requerido",
