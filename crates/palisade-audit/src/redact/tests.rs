@@ -655,7 +655,7 @@ fn forms() {
         "INSERT INTO t (a, b) VALUES ('x', 'y')",
         "INSERT INTO t VALUES ('x', 'y')",
         // What looks like something else.
-        "ｐａｓｓｗｏｒｄ＝‹hunter22›、次",
+        "ｐａｓｓｗｏｒｄ＝‹hunter22› 次",
         "４２４２　４２４２　４２４２　４２４２"
             .replace('４', "4")
             .replace('２', "2")
