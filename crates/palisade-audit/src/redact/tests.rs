@@ -802,6 +802,8 @@ fn forms() {
         "s.aB3dE5fG7hJ9kLmN1pQrS2t",
         "s.abcdefghijklmnopqrstuvwx",
         "‹glpat-aB3dE5fG7hJ9kLmN1pQr›.",
+        "https://‹abc123def456abc123def456:›@x.example/",
+        "https://bob:@x.example/",
         // Flags.
         "mysql -u root -p‹hunter22› db",
         "mysql -p db",

@@ -203,7 +203,7 @@ impl<'a> Scanner<'a> {
             _ => None,
         };
         if let Some(found) = found.or_else(|| token(text, at, &mut self.runs)) {
-            return Some(self.from_its_id(found));
+            return Some(self.with_its_id(found));
         }
         // What was redacted before is not redacted again.
         self.named_by(first).filter(|finding| {
@@ -238,7 +238,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A token of Terraform begins with an id: `xxxxxxxxxxxxxx.atlasv1.…`
-    fn from_its_id(&self, mut finding: Finding) -> Finding {
+    fn with_its_id(&self, mut finding: Finding) -> Finding {
         let text = self.text;
         if text[finding.start..].starts_with(b"atlasv1.") && text[..finding.start].ends_with(b".") {
             let end = finding.start - 1;

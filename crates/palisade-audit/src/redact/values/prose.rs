@@ -212,7 +212,9 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
     if !known.iter().any(|word| kind.eq_ignore_ascii_case(word)) {
         return None;
     }
-    let rest = text[end..].strip_prefix(b":").unwrap_or(&text[end..]);
+    let rest = text[end..]
+        .strip_prefix(b":")
+        .unwrap_or_else(|| &text[end..]);
     let rest = rest.strip_prefix(b" ")?;
     let rest = rest
         .strip_prefix(b"is ")
@@ -222,7 +224,7 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
     let stop = run_within(text, start, VISIBLE, 16);
     let number = text[start..stop]
         .strip_suffix(b".")
-        .unwrap_or(&text[start..stop]);
+        .unwrap_or_else(|| &text[start..stop]);
     let number = number.strip_suffix(b",").unwrap_or(number);
     ((4..=8).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)).then_some(Finding {
         start,

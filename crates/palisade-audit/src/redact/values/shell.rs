@@ -303,7 +303,7 @@ const PLACES: &[Place] = &[
 fn argument(text: &[u8], start: usize, limit: usize) -> Option<(usize, usize)> {
     let (from, to) = match text.get(start)? {
         b'"' | b'\'' => value::quoted(&text[..limit.max(start)], start)?,
-        b'\\' => value::quoted(text, start).unwrap_or((start, visible_end(text, start))),
+        b'\\' => value::quoted(text, start).unwrap_or_else(|| (start, visible_end(text, start))),
         _ => {
             let end = run_within(text, start, VISIBLE, limit.saturating_sub(start));
             let word = &text[start..end];
