@@ -804,7 +804,9 @@ fn forms() {
         "‹glpat-aB3dE5fG7hJ9kLmN1pQr›.",
         "https://‹abc123def456abc123def456:›@x.example/",
         "https://bob:@x.example/",
+        "https://user:{token}@h.example/x",
         // Flags.
+        "mysql -u root -p‹letmein› db",
         "mysql -u root -p‹hunter22› db",
         "mysql -p db",
         "bash -c 'mysql -p‹hunter22›'",
@@ -834,4 +836,35 @@ fn forms() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// One word, of letters and digits only, is looked at as well.
+// REQ: L-2
+#[test]
+fn words_that_tell() {
+    for (word, plain) in [
+        ("AKIAIOSFODNN7EXAMPLE", false),
+        ("SK0123456789abcdef0123456789abcdef", false),
+        ("4111111111111111", false),
+        ("hello", true),
+        ("Hello", true),
+        ("4111111111111112", true),
+    ] {
+        assert_eq!(is_plain(word, Aim::All), plain, "{word}");
+    }
+}
+
+/// Texts in texts beyond the bound go whole.
+// REQ: L-2
+#[test]
+fn nested_too_often() {
+    let mut value = Value::from("innermost");
+    for _ in 0..9 {
+        value = Value::from(serde_json::json!({ "a": value }).to_string());
+    }
+    let shown = json(&value.to_string());
+    assert!(
+        shown.contains("[REDACTED]") && !shown.contains("innermost"),
+        "{shown}"
+    );
 }
