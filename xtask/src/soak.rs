@@ -25,6 +25,12 @@ const DECISIONS: &[&str] = &[
     "crates/palisade/src/urls.rs",
 ];
 
+/// As [`DECISIONS`], of `palisade-audit`: some thousands of mutants, of which every so manieth is tried.
+const REDACTION: &str = "crates/palisade-audit/src/redact/**";
+
+/// Of how many mutants of [`REDACTION`] one is tried.
+const REDACTION_SHARDS: u32 = 8;
+
 /// The fuzz targets, each for ten minutes.
 const TARGETS: &[&str] = &[
     "message", "outcome", "sse", "request", "body", "response", "egress", "redact",
@@ -62,6 +68,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
         succeed(Command::new("cargo").args(fuzz).current_dir("fuzz"))?;
     }
     mutants()?;
+    redaction_mutants()?;
+    tampering()?;
     commands()?;
     succeed(Command::new(env!("CARGO")).args([
         "bench",
@@ -185,8 +193,61 @@ fn mutants() -> anyhow::Result<()> {
         .args(["--", "--lib"])
         .env("PROPTEST_CASES", "64")
         .status()?;
+    died("target/mutants")
+}
+
+/// Redaction is judged by its corpus as well, which stands in a test of its own.
+fn redaction_mutants() -> anyhow::Result<()> {
+    let shard = format!("1/{REDACTION_SHARDS}");
+    let output = "target/mutants-redaction";
+    Command::new("cargo")
+        .args([
+            "mutants",
+            "--package",
+            "palisade-audit",
+            "--file",
+            REDACTION,
+        ])
+        .args([
+            "--shard",
+            &shard,
+            "--sharding",
+            "round-robin",
+            "--output",
+            output,
+        ])
+        .args(["--", "--lib", "--test", "redaction", "--"])
+        .args([
+            "redact::",
+            "nothing_",
+            "no_planted",
+            "innocents_stay",
+            "--skip",
+            "hostile",
+        ])
+        .env("PROPTEST_CASES", "32")
+        .status()?;
+    died(output)
+}
+
+/// A thousand edits of a log of ten thousand lines, each verified whole.
+fn tampering() -> anyhow::Result<()> {
+    let test = [
+        "test",
+        "--release",
+        "--locked",
+        "--package",
+        "palisade-audit",
+        "--lib",
+        "chain::",
+    ];
+    succeed(Command::new(env!("CARGO")).args(test))
+}
+
+/// Whether enough mutants died.
+fn died(output: &str) -> anyhow::Result<()> {
     let lines = |name: &str| -> anyhow::Result<usize> {
-        let path = format!("target/mutants/mutants.out/{name}.txt");
+        let path = format!("{output}/mutants.out/{name}.txt");
         Ok(std::fs::read_to_string(&path)
             .context(path)?
             .lines()

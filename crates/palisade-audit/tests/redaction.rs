@@ -59,6 +59,30 @@ fn nothing_leaks() {
     );
 }
 
+/// What stands in the place of a secret begins and ends where it did: `redacted.txt` holds what has become of each line.
+/// After a new case, `cargo test -p palisade-audit --test redaction -- --ignored` writes it anew.
+// REQ: L-2
+#[test]
+fn nothing_else_becomes_of_secrets() {
+    let expected = include_str!("redaction/redacted.txt").lines();
+    let lines = include_str!("redaction/secrets.txt").lines();
+    assert_eq!(expected.clone().count(), lines.clone().count());
+    for (line, expected) in lines.zip(expected) {
+        assert_eq!(redacted(&line.replace(['‹', '›'], "")), expected);
+    }
+}
+
+#[test]
+#[ignore = "writes what the one above reads"]
+fn write_what_becomes_of_secrets() {
+    let lines = include_str!("redaction/secrets.txt").lines();
+    let all: String = lines
+        .map(|line| redacted(&line.replace(['‹', '›'], "")) + "\n")
+        .collect();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/redaction/redacted.txt");
+    std::fs::write(path, all).unwrap();
+}
+
 /// What is innocent stays byte for byte: as JSON, in JSON in a string, as a text.
 // REQ: L-2
 #[test]

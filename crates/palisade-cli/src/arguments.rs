@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// The guard on the way out: try its policy, or run its proxy alone
     Egress(Egress),
+    /// What a refusal, a finding or a key of the configuration means, and how to mend it
+    Explain(Explain),
     /// Stand in front of an MCP server
     Serve(Serve),
     /// Print the version
@@ -397,6 +399,16 @@ pub(crate) enum TableFormat {
     #[default]
     #[value(alias = "table")]
     Text,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A reason, such as host.not_allowed, or a key, such as audit.fail; without it all reasons are listed
+    #[arg(value_name = "WORD")]
+    pub(crate) word: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod config;
 mod connect;
 mod demo;
 mod egress;
+mod explain;
 mod serve;
 mod signals;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Connect(connect) => connect::run(&connect),
         Command::Demo(demo) => demo::run(&demo),
         Command::Egress(egress) => egress::run(&egress),
+        Command::Explain(explain) => explain::run(&explain),
         Command::Serve(serve) => serve::run(&serve),
         Command::Version(version) => serve::version(version.format),
     };

@@ -179,6 +179,30 @@ fn reasons_named_exist_and_all_are_explained() {
     assert_eq!(explained, reasons, "headings of docs/troubleshooting.md");
 }
 
+/// Each reason by its word alone, as it stands in a record; and what is neither reason nor key.
+// REQ: U-3
+#[test]
+fn explain_says_what_the_pages_say() {
+    let place = Place::new();
+    for reason in palisade::Reason::ALL {
+        let output = place.run(&["explain", reason.code()]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}", reason.code());
+        let (heading, rest) = text.split_once("\n\n").unwrap();
+        assert!(heading.contains(reason.code()) && rest.len() > 20, "{text}");
+    }
+    let output = place.run(&["explain", "audit.fail", "--format", "json"]);
+    let key: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(key["text"].as_str().unwrap().contains("Default: "), "{key}");
+    let output = place.run(&["explain"]);
+    let listed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(listed.lines().count(), palisade::Reason::ALL.len());
+    let output = place.run(&["explain", "host.allowed"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("host.not_allowed"), "{said}");
+}
+
 // REQ: U-1, U-4
 #[test]
 fn the_demo_prints_what_the_readme_shows() {

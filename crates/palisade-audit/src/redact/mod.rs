@@ -124,7 +124,7 @@ fn text_masked<'a>(text: &'a str, aim: Aim, masker: &Masker) -> Cow<'a, str> {
     }
     let mut out = Vec::new();
     let mut from = 0;
-    let mut scanner = Scanner::surveyed(bytes, aim, masker);
+    let mut scanner = Scanner::surveyed(bytes, aim, masker).prepared();
     while let Some(finding) = scanner.next() {
         out.extend_from_slice(&bytes[from..finding.start]);
         match finding.mask {

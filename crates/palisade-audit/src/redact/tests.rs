@@ -56,8 +56,8 @@ fn json_keys() {
         ),
         // Counts of tokens stay, tokens go.
         (
-            r#"{"max_tokens":512,"tokens":["a",{"n":1,"t":"b"}],"t":"c"}"#,
-            r#"{"max_tokens":512,"tokens":["[REDACTED]",{"n":1,"t":"[REDACTED]"}],"t":"c"}"#,
+            r#"{"max_tokens":512,"tokens":["a1",{"n":1,"t":"b2"},"The"],"t":"c"}"#,
+            r#"{"max_tokens":512,"tokens":["[REDACTED]",{"n":1,"t":"[REDACTED]"},"The"],"t":"c"}"#,
         ),
         (
             r#"{"tokens":{"password":{"x":1}},"t":"c"}"#,
@@ -610,4 +610,261 @@ proptest! {
         let line = json(&Value::String(text).to_string());
         prop_assert!(!line.contains(secret), "{}", line);
     }
+}
+
+/// Secrets between `‹` and `›` become masks, and nothing else does: forms that are told by what stands round them.
+// REQ: L-2
+#[test]
+fn forms() {
+    let shown = |text: &str| {
+        let mut shown = redact_text(text).into_owned();
+        while let Some(at) = shown.find("[REDACTED:sha256:") {
+            shown.replace_range(at + 9..at + 25, "");
+        }
+        shown
+    };
+    let mut faults = Vec::new();
+    for line in [
+        // Tables.
+        "user,password\nbob,‹hunter22›\namy,‹letmein›\n",
+        "a(b),password\nbob,hunter22",
+        "user,password\nbob,hunter22,more\n",
+        "user,password\nbob,‹hunter22›\nno row\nbob,hunter22",
+        "user,the password\nbob,hunter22",
+        "user;the password\nbob;‹hunter22›",
+        "user,password\nbob,abc",
+        "user,password\nbob,string",
+        "user,password\nbob,two words",
+        "note\nuser,password\nbob,‹hunter22›",
+        "one\ntwo\nthree\nuser,password\nbob,hunter22",
+        "user\tpin\nbob\t‹4821›\namy\t13",
+        "user|token\n----|-----\nbob|‹abc123›\namy|abc12\neve|abcdef",
+        "a|password\nb|letmein",
+        "a|password\n\nb|hunter22",
+        "\"user\",\"password\"\n\"bob\",\"‹hunter22›\"",
+        "user,password\nbob,[REDACTED]",
+        "password\nhunter22",
+        // INSERT.
+        "insert into t (a, password) values (1, '‹pw1›'), (2, '‹pw2›') returning '3'",
+        "INSERT INTO t (password, a) VALUES ('‹pw1›', 'y'); SELECT 'z'",
+        "INSERT INTO t (\"password\", `pin`) VALUES ('‹pw1›', ‹4821›)",
+        "INSERT INTO t (a, pin) VALUES (4821, 13)",
+        "INSERT INTO t (password) VALUES ('${PW}')",
+        "INSERT INTO t (password) VALUES ($1)",
+        "INSERT INTO t (password) SELECT 'x'",
+        "INSERT INTO t (a, b) VALUES ('x', 'y')",
+        "INSERT INTO t VALUES ('x', 'y')",
+        // What looks like something else.
+        "ｐａｓｓｗｏｒｄ＝‹hunter22› 次",
+        "４２４２　４２４２　４２４２　４２４２"
+            .replace('４', "4")
+            .replace('２', "2")
+            .replace('\u{3000}', " ")
+            .replace("4242 4242 4242 4242", "‹4242 4242 4242 4242› 次")
+            .as_str(),
+        "次 ‹４２４２４２４２４２４２４２４２›次",
+        "次 ‹٤٢٤٢٤٢٤٢٤٢٤٢٤٢٤٢›",
+        "次 ‹۴۲۴۲۴۲۴۲۴۲۴۲۴۲۴۲›",
+        "次 ‹४२४२४२४२४२४२४२४२›",
+        "‹4242\u{200b}4242\u{200b}4242\u{200b}4242› 4",
+        "pass\u{ad}word=‹hunter22› x",
+        "４２４２４２４２４２４２４２４３",
+        "密码：‹hunter22›",
+        "密码：请输入",
+        // Pipes.
+        "echo ‹hunter22› | sudo -S ls",
+        "echo -n '‹hunter 22›' | sudo -S ls",
+        "echo hunter22 | sudo tee x",
+        "echo hunter22 | sort",
+        "echo hunter22\n | sudo -S ls",
+        "echo $PW | sudo -S ls",
+        "printf '%s' ‹hunter22› | passwd --stdin bob",
+        "printf ‹hunter22› | passwd --stdin bob",
+        "echo bob:‹hunter22› | chpasswd",
+        "echo bob | chpasswd",
+        "echo ‹hunter22› | docker login --password-stdin r",
+        "echo hunter22 | docker run -i x",
+        "echo ‹hunter22› | gpg --passphrase-fd 0 x",
+        "echo hunter22 | gpg x",
+        "sudo -S ls <<< ‹hunter22›",
+        "sudo ls <<< hunter22",
+        "chpasswd <<< 'bob:‹hunter22›'",
+        "cat <<< hunter22; sudo -S ls",
+        "cat; sudo -S ls <<< '‹hunter22›'",
+        // Words of their own.
+        "htpasswd -b f bob ‹hunter22›",
+        "htpasswd -nb bob ‹hunter22›",
+        "htpasswd f bob hunter22",
+        "htpasswd -c f bob hunter22",
+        "rabbitmqctl add_user bob ‹hunter22›",
+        "rabbitmqctl change_password bob ‹hunter22›",
+        "rabbitmqctl list_queues bob hunter22",
+        "net user bob ‹hunter22› /add",
+        "net user bob /delete",
+        "net use h /user:bob ‹hunter22›"
+            .replace("h /user:bob", "x: /user:bob")
+            .as_str(),
+        "cargo login ‹abc123›",
+        "cargo login",
+        "cargo login abcdef",
+        "cargo loginx abc123",
+        "mycargo login abc123",
+        "cargo login 'ab'",
+        "setx API_KEY ‹abc123›",
+        "setx COLOR abc123",
+        "ENV TOKEN ‹abc123›",
+        "ENV TOKEN=‹abc123› \\",
+        "sqlplus bob/‹hunter22›@h",
+        "sqlplus bob/‹hunter22›",
+        "sqlplus /@h",
+        "AUTH ‹hunter22›",
+        "AUTH bob ‹hunter22›\n",
+        "AUTH bob hunter22 now",
+        "then AUTH hunter22",
+        "redis-cli AUTH ‹letmein›",
+        "AUTH letmein",
+        // Elements.
+        "<a:password x=\"y\">‹hunter22›</a:password>",
+        "<password><![CDATA[‹hunter22›]]></password>",
+        "<string name=\"api_key\">‹abc123›</string>",
+        "<string name='api_key'>‹abc123›</string>",
+        "<string name=\"title\">abc123</string>",
+        "<key>password</key> <string>‹hunter22›</string>",
+        "<name>password</name>\n<value>‹hunter22›</value>",
+        "<key>title</key> <string>hunter22</string>",
+        "<key>password</key> <true/>",
+        "<password>hunter22</other>",
+        "<password x=\"y\"/>hunter22</password>",
+        // Lines above, blocks, types.
+        "- name: password\n  value: ‹hunter22›\n",
+        "- name: password\n  value: \"‹hunter22›\"",
+        "- name: title\n  value: hunter22",
+        "- other: password\n  value: hunter22",
+        "name: password value: hunter22",
+        "variable \"password\" {\n  default = \"‹hunter22›\"\n}",
+        "variable \"title\" {\n  default = \"hunter22\"\n}",
+        "password: |\n  ‹hunter22\n  more›\nuser: bob",
+        "password: >-\n    ‹hunter22›\n  user: bob",
+        "password: |\nuser: bob",
+        "let password: string = \"‹hunter22›\"",
+        "var password string = \"‹hunter22›\"",
+        "let title: string = \"hunter22\"",
+        "if password == \"‹hunter22›\" {",
+        "if password === '‹hunter22›' {",
+        "if password != \"hunter22\" {",
+        "if password == \"admin\" {",
+        "passphrase: ‹correct horse battery staple›.",
+        "passphrase: must be at least so long",
+        "passphrase: a word or two",
+        "**Password:** ‹hunter22›",
+        "**Password**: ‹hunter22›",
+        "define('API_KEY', '‹abc123›')",
+        "define('TITLE', 'abc123')",
+        "setItem(\"token\", \"‹abc123›\")",
+        "setPassword(\"‹hunter22›\")",
+        "setTitle(\"hunter22\")",
+        "getenv('PASSWORD', '‹hunter22›')",
+        "call('PASSWORD', 'hunter22')",
+        "login code is ‹482913›.",
+        "login code: ‹482913›, soon",
+        "zip code is 482913",
+        "login code is 123",
+        "login code is 123456789",
+        "password for bob is ‹Xk3pq9z›",
+        "password for bob, Xk3pq9z",
+        "secret key ‹aB3dE5fG7hJ9›",
+        "secret key ab3de5fg7hj9",
+        "PASSWORD('‹hunter22›')",
+        "password('hunter22')",
+        "#define PASSWORD \"‹hunter22›\"",
+        "say PASSWORD \"hunter22\"",
+        // Places of their own.
+        "db.x:5432:app:bob:‹hunter22›\n",
+        "*:*:*:*:‹hunter22›",
+        "x:12:app:bob:hunter22",
+        "a:b:5432:app:bob:hunter22",
+        "x:5432:1app:bob:hunter22",
+        "x:5432:app:bob:hunter22 more",
+        "xfreerdp /u:bob /p:‹hunter22› /v:h",
+        "other /u:bob /p:hunter22",
+        "bob:‹$6$saltsalt$0123456789abcdef›:1:2",
+        "‹$argon2id$v=19$m=1,t=2,p=3$c2FsdA$aGFzaA›",
+        "$9$saltsalt$0123456789abcdef",
+        "$6$short",
+        "1//0abc",
+        "‹1//0aB3dE5fG7hJ9kLmN1pQrS›",
+        "x.‹aB3dE5fG7hJ9kL.atlasv1.aB3dE5fG7hJ9kLmN1pQrS2tUvW4xYz6c8aB3dE5fG7h›"
+            .replace("x.‹", "x ‹")
+            .as_str(),
+        "‹ATATT3aB3dE5fG7hJ9kLmN1pQr=0A1B2C3D› x",
+        "‹ATATT3aB3dE5fG7hJ9kLmN1pQr›=0A1B",
+        "‹s.aB3dE5fG7hJ9kLmN1pQrS2tU›",
+        "s.aB3dE5fG7hJ9kLmN1pQrS2t",
+        "s.abcdefghijklmnopqrstuvwx",
+        "‹glpat-aB3dE5fG7hJ9kLmN1pQr›.",
+        "https://‹abc123def456abc123def456:›@x.example/",
+        "https://bob:@x.example/",
+        "https://user:{token}@h.example/x",
+        // Flags.
+        "mysql -u root -p‹letmein› db",
+        "mysql -u root -p‹hunter22› db",
+        "mysql -p db",
+        "bash -c 'mysql -p‹hunter22›'",
+        "mysql -p\"$PW\"",
+        "snmpwalk -A ‹hunter22› -X ‹hunter33› h",
+        "snmpwalk -Ahunter22 h",
+        "lftp -u bob,‹hunter22› h",
+        "curl -b '‹a=b›' h",
+        "curl -b jar h",
+        "curl --user=bob:‹hunter22› h",
+        "etcdctl --user root:‹hunter22› get",
+        "docker login -p ‹hunter22› r",
+        "docker run -p hunter22 r",
+        "az keyvault secret set --value ‹hunter22›",
+        "az x --value hunter22",
+        "openssl x -pass pass:‹hunter22›",
+    ] {
+        let input = line.replace(['‹', '›'], "");
+        let mut expected = String::new();
+        for (at, part) in line.split(['‹', '›']).enumerate() {
+            expected.push_str(if at % 2 == 0 { part } else { "[REDACTED]" });
+        }
+        for input in [&input, &expected] {
+            if shown(input) != expected {
+                faults.push(format!("{input}\n  -> {}", shown(input)));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// One word, of letters and digits only, is looked at as well.
+// REQ: L-2
+#[test]
+fn words_that_tell() {
+    for (word, plain) in [
+        ("AKIAIOSFODNN7EXAMPLE", false),
+        ("SK0123456789abcdef0123456789abcdef", false),
+        ("4111111111111111", false),
+        ("hello", true),
+        ("Hello", true),
+        ("4111111111111112", true),
+    ] {
+        assert_eq!(is_plain(word, Aim::All), plain, "{word}");
+    }
+}
+
+/// Texts in texts beyond the bound go whole.
+// REQ: L-2
+#[test]
+fn nested_too_often() {
+    let mut value = Value::from("innermost");
+    for _ in 0..9 {
+        value = Value::from(serde_json::json!({ "a": value }).to_string());
+    }
+    let shown = json(&value.to_string());
+    assert!(
+        shown.contains("[REDACTED]") && !shown.contains("innermost"),
+        "{shown}"
+    );
 }

@@ -24,6 +24,15 @@ impl Copier<'_> {
         let name = &rest[..plain];
         // The types and ids of things are called all sorts of names.
         let before = self.json[..self.at].trim_ascii_end();
+        // Paths are of patches (RFC 6902) only: others are files.
+        if before.ends_with(b"\"path\":") {
+            let operation = before.len().saturating_sub(64);
+            if !name.starts_with(b"/")
+                || memchr::memmem::find(&before[operation..], b"\"op\"").is_none()
+            {
+                return;
+            }
+        }
         let loose = [b"\"type\":".as_slice(), b"\"id\":"]
             .iter()
             .any(|key| before.ends_with(key));
@@ -40,15 +49,21 @@ impl Copier<'_> {
     }
 
     /// The value that begins here may have its name beside it.
-    pub(super) fn value_beside(&mut self) {
+    pub(super) fn value_beside(&mut self, kind: Kind) {
         let scalar = matches!(self.peek(), b'"' | b'-' | b'0'..=b'9');
         if self.named & 1 == 1 {
             if scalar {
-                self.expected = Some(Kind::Password);
+                self.expected = Some(if kind == Kind::Content {
+                    Kind::Content
+                } else {
+                    Kind::Password
+                });
+            } else if kind == Kind::Content {
+                self.scalars = self.scalars.or(Some((self.depth, Kind::Content)));
             } else if matches!(self.peek(), b'{' | b'[') {
                 self.hidden = Some((self.depth, self.at));
             }
-        } else if scalar && self.scalars.is_none() {
+        } else if scalar && self.scalars.is_none() && kind == Kind::Value {
             self.flush(self.at);
             self.unnamed = Some(Unnamed {
                 depth: self.depth,
@@ -88,9 +103,48 @@ impl Copier<'_> {
         }
     }
 
+    /// Whether the string that was read is an element of an array.
+    #[inline]
+    pub(super) fn in_array(&self) -> bool {
+        self.depth > 0 && !self.in_object() && !self.in_key
+    }
+
+    /// `["mysql", "-psecret"]`: of a flag with its value behind it, where the value begins.
+    pub(super) fn glued(&self, text: &[u8]) -> Option<usize> {
+        if text.len() < 3 || text[0] != b'-' || text[1] == b'-' || !self.in_array() {
+            return None;
+        }
+        let round = &self.json[self.at.saturating_sub(256)..self.json.len().min(self.at + 128)];
+        flag::glued(round, text)
+    }
+
+    /// `[["password", "…"], …]`: a list of pairs.
+    fn pair_of(&self, text: &[u8], next: &[u8]) -> Option<Kind> {
+        let pairs = self.depth >= 2 && self.objects >> 1 & 1 == 0;
+        if !pairs || text.len() > NAME_MAX {
+            return None;
+        }
+        let before = self.json[..self.at].trim_ascii_end();
+        let first = before
+            .len()
+            .checked_sub(text.len() + 2)
+            .and_then(|start| before[..start].trim_ascii_end().last())
+            == Some(&b'[');
+        let length = survey(&next[..next.len().min(256)]).plain;
+        let ends = next.get(length) == Some(&b'"')
+            && next[length + 1..].trim_ascii_start().first() == Some(&b']');
+        let value = &next[..length];
+        let header = keys::classify(value).is_some()
+            || HEADINGS.iter().any(|word| value.eq_ignore_ascii_case(word));
+        if !first || !ends || header || !names_secret(text) {
+            return None;
+        }
+        keys::classify(text)
+    }
+
     /// `["--password", "…"]`: the string behind a flag is its value.
     pub(super) fn after_flag(&mut self, text: &[u8]) {
-        if self.depth == 0 || self.in_object() || self.in_key {
+        if !self.in_array() || text.len() > 256 {
             return;
         }
         let rest = self.json.get(self.at..).unwrap_or_default();
@@ -116,6 +170,23 @@ impl Copier<'_> {
                     .any(|byte| matches!(byte, b' ' | b'=' | b'0'..=b'9'));
                 value.then_some(Kind::Token)
             }
+            // Redis: `["AUTH", "…"]`, `["AUTH", "user", "…"]`.
+            None if text == b"AUTH" => {
+                let length = survey(&next[..next.len().min(256)]).plain;
+                let last = next[length..]
+                    .strip_prefix(b"\"")
+                    .map(<[u8]>::trim_ascii_start);
+                last.is_some_and(|rest| !rest.starts_with(b","))
+                    .then_some(Kind::Content)
+            }
+            None if self.json[..self.at.saturating_sub(text.len() + 2)]
+                .trim_ascii_end()
+                .strip_suffix(b",")
+                .is_some_and(|before| before.trim_ascii_end().ends_with(b"\"AUTH\"")) =>
+            {
+                Some(Kind::Content)
+            }
+            None => self.pair_of(text, next),
             kind => kind,
         };
     }
@@ -204,6 +275,17 @@ fn step(
 
 /// Whether a value beside this name is a secret. A longer name is a sentence: only passwords count there.
 fn names_secret(name: &[u8]) -> bool {
+    // `Password field`: what a browser shows.
+    let name = match name.iter().rposition(|byte| *byte == b' ') {
+        Some(space)
+            if FIELDS
+                .iter()
+                .any(|word| name[space + 1..].eq_ignore_ascii_case(word)) =>
+        {
+            &name[..space]
+        }
+        _ => name,
+    };
     let words = name.split(|byte| *byte == b' ').count();
     match keys::classify(name) {
         Some(Kind::Password | Kind::Word) => words <= 4,
@@ -212,6 +294,35 @@ fn names_secret(name: &[u8]) -> bool {
         _ => false,
     }
 }
+
+const FIELDS: [&[u8]; 6] = [
+    b"field",
+    b"input",
+    b"box",
+    b"textbox",
+    b"textfield",
+    b"entry",
+];
+
+/// Names of columns.
+const HEADINGS: &[&[u8]] = &[
+    b"user",
+    b"username",
+    b"name",
+    b"email",
+    b"login",
+    b"role",
+    b"id",
+    b"type",
+    b"host",
+    b"port",
+    b"url",
+    b"value",
+    b"string",
+    b"text",
+    b"required",
+    b"optional",
+];
 
 /// The name of a header that carries a secret: `["Authorization","Bearer …"]`.
 fn is_header(text: &[u8]) -> bool {

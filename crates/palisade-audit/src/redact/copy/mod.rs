@@ -388,7 +388,12 @@ impl<'a> Copier<'a> {
         let inside = &self.json[text.start..text.end];
         if values::may_hold_surveyed(inside, text.survey) {
             self.scan(&text.as_text());
-        } else if text.survey.telling && inside.first() == Some(&b'-') {
+        } else if text.survey.telling && inside.first() == Some(&b'-')
+            || self.in_array() && inside.len() <= 48
+        {
+            if let Some(from) = self.glued(inside) {
+                return self.replace_tail(&text.as_text(), from);
+            }
             self.after_flag(inside);
         }
     }
@@ -417,7 +422,7 @@ impl<'a> Copier<'a> {
         let first = self.peek();
         match (kind, first) {
             (Kind::Name, b'"') => self.name(),
-            (Kind::Value, _) => self.value_beside(),
+            (Kind::Value | Kind::Content, _) => self.value_beside(kind),
             (Kind::Schema, b'{') => self.schema_next = true,
             (Kind::Name | Kind::Schema, _) => {}
             (_, b'"' | b'-' | b'0'..=b'9') => self.expected = Some(kind),
@@ -495,7 +500,9 @@ impl<'a> Copier<'a> {
 
     /// Copies a string with escapes, whose characters are `decoded`: what is innocent in its own spelling.
     fn scan_decoded(&mut self, text: &Text, decoded: &[u8]) {
-        let mut scanner = Scanner::new(decoded, Aim::All, self.masker).nested(self.nest);
+        let mut scanner = Scanner::new(decoded, Aim::All, self.masker)
+            .nested(self.nest)
+            .prepared();
         let mut cursor = RawCursor::new(&self.json[text.start..text.end]);
         let mut from = text.start;
         while let Some(finding) = scanner.next() {
@@ -513,7 +520,13 @@ impl<'a> Copier<'a> {
     #[inline(never)]
     fn scan(&mut self, text: &Text) {
         let inside = &self.json[text.start..text.end];
+        if let Some(from) = self.glued(inside) {
+            return self.replace_tail(text, from);
+        }
         let mut scanner = Scanner::surveyed(inside, Aim::All, self.masker).nested(self.nest);
+        if !inside.is_ascii() {
+            scanner = scanner.prepared();
+        }
         let mut from = text.start;
         while let Some(finding) = scanner.next() {
             let (start, end) = (text.start + finding.start, text.start + finding.end);
@@ -555,6 +568,18 @@ impl<'a> Copier<'a> {
         }
         self.run = end;
         self.note(start, end, written);
+    }
+
+    /// Puts a mask in the place of a string without escapes, from its byte `from` on.
+    fn replace_tail(&mut self, text: &Text, from: usize) {
+        self.changed = true;
+        let start = text.start + from;
+        self.innocent(text.start, start, text.odd);
+        self.flush(start);
+        let written = self.out.len();
+        self.out.extend_from_slice(b"[REDACTED]");
+        self.run = text.end;
+        self.note(start, text.end, written);
     }
 
     /// Tells apart keys that would otherwise be the same: readers keep only one of them.

@@ -20,6 +20,10 @@ pub(super) fn fold(name: &[u8]) -> Option<Folded> {
     };
     for letter in name.chars() {
         match letter {
+            '\0'..='\u{7f}' => {
+                folded.latin.push(letter);
+                folded.lower.push(letter.to_ascii_lowercase());
+            }
             // Soft hyphen, combining marks, zero-width characters and marks of direction, variation selectors.
             '\u{ad}'
             | '\u{300}'..='\u{36f}'
@@ -53,12 +57,31 @@ fn latin(letter: char) -> Option<char> {
             let at = (code - 0x1d400) % 52;
             char::from_u32(if at < 26 { 65 + at } else { 71 + at })
         }
-        _ => SEEN_AS
-            .iter()
-            .find(|(_, letters)| letters.contains(letter))
-            .map(|(seen, _)| *seen),
+        _ => LOOKS
+            .get(code as usize)
+            .filter(|seen| **seen != 0)
+            .map(|seen| char::from(*seen)),
     }
 }
+
+/// By the number of a letter what it is seen as; 0 for those that look like no other.
+static LOOKS: [u8; 0x530] = {
+    let mut looks = [0; 0x530];
+    let mut at = 0;
+    while at < SEEN_AS.len() {
+        let (seen, letters) = SEEN_AS[at];
+        let letters = letters.as_bytes();
+        let mut byte = 0;
+        // All of them are of two bytes in UTF-8.
+        while byte < letters.len() {
+            let code = ((letters[byte] & 0x1f) as usize) << 6 | (letters[byte + 1] & 0x3f) as usize;
+            looks[code] = seen as u8;
+            byte += 2;
+        }
+        at += 1;
+    }
+    looks
+};
 
 /// Letters with accents, and those of other scripts that look the same.
 const SEEN_AS: &[(char, &str)] = &[

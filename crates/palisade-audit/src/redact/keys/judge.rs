@@ -11,6 +11,14 @@ impl Kind {
         }
         match self {
             Self::Digits(least) => holds_digits(text, usize::from(least)).then_some(Mask::Plain),
+            Self::Content => {
+                let word = !text.is_empty()
+                    && text.len() <= 128
+                    && text
+                        .iter()
+                        .all(|byte| byte.is_ascii_graphic() || *byte >= 0x80);
+                (word && !says_nothing(text)).then_some(Mask::Plain)
+            }
             Self::Email => is_address(text).then_some(Mask::Address),
             Self::Opaque => (!says_nothing(text) && is_opaque(text)).then_some(Mask::Fingerprint),
             Self::Password => (!placeholder(text)).then_some(Mask::Plain),
@@ -19,9 +27,15 @@ impl Kind {
                 let counts = text
                     .iter()
                     .all(|byte| byte.is_ascii_digit() || b" ,._/kKMx".contains(byte));
-                (!counts && !says_nothing(text)).then_some(Mask::Fingerprint)
+                // Units of text, one by one: `["The", "Ġcat"]`.
+                let unit = text.len() < 16 && !text.iter().any(u8::is_ascii_digit);
+                (!counts && !unit && !says_nothing(text)).then_some(Mask::Fingerprint)
             }
-            Self::Word => (!placeholder(text) && !looks_like_path(text)).then_some(Mask::Plain),
+            Self::Word => {
+                // `pass: 12, fail: 3`
+                let count = text.len() < 4 && text.iter().all(u8::is_ascii_digit);
+                (!count && !placeholder(text) && !looks_like_path(text)).then_some(Mask::Plain)
+            }
             Self::Name | Self::Schema | Self::Value => None,
         }
     }
@@ -35,6 +49,7 @@ impl Kind {
             Self::Digits(least) => whole && digits >= usize::from(least),
             Self::Password => true,
             Self::Token | Self::Word => digits >= 4,
+            Self::Content => digits >= 4,
             Self::Email | Self::Name | Self::Opaque | Self::Schema | Self::Tokens | Self::Value => {
                 false
             }
@@ -71,30 +86,55 @@ pub(crate) fn mask_length(text: &[u8]) -> Option<usize> {
 /// Stands for a value that is elsewhere, or not there at all.
 pub(crate) fn placeholder(text: &[u8]) -> bool {
     let text = text.trim_ascii();
-    if WORDS_FOR_NOTHING
-        .iter()
-        .any(|word| text.eq_ignore_ascii_case(word))
-    {
+    if is_listed(text, WORDS_FOR_NOTHING, &FOR_NOTHING) {
         return true;
     }
     match text {
         [b'$', b'{', name @ .., b'}'] => is_name(name),
         [b'{', b'{', name @ .., b'}', b'}'] => is_name(name.trim_ascii()),
         [b'{', name @ .., b'}'] => is_name(name),
+        [b'$', name @ ..] if is_constant(name) => true,
+        [b'%', name @ .., b'%'] if is_constant(name) => true,
+        [b'$', b'(', .., b')'] => true,
         b"%s" | b"%v" | b"%d" => true,
         [b'<', name @ .., b'>'] => {
             !name.is_empty()
                 && name
+                    .strip_prefix(b"base64")
+                    .unwrap_or(name)
                     .iter()
                     .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'_'))
         }
-        // Somebody has masked it before.
+        // Somebody has masked it before, or left it to be filled in.
         _ => {
-            text.iter()
-                .all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'X'))
+            is_yours(text)
+                || text
+                    .strip_prefix(b"process.env.")
+                    .or_else(|| text.strip_prefix(b"env:"))
+                    .is_some_and(is_constant)
+                || text
+                    .iter()
+                    .all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'X'))
                 || is_bullets(text)
         }
     }
+}
+
+/// `DB_PASSWORD`, the name of a variable.
+fn is_constant(name: &[u8]) -> bool {
+    name.len() >= 3
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+}
+
+/// `YOUR_API_KEY`, `your-token-here`.
+fn is_yours(text: &[u8]) -> bool {
+    matches!(text, [a, b, c, d, sign, ..]
+        if [*a, *b, *c, *d].eq_ignore_ascii_case(b"your") && matches!(sign, b'_' | b'-' | b' '))
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b' '))
 }
 
 /// A working directory, under the name `pwd`.
@@ -119,10 +159,7 @@ pub(crate) fn is_opaque(text: &[u8]) -> bool {
 
 /// Words that configurations have in the place of a token.
 fn says_nothing(text: &[u8]) -> bool {
-    placeholder(text)
-        || WORDS_ABOUT
-            .iter()
-            .any(|word| text.eq_ignore_ascii_case(word))
+    placeholder(text) || is_listed(text, WORDS_ABOUT, &ABOUT)
 }
 
 fn is_name(name: &[u8]) -> bool {
@@ -170,8 +207,33 @@ fn is_address(text: &[u8]) -> bool {
         && !text.contains(&b'<')
 }
 
+/// Whether `text` is one of `words`: nearly none is told apart from all of them by length and first letter.
+fn is_listed(text: &[u8], words: &[&[u8]], letters: &[u32; LISTED_MAX + 1]) -> bool {
+    let Some(first) = text.first() else {
+        return true;
+    };
+    text.len() <= LISTED_MAX
+        && letters[text.len()] & 1 << (first & 31) != 0
+        && words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+const LISTED_MAX: usize = 15;
+
+/// By length: one bit for each letter that a word begins with.
+const fn letters(words: &[&[u8]]) -> [u32; LISTED_MAX + 1] {
+    let mut letters = [0; LISTED_MAX + 1];
+    let mut at = 0;
+    while at < words.len() {
+        letters[words[at].len()] |= 1 << (words[at][0] & 31);
+        at += 1;
+    }
+    letters
+}
+
+static FOR_NOTHING: [u32; LISTED_MAX + 1] = letters(WORDS_FOR_NOTHING);
+static ABOUT: [u32; LISTED_MAX + 1] = letters(WORDS_ABOUT);
+
 const WORDS_FOR_NOTHING: &[&[u8]] = &[
-    b"",
     b"null",
     b"none",
     b"nil",
@@ -183,6 +245,10 @@ const WORDS_FOR_NOTHING: &[&[u8]] = &[
     b"optional",
     b"n/a",
     b"-",
+    b"yes",
+    b"no",
+    b"on",
+    b"off",
 ];
 
 const WORDS_ABOUT: &[&[u8]] = &[
@@ -224,6 +290,10 @@ const WORDS_ABOUT: &[&[u8]] = &[
     b"off",
     b"any",
     b"all",
+    b"text",
+    b"image",
+    b"resource",
+    b"password",
 ];
 
 #[cfg(test)]
@@ -282,7 +352,9 @@ mod tests {
             (Kind::Token, "abc", print),
             (Kind::Token, "same-origin", None),
             (Kind::Tokens, "1,024", None),
-            (Kind::Tokens, "abc", print),
+            (Kind::Tokens, "abc1", print),
+            (Kind::Tokens, "abc", None),
+            (Kind::Tokens, "abcdefghijklmnop", print),
             (Kind::Digits(4), "1234", plain),
             (Kind::Digits(4), "13", None),
             (Kind::Digits(4), "GPIO1789", None),
@@ -311,6 +383,23 @@ mod tests {
             (Kind::Word, "/home/bob", None),
             (Kind::Password, "{token}", None),
             (Kind::Password, "%s", None),
+            (Kind::Password, "$DB_PASSWORD", None),
+            (Kind::Password, "$DB", plain),
+            (Kind::Password, "$ecret", plain),
+            (Kind::Password, "%DB_PASSWORD%", None),
+            (Kind::Password, "%db%", plain),
+            (Kind::Password, "$(cat /run/x)", None),
+            (Kind::Password, "YOUR_API_KEY", None),
+            (Kind::Password, "your-password-here", None),
+            (Kind::Password, "yours", plain),
+            (Kind::Password, "your_1st", plain),
+            (Kind::Token, "process.env.API_KEY", None),
+            (Kind::Token, "env:API_KEY", None),
+            (Kind::Token, "env:apikey", print),
+            (Kind::Word, "12", None),
+            (Kind::Word, "1234", plain),
+            (Kind::Word, "ab", plain),
+            (Kind::Password, "off", None),
         ] {
             assert_eq!(kind.judge(text.as_bytes()), expected, "{kind:?} {text}");
         }

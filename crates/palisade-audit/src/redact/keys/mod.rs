@@ -21,6 +21,8 @@ pub(crate) use judge::{is_opaque, mask_length, placeholder};
 pub(crate) enum Kind {
     /// A number of a person: so many digits at least.
     Digits(u8),
+    /// What stands beside its name, if it is one word: else it is likely to speak about it.
+    Content,
     /// An address, if it has an `@`.
     Email,
     /// The name of what stands beside it.
@@ -47,6 +49,13 @@ pub(crate) fn classify(key: &[u8]) -> Option<Kind> {
         return classify_word(key);
     }
     if !key.is_ascii() {
+        // As it is written by most.
+        if OTHER_SCRIPTS
+            .iter()
+            .any(|name| key.last() == name.as_bytes().last() && key.ends_with(name.as_bytes()))
+        {
+            return Some(Kind::Password);
+        }
         let folded = fold::fold(key)?;
         let text = folded.lower.as_str();
         if OTHER_SCRIPTS.iter().any(|name| text.ends_with(name)) {
@@ -193,6 +202,7 @@ impl State {
             Meaning::Schema => self.last = Some(Kind::Schema),
             Meaning::Secret if PAGING.contains(&previous) => {}
             Meaning::Secret => self.find(Kind::Token),
+            Meaning::Content => self.last = Some(Kind::Content),
             Meaning::Value => self.last = Some(Kind::Value),
         }
         if previous != 0
@@ -223,8 +233,16 @@ impl State {
     fn finish(self) -> Option<Kind> {
         let alone = self.segments == 1;
         match (self.kind, self.last) {
-            (None, last @ Some(Kind::Name | Kind::Schema | Kind::Value)) if alone => last,
-            (kind, Some(Kind::Name | Kind::Schema | Kind::Value)) if !self.qualified => kind,
+            (None, last @ Some(Kind::Content | Kind::Name | Kind::Schema | Kind::Value))
+                if alone =>
+            {
+                last
+            }
+            (kind, Some(Kind::Content | Kind::Name | Kind::Schema | Kind::Value))
+                if !self.qualified =>
+            {
+                kind
+            }
             _ if self.qualified => None,
             (Some(Kind::Token), _) if self.counted => Some(Kind::Tokens),
             (kind, last @ Some(Kind::Word)) if kind != Some(Kind::Password) => last,

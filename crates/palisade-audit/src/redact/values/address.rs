@@ -119,7 +119,7 @@ pub(super) fn userinfo(text: &[u8], at: usize) -> Option<Finding> {
     // A bare user name is no secret; a long one is a token in its place.
     let colon = memchr::memchr(b':', &rest[..user]);
     let secret = match colon {
-        Some(colon) => !is_nothing(&rest[colon + 1..user]),
+        Some(colon) => !is_nothing(&rest[colon + 1..user]) || colon + 1 == user && colon >= 20,
         None => user >= 20,
     };
     (secret && user > 0).then_some(Finding {
@@ -221,7 +221,7 @@ pub(super) fn bare_userinfo(text: &[u8], floor: usize, at: usize) -> Option<Find
             .iter()
             .all(|byte| CLASSES[usize::from(*byte)] & (URL_SAFE | LOCAL) != 0);
     let secret = &pair[colon + 1..];
-    (name && !secret.is_empty() && !secret.starts_with(b"[REDACTED")).then_some(Finding {
+    (name && !is_nothing(secret) && !secret.starts_with(b"[REDACTED")).then_some(Finding {
         start: start + colon + 1,
         end: at,
         mask: Mask::Plain,
@@ -252,7 +252,10 @@ fn is_ipv4(name: &[u8]) -> bool {
 
 /// A placeholder, or what this module has put there before.
 fn is_nothing(secret: &[u8]) -> bool {
-    secret.is_empty() || crate::redact::keys::placeholder(secret) || secret.starts_with(b"$")
+    secret.is_empty()
+        || crate::redact::keys::placeholder(secret)
+        || secret.starts_with(b"$")
+        || matches!(secret, b"PASSWORD" | b"PASS")
 }
 
 /// By host and path what leads to the secret part.
@@ -264,6 +267,7 @@ const WEBHOOKS: &[(&[u8], &[u8])] = &[
     (b"discord.com", b"/api/webhooks/"),
     (b"discordapp.com", b"/api/webhooks/"),
     (b"webhook.office.com", b"/webhookb2/"),
+    (b"outlook.office.com", b"/webhook/"),
     (b"hooks.zapier.com", b"/hooks/catch/"),
     (b"hook.eu1.make.com", b"/"),
     (b"hook.us1.make.com", b"/"),

@@ -95,7 +95,7 @@ pub(super) static CLASSES: [u16; 256] = {
         }
         if matches!(
             b,
-            b'@' | b'=' | b':' | b'_' | b'~' | b'%' | b'<' | b'{' | b'['
+            b'@' | b'=' | b':' | b'_' | b'~' | b'%' | b'<' | b'{' | b'[' | b'$'
         ) {
             class |= MARK;
         }

@@ -17,11 +17,42 @@ pub(crate) fn names_value(argument: &[u8]) -> Option<Kind> {
 /// As [`names_value`], of a flag of one letter, by the commands that are named before it.
 pub(crate) fn short_names_value(before: &[u8], letter: u8) -> Option<Kind> {
     words(before)
-        .filter_map(|(word, after)| command_named(word, after))
-        .any(|command| {
-            command.flag == letter && command.how != How::Glued && command.and.is_empty()
+        .filter(|(word, after)| is_command(word, *after))
+        .any(|(word, _)| {
+            of(word, letter)
+                .any(|command| !matches!(command.how, How::Glued) && command.fits(before))
         })
         .then_some(Kind::Password)
+}
+
+/// Where the secret of an argument begins that is a flag of one letter with its value behind it, by the commands named
+/// round it.
+pub(crate) fn glued(round: &[u8], argument: &[u8]) -> Option<usize> {
+    let [b'-', letter, first, ..] = *argument else {
+        return None;
+    };
+    if first == b'-'
+        || first == b'='
+        || first == b'$'
+        || !LETTERS.contains(&letter)
+        || keys_say(argument, 0)
+    {
+        return None;
+    }
+    let secret = &argument[2..];
+    let ports = secret
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
+        && secret.contains(&b':');
+    let named = !ports
+        && words(round)
+            .filter(|(word, after)| is_command(word, *after))
+            .any(|(word, _)| {
+                of(word, letter).any(|command| {
+                    matches!(command.how, How::Any | How::Glued) && command.fits(round)
+                })
+            });
+    (named && Kind::Password.judge(secret).is_some()).then_some(2)
 }
 
 /// The one command of a line that is being read: found once for each line.
@@ -29,7 +60,8 @@ pub(crate) fn short_names_value(before: &[u8], letter: u8) -> Option<Kind> {
 pub(super) struct Commands {
     start: usize,
     end: usize,
-    command: Option<&'static Command>,
+    /// The first program of the line that is known, by its name.
+    command: Option<&'static [u8]>,
 }
 
 /// A program whose short flags are known to carry secrets.
@@ -45,12 +77,18 @@ struct Command {
 enum How {
     /// In the next argument, or right behind the letter.
     Any,
+    /// In the next argument.
+    Apart,
     /// Behind the letter only.
     Glued,
     /// `user:password`.
     Pair,
     /// `user%password`.
     Percent,
+    /// `user,password`.
+    Comma,
+    /// `name=value; name=value`
+    Cookie,
 }
 
 /// A flag at `at`, which is a hyphen with nothing or a space before it.
@@ -76,11 +114,34 @@ pub(super) fn flag(text: &[u8], at: usize, commands: &mut Commands) -> Option<Fi
     while matches!(text.get(from), Some(b' ' | b'\t')) && from < end + 9 {
         from += 1;
     }
+    if name.starts_with(b"pass") && text[from..].starts_with(b"pass:") {
+        return passphrase_argument(text, from);
+    }
     let kind = match in_text(name) {
+        Some(Kind::Opaque) if name == b"auth" => {
+            return pair(text, from, b':').or_else(|| argument(text, from, name, Kind::Opaque));
+        }
+        // Of pulumi it says what the next but one is.
+        Some(_) if name == b"secret" && text[..at].ends_with(b"config set ") => return None,
         Some(kind) => kind,
         // `--user name:password`
         None if matches!(name, b"user" | b"proxy-user" | b"auth") => return pair(text, from, b':'),
         None if name.starts_with(b"pass") => return passphrase_argument(text, from),
+        // Of `aws ssm put-parameter`, `az keyvault secret set`, `gh secret set`.
+        None if matches!(name, b"value" | b"body" | b"upw" | b"opw") => {
+            let line = &text[at.saturating_sub(160)..at];
+            let line = line
+                .rsplit(|byte| *byte == b'\n')
+                .next()
+                .unwrap_or_default();
+            let secret = [b"secret ".as_slice(), b"put-parameter", b"pdf"]
+                .iter()
+                .any(|word| memchr::memmem::find(line, word).is_some());
+            if !secret {
+                return None;
+            }
+            Kind::Password
+        }
         None => return None,
     };
     argument(text, from, name, kind)
@@ -122,13 +183,12 @@ fn argument(text: &[u8], from: usize, name: &[u8], kind: Kind) -> Option<Finding
 
 fn short(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
     let letter = *text.get(at + 1)?;
-    if !matches!(letter, b'p' | b'P' | b'a' | b'u' | b'U' | b'w') {
+    if !LETTERS.contains(&letter) {
         return None;
     }
-    let command = commands.of(text, at)?;
-    if command.flag != letter {
-        return None;
-    }
+    let name = commands.of(text, at)?;
+    let line = &text[commands.start..commands.end.min(text.len())];
+    let command = of(name, letter).find(|command| command.fits(line))?;
     let glued = at + 2;
     let from = match text.get(glued) {
         Some(b' ') => glued + 1,
@@ -137,13 +197,36 @@ fn short(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
     match command.how {
         How::Pair => return pair(text, from, b':'),
         How::Percent => return pair(text, from, b'%'),
-        How::Glued if from > glued => return None,
-        How::Any | How::Glued => {}
+        How::Comma => return pair(text, from, b','),
+        How::Cookie => {
+            let (start, end) = match text.get(from)? {
+                b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
+                _ => (from, value::visible_end(text, from)),
+            };
+            let jar = memchr::memchr(b'=', text.get(start..end)?).is_some();
+            return jar.then_some(plain(start, end));
+        }
+        // `mysql -p name` asks for the password; yet people write it so.
+        How::Glued if from > glued => {
+            let end = value::visible_end(text, from);
+            if !value::telling(&text[from..end]) {
+                return None;
+            }
+        }
+        How::Apart if from == glued => return None,
+        How::Any | How::Apart | How::Glued => {}
     }
     let (start, end) = match text.get(from)? {
         b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
         b'-' | b' ' | b'=' | b'$' => return None,
-        _ => (from, value::visible_end(text, from)),
+        _ => {
+            let mut end = value::visible_end(text, from);
+            // The quote that the whole command stands in.
+            while end > from + 1 && matches!(text[end - 1], b'"' | b'\'' | b';' | b')' | b'`') {
+                end -= 1;
+            }
+            (from, end)
+        }
     };
     // `-port`, `-password`: words of their own; `-p 8080:80` is no password, whoever's flag it is.
     let secret = text.get(start..end)?;
@@ -151,7 +234,11 @@ fn short(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
         .iter()
         .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
         && secret.contains(&b':');
-    if secret.is_empty() || ports || keys_say(text, at) {
+    if secret.is_empty()
+        || ports
+        || keys_say(text, at)
+        || is_code(text, start, end, b"") && secret[0] == b'$'
+    {
         return None;
     }
     Kind::Password
@@ -170,7 +257,7 @@ fn keys_say(text: &[u8], at: usize) -> bool {
 }
 
 /// Of `name:secret` the secret.
-fn pair(text: &[u8], from: usize, sign: u8) -> Option<Finding> {
+pub(super) fn pair(text: &[u8], from: usize, sign: u8) -> Option<Finding> {
     let (start, end) = match text.get(from)? {
         b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
         _ => (from, run_within(text, from, VISIBLE, 512)),
@@ -191,7 +278,7 @@ const fn plain(start: usize, end: usize) -> Finding {
 
 impl Commands {
     /// The command that the flag at `at` is one of.
-    fn of(&mut self, text: &[u8], at: usize) -> Option<&'static Command> {
+    fn of(&mut self, text: &[u8], at: usize) -> Option<&'static [u8]> {
         if at >= self.end || self.end == 0 {
             self.start = self.end;
             // The line that `at` is in, or what lies between two signs that end a command.
@@ -203,18 +290,21 @@ impl Commands {
             }
             self.end = end;
             let line = &text[self.start..self.end.min(text.len())];
-            self.command = words(line).find_map(|(word, after)| {
-                command_named(word, after).filter(|command| {
-                    command.and.is_empty() || memchr::memmem::find(line, command.and).is_some()
+            self.command = words(line)
+                .filter(|(word, after)| is_command(word, *after))
+                .find_map(|(word, _)| {
+                    COMMANDS
+                        .iter()
+                        .find(|command| command.name == word && command.fits(line))
                 })
-            });
+                .map(|command| command.name);
         }
         self.command
     }
 }
 
 /// The words of a line, each with the byte behind it.
-fn words(line: &[u8]) -> impl Iterator<Item = (&[u8], u8)> {
+pub(super) fn words(line: &[u8]) -> impl Iterator<Item = (&[u8], u8)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -229,12 +319,45 @@ fn words(line: &[u8]) -> impl Iterator<Item = (&[u8], u8)> {
     })
 }
 
-fn command_named(word: &[u8], after: u8) -> Option<&'static Command> {
-    if !matches!(after, b' ' | b'.' | b'"' | b'\'') || word.len() > 16 {
-        return None;
-    }
-    COMMANDS.iter().find(|command| command.name == word)
+/// Whether a program has this name: nearly every word is told apart by its length and first letter.
+fn is_command(word: &[u8], after: u8) -> bool {
+    let Some(first) = word.first().filter(|_| word.len() <= NAME_MAX) else {
+        return false;
+    };
+    matches!(after, b' ' | b'.' | b'"' | b'\'')
+        && FIRST_LETTERS[word.len()] & 1 << (first & 31) != 0
+        && COMMANDS.iter().any(|command| command.name == word)
 }
+
+fn of(name: &[u8], letter: u8) -> impl Iterator<Item = &'static Command> {
+    COMMANDS
+        .iter()
+        .filter(move |command| command.flag == letter && command.name == name)
+}
+
+impl Command {
+    /// Whether the words round it hold the one that must be there.
+    fn fits(&self, line: &[u8]) -> bool {
+        self.and.is_empty() || memchr::memmem::find(line, self.and).is_some()
+    }
+}
+
+const NAME_MAX: usize = 16;
+
+/// By length: one bit for each letter that a name of [`COMMANDS`] begins with.
+static FIRST_LETTERS: [u32; NAME_MAX + 1] = {
+    let mut letters = [0; NAME_MAX + 1];
+    let mut at = 0;
+    while at < COMMANDS.len() {
+        let name = COMMANDS[at].name;
+        letters[name.len()] |= 1 << (name[0] & 31);
+        at += 1;
+    }
+    letters
+};
+
+/// The flags of [`COMMANDS`].
+const LETTERS: &[u8] = b"pPaAuUwbkXNs";
 
 const fn command(name: &'static str, and: &'static str, flag: u8, how: How) -> Command {
     Command {
@@ -247,17 +370,17 @@ const fn command(name: &'static str, and: &'static str, flag: u8, how: How) -> C
 
 static COMMANDS: &[Command] = &[
     command("sshpass", "", b'p', How::Any),
-    command("mysql", "", b'p', How::Any),
-    command("mysqldump", "", b'p', How::Any),
-    command("mysqladmin", "", b'p', How::Any),
-    command("mysqlimport", "", b'p', How::Any),
-    command("mariadb", "", b'p', How::Any),
-    command("mariadb-dump", "", b'p', How::Any),
-    command("docker", " login", b'p', How::Any),
-    command("podman", " login", b'p', How::Any),
-    command("helm", " login", b'p', How::Any),
-    command("az", " login", b'p', How::Any),
-    command("oc", " login", b'p', How::Any),
+    command("mysql", "", b'p', How::Glued),
+    command("mysqldump", "", b'p', How::Glued),
+    command("mysqladmin", "", b'p', How::Glued),
+    command("mysqlimport", "", b'p', How::Glued),
+    command("mariadb", "", b'p', How::Glued),
+    command("mariadb-dump", "", b'p', How::Glued),
+    command("docker", "login", b'p', How::Any),
+    command("podman", "login", b'p', How::Any),
+    command("helm", "login", b'p', How::Any),
+    command("az", "login", b'p', How::Any),
+    command("oc", "login", b'p', How::Any),
     command("mongo", "", b'p', How::Any),
     command("mongosh", "", b'p', How::Any),
     command("mongodump", "", b'p', How::Any),
@@ -280,6 +403,43 @@ static COMMANDS: &[Command] = &[
     command("ldapwhoami", "", b'w', How::Any),
     command("smbclient", "", b'U', How::Percent),
     command("curl", "", b'u', How::Pair),
+    command("curl", "", b'U', How::Pair),
+    command("curl", "", b'b', How::Cookie),
+    command("http", "", b'a', How::Pair),
+    command("https", "", b'a', How::Pair),
+    command("httpie", "", b'a', How::Pair),
+    command("xh", "", b'a', How::Pair),
+    command("lftp", "", b'u', How::Comma),
+    command("ncftpput", "", b'p', How::Apart),
+    command("ncftpget", "", b'p', How::Apart),
+    command("unrar", "", b'p', How::Glued),
+    command("rar", "", b'p', How::Glued),
+    command("openssl", " enc", b'k', How::Apart),
+    command("ssh-keygen", "", b'N', How::Apart),
+    command("ssh-keygen", "", b'P', How::Apart),
+    command("certutil", "", b'p', How::Apart),
+    command("rabbitmqadmin", "", b'p', How::Apart),
+    command("crackmapexec", "", b'p', How::Apart),
+    command("netexec", "", b'p', How::Apart),
+    command("nxc", "", b'p', How::Apart),
+    command("ldappasswd", "", b's', How::Apart),
+    command("ldappasswd", "", b'w', How::Any),
+    command("hydra", "", b'p', How::Apart),
+    command("twine", "upload", b'p', How::Apart),
+    command("gh", "secret", b'b', How::Apart),
+    command("useradd", "", b'p', How::Apart),
+    command("usermod", "", b'p', How::Apart),
+    command("snmpwalk", "", b'A', How::Apart),
+    command("snmpwalk", "", b'X', How::Apart),
+    command("snmpget", "", b'A', How::Apart),
+    command("snmpget", "", b'X', How::Apart),
+    command("ipmitool", "", b'P', How::Apart),
+    command("psexec", "", b'p', How::Apart),
+    command("PsExec", "", b'p', How::Apart),
+    command("cypher-shell", "", b'p', How::Apart),
+    command("beeline", "", b'p', How::Apart),
+    command("security", "-password", b'w', How::Apart),
+    command("security", "-password", b'p', How::Apart),
     command("wget", "", b'u', How::Pair),
 ];
 

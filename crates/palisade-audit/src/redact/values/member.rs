@@ -26,12 +26,17 @@ struct Name<'a> {
     query: bool,
     /// Right behind a colon: a part of a path.
     path: bool,
+    /// The quote that it stands right behind.
+    opened: Option<u8>,
 }
 
 /// `key=value`: queries, forms, connection strings, cookies, command lines, programs; the sign is `width` bytes long.
 #[inline(never)]
 pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> {
     let mut next = at + width;
+    if width == 1 && text.get(next) == Some(&b'=') {
+        return compared(text, floor, at);
+    }
     if matches!(text.get(next), Some(b'=' | b'~')) {
         return None;
     }
@@ -42,7 +47,24 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
     }
     let name = name_before(text, floor, end);
     let Some(name) = name else {
-        return beside(text, floor, at).or_else(|| query(text, floor, at, width));
+        // Nearly every sign has neither a word of interest before it nor a quote behind it.
+        if matches!(text[..at].last(), Some(b' ' | b'e' | b't' | b'\t'))
+            && let Some(kind) = named_above(text, floor, at)
+        {
+            return below(text, skip_space(text, next), kind);
+        }
+        // `--user=name:password`
+        if width == 1
+            && text[..at].last() == Some(&b'r')
+            && [b"--user".as_slice(), b"--proxy-user"]
+                .iter()
+                .any(|flag| text[..at].ends_with(flag))
+        {
+            return super::flag::pair(text, next, b':');
+        }
+        return beside(text, floor, at)
+            .or_else(|| query(text, floor, at, width))
+            .or_else(|| typed(text, floor, at));
     };
     let arrow = text.get(next) == Some(&b'>');
     next += usize::from(arrow);
@@ -50,16 +72,76 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
     let spaced = start > next || name.spaced;
     let encoded = width == 3;
     let (start, stop) = match text.get(start)? {
-        b'"' | b'\'' | b'`' => quoted(text, start)?,
+        b'"' | b'\'' => quoted(text, start)?,
+        b'`' => {
+            // A shell runs what stands so; `a b` is a command.
+            let (from, to) = quoted(text, start)?;
+            if text[from..to].contains(&b' ') {
+                return None;
+            }
+            (from, to)
+        }
         b'\\' if matches!(text.get(start + 1), Some(b'"' | b'\'' | b'\\')) => quoted(text, start)?,
         b'{' | b'[' => return braced(text, start, name.kind),
-        _ if arrow => return None,
+        _ if arrow => {
+            let word = &text[start..bare_end(text, start, false)];
+            let code = word.iter().any(|byte| b".(){}".contains(byte)) || !telling(word);
+            return if code {
+                None
+            } else {
+                judge(text, start, start + word.len(), name.kind)
+            };
+        }
         _ if prefixed(text, start) > start => quoted(text, prefixed(text, start))?,
         // `password = ` at the end of a line has no value.
         _ if start > next && ends_line(text, start) => return None,
         _ => return bare(text, start, &name, spaced, encoded),
     };
     judge(text, start, stop, name.kind)
+}
+
+/// `password == "…"` of a program.
+fn compared(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    if matches!(text[..at].last(), Some(b'=' | b'!' | b'<' | b'>')) {
+        return None;
+    }
+    let signs = text[at..]
+        .iter()
+        .take(3)
+        .take_while(|byte| **byte == b'=')
+        .count();
+    let start = skip_space(text, at + signs);
+    if !matches!(text.get(start), Some(b'"' | b'\'')) {
+        return None;
+    }
+    let name = name_before(text, floor, at)?;
+    let (from, to) = quoted(&text[..text.len().min(start + HEAD_MAX)], start)?;
+    let value = &text[from..to];
+    let literal = value.len() >= 4 && telling(value) && !value.contains(&b' ');
+    literal.then(|| judge(text, from, to, name.kind)).flatten()
+}
+
+/// `password: string = "…"`, `var password string = "…"`
+fn typed(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    let start = skip_space(text, at + 1);
+    if !matches!(text.get(start), Some(b'"' | b'\'')) {
+        return None;
+    }
+    let end = floor.max(at.saturating_sub(48));
+    let before = text[end..at].trim_ascii_end();
+    let kind = before
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || b"_<>[]&'?".contains(byte))
+        .count();
+    let colon = before[..before.len() - kind].trim_ascii_end();
+    let go = colon.last() != Some(&b':') && before.ends_with(b" string");
+    if kind == 0 || colon.last() != Some(&b':') && !go {
+        return None;
+    }
+    let name = name_before(text, floor, end + colon.len() - usize::from(!go))?;
+    let (from, to) = quoted(text, start)?;
+    judge(text, from, to, name.kind)
 }
 
 /// A value without quotes behind `=`.
@@ -93,7 +175,8 @@ fn bare(
     } else if let Kind::Digits(_) = name.kind {
         number_end(text, start)
     } else if shell {
-        visible_end(text, start)
+        let end = visible_end(text, start);
+        end - usize::from(text[end - 1] == b';')
     } else {
         bare_end(text, start, name.query)
     };
@@ -136,16 +219,30 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Opti
     if matches!(text.get(next), Some(b'=' | b':')) || text[..at].last() == Some(&b':') {
         return None;
     }
-    let name = name_before(text, floor, at)?;
+    let Some(name) = name_before(text, floor, at) else {
+        if !matches!(text[..at].last(), Some(b'e' | b't')) {
+            return None;
+        }
+        let kind = named_above(text, floor, at)?;
+        return below(text, skip_space(text, next), kind);
+    };
     // `arn:aws:…:secret:name`
     if name.path {
         return None;
     }
-    let start = skip_space(text, next);
+    let mut start = skip_space(text, next);
+    // `**Password:** …`
+    if start == next && text[start..].starts_with(b"** ") {
+        start += 3;
+    }
     let (from, to) = match text.get(start)? {
         b'"' | b'\'' | b'`' => {
             // `unexpected token: '<'`
             let (from, to) = quoted(text, start)?;
+            // `input('Password: ')`: it ends here.
+            if !name.quoted && name.opened == Some(text[start]) {
+                return None;
+            }
             let word = &text[from..to];
             let said = telling(word) && word.len() >= 4;
             if !(name.structural || name.quoted || said) {
@@ -193,9 +290,36 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
     if matches!(name.kind, Kind::Digits(_)) {
         return judge(text, start, number_end(text, start), name.kind);
     }
+    if matches!(text.get(start), Some(b'|' | b'>')) && name.structural {
+        let (from, to) = block(text, start)?;
+        return judge(text, from, to, name.kind);
+    }
+    if let Some(end) = phrase_end(text, start, name.name) {
+        return judge(text, start, end, name.kind);
+    }
     // Judged by its head: nothing long is read that is not then replaced.
     let head = &text[start..text.len().min(start + 64)];
     let head = &head[..run(head, 0, VALUE)];
+    // `!Ref`, `!vault` and other tags of YAML: what follows says where the secret is.
+    if head.len() > 2
+        && head[0] == b'!'
+        && head[1..].iter().all(u8::is_ascii_alphabetic)
+        && text.get(start + head.len()) == Some(&b' ')
+    {
+        return None;
+    }
+    // `token.rs:45:10`
+    if name.name.contains(&b'.')
+        && head
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b':')
+    {
+        return None;
+    }
+    // A sentence in another script.
+    if head.first().is_some_and(|byte| *byte >= 0x80) && !head.iter().any(u8::is_ascii_digit) {
+        return None;
+    }
     let code = is_code(text, start, start + head.len(), last);
     if head.is_empty() || code || is_kind_word(head) {
         return None;
@@ -223,6 +347,47 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
     judge(text, start, end, name.kind)
 }
 
+/// The end of the words of a pass phrase, of which there are four at least, in small letters, and none of a sentence.
+fn phrase_end(text: &[u8], start: usize, name: &[u8]) -> Option<usize> {
+    let named = [b"phrase".as_slice(), b"mnemonic"].iter().any(|end| {
+        name.len()
+            .checked_sub(end.len())
+            .is_some_and(|at| name[at..].eq_ignore_ascii_case(end))
+    });
+    if !named {
+        return None;
+    }
+    let line = &text[start..text.len().min(start + 512)];
+    let line = &line[..line
+        .iter()
+        .position(|byte| !(byte.is_ascii_lowercase() || matches!(byte, b' ' | b'-')))
+        .unwrap_or(line.len())];
+    let line = line.trim_ascii_end();
+    let words = line
+        .split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty())
+        .count();
+    let sentence = line.split(|byte| *byte == b' ').any(|word| {
+        matches!(
+            word,
+            b"is"
+                | b"the"
+                | b"at"
+                | b"be"
+                | b"must"
+                | b"a"
+                | b"of"
+                | b"to"
+                | b"for"
+                | b"in"
+                | b"not"
+                | b"and"
+                | b"or"
+        )
+    });
+    (words >= 4 && !sentence).then_some(start + line.len())
+}
+
 /// Of a line `key: value` all that has no space in it.
 fn yaml_end(text: &[u8], start: usize) -> usize {
     let end = visible_end(text, start);
@@ -247,6 +412,10 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
         end -= 1;
     }
     let spaced = end < signed;
+    // `**Password**: …`
+    if text[lowest..end].ends_with(b"**") {
+        end -= 2;
+    }
     // `headers["Authorization"]`
     if end > lowest + 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
         end -= 1;
@@ -259,10 +428,10 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
         }
     }
     let mut start = run_back(text, lowest, end, KEY);
-    if quoted {
-        // A name in quotes may be of several words, or of another script.
+    // A name may be of another script; in quotes, of several words.
+    {
         while start > lowest
-            && (text[start - 1] == b' ' || text[start - 1] >= 0x80)
+            && (quoted && text[start - 1] == b' ' || text[start - 1] >= 0x80)
             && end - start < 48
         {
             start = run_back(text, lowest, start - 1, KEY);
@@ -271,7 +440,22 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
             start += 1;
         }
     }
+    // `%3Ftoken%3D`
+    if start > lowest
+        && text[start - 1] == b'%'
+        && end > start + 2
+        && text[start..start + 2].iter().all(u8::is_ascii_hexdigit)
+    {
+        start += 2;
+    }
     let mut name = &text[start..end];
+    if name.eq_ignore_ascii_case(b"passe")
+        && text[..start].ends_with(b"ot de ")
+        && start >= lowest + 7
+    {
+        start -= 7;
+        name = b"password";
+    }
     let kind = match in_text(name) {
         // `api key`, `card number`
         None if !quoted
@@ -357,6 +541,9 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
         spaced,
         query: matches!(previous, b'?' | b'&') && before == start,
         path: previous == b':' && before == start && !quoted,
+        opened: matches!(previous, b'"' | b'\'')
+            .then_some(previous)
+            .filter(|_| before == start && !quoted),
     })
 }
 
@@ -407,7 +594,8 @@ fn query(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> 
     })
 }
 
-/// `<password>…</password>`
+/// `<password>…</password>`, also with attributes; `<string name="api_key">…</string>`;
+/// `<key>Password</key><string>…</string>`.
 #[inline(never)]
 pub(super) fn element(text: &[u8], at: usize) -> Option<Finding> {
     let end = run(&text[..text.len().min(at + 65)], at + 1, KEY);
@@ -417,19 +605,144 @@ pub(super) fn element(text: &[u8], at: usize) -> Option<Finding> {
         close = run(&text[..text.len().min(end + 65)], end + 1, KEY);
         name = &text[end + 1..close];
     }
+    let tag = &text[at + 1..close];
+    let mut kind = None;
+    if text.get(close) == Some(&b' ') {
+        let head = &text[..text.len().min(close + 128)];
+        let end = close + memchr::memchr2(b'>', b'<', &head[close..])?;
+        if head[end] == b'<' || head[end - 1] == b'/' {
+            return None;
+        }
+        kind = by_attribute(&head[close..end]);
+        close = end;
+    }
     if name.is_empty() || text.get(close) != Some(&b'>') {
         return None;
     }
-    let kind = in_text(name)?;
-    let start = close + 1;
-    let end = start + memchr::memchr(b'<', &text[start..text.len().min(start + 4096)])?;
-    let closed =
-        text[end..].starts_with(b"</") && text[end + 2..].starts_with(&text[at + 1..close]);
-    let value = text[start..end].trim_ascii();
-    if !closed || value.is_empty() || text[start..].starts_with(b"<![CDATA[") {
+    let (start, end) = content(text, close + 1, tag)?;
+    if matches!(name, b"key" | b"name" | b"Key" | b"Name") {
+        let kind = in_text(text[start..end].trim_ascii())?;
+        let next = end + tag.len() + 3;
+        let next = next
+            + text
+                .get(next..)?
+                .iter()
+                .take(32)
+                .take_while(|byte| byte.is_ascii_whitespace())
+                .count();
+        let sibling = [b"<string>".as_slice(), b"<value>", b"<Value>"]
+            .into_iter()
+            .find(|sibling| text[next..].starts_with(sibling))?;
+        let (start, end) = content(text, next + sibling.len(), &sibling[1..sibling.len() - 1])?;
+        return judge(text, start, end, kind);
+    }
+    let kind = in_text(name).or(kind)?;
+    judge(text, start, end, kind)
+}
+
+/// What stands between the tags of an element that holds no other.
+fn content(text: &[u8], start: usize, tag: &[u8]) -> Option<(usize, usize)> {
+    let (start, end, after) = if let Some(data) = text.get(start..)?.strip_prefix(b"<![CDATA[") {
+        let start = start + 9;
+        let length = memchr::memmem::find(&data[..data.len().min(4096)], b"]]>")?;
+        (start, start + length, start + length + 3)
+    } else {
+        let end = start + memchr::memchr(b'<', &text[start..text.len().min(start + 4096)])?;
+        (start, end, end)
+    };
+    let closed = text[after..].starts_with(b"</") && text[after + 2..].starts_with(tag);
+    (closed && !text[start..end].trim_ascii().is_empty()).then_some((start, end))
+}
+
+/// Of an element's attributes the one that names it.
+fn by_attribute(attributes: &[u8]) -> Option<Kind> {
+    let names = [
+        b" name=\"".as_slice(),
+        b" key=\"",
+        b" id=\"",
+        b" name='",
+        b" key='",
+    ];
+    let (from, quote) = names.iter().find_map(|name| {
+        let at = memchr::memmem::find(attributes, name)?;
+        Some((at + name.len(), name[name.len() - 1]))
+    })?;
+    let length = memchr::memchr(quote, &attributes[from..])?;
+    in_text(&attributes[from..from + length])
+}
+
+/// The lines of a block scalar of YAML: `password: |`, and lines with more space before them.
+fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    let mut at = start + 1;
+    while matches!(text.get(at), Some(b'-' | b'+' | b'0'..=b'9' | b' ' | b'\r')) && at < start + 8 {
+        at += 1;
+    }
+    let indent = |at: usize| {
+        text[at..]
+            .iter()
+            .take(64)
+            .take_while(|byte| **byte == b' ')
+            .count()
+    };
+    if text.get(at) != Some(&b'\n') {
         return None;
     }
-    judge(text, start, end, kind)
+    let first = at + 1;
+    let least = indent(first);
+    if least == 0 {
+        return None;
+    }
+    let mut end = first;
+    while end < text.len() && indent(end) >= least {
+        let length = memchr::memchr(b'\n', &text[end..]).unwrap_or(text.len() - end);
+        end = (end + length + 1).min(text.len());
+    }
+    let whole = &text[first + least..end];
+    Some((first + least, first + least + whole.trim_ascii_end().len()))
+}
+
+/// Of `- name: API_KEY` and a line `value: …` the kind by the line before; of `variable "password" {` and `default = …`.
+fn named_above(text: &[u8], floor: usize, at: usize) -> Option<Kind> {
+    let lowest = floor.max(at.saturating_sub(24));
+    let end = lowest + text[lowest..at].trim_ascii_end().len();
+    let start = run_back(text, lowest, end, KEY);
+    let name = &text[start..end];
+    if !matches!(name, b"value" | b"Value" | b"default") {
+        return None;
+    }
+    let before = &text[floor.max(start.saturating_sub(160))..start];
+    let line = before.trim_ascii_end();
+    if !before[line.len()..].contains(&b'\n') {
+        return None;
+    }
+    let above = line.rsplit(|byte| *byte == b'\n').next()?.trim_ascii();
+    let named = if name == b"default" {
+        let rest = above.strip_prefix(b"variable \"")?;
+        rest.get(..memchr::memchr(b'"', rest)?)?
+    } else {
+        let rest = above.strip_prefix(b"- ").unwrap_or(above);
+        let colon = memchr::memchr(b':', rest)?;
+        if !matches!(&rest[..colon], b"name" | b"key" | b"Name" | b"Key") {
+            return None;
+        }
+        rest[colon + 1..].trim_ascii()
+    };
+    let named = named.strip_prefix(b"\"").unwrap_or(named);
+    let named = named.strip_suffix(b"\"").unwrap_or(named);
+    in_text(named).filter(|kind| matches!(kind, Kind::Password | Kind::Token | Kind::Word))
+}
+
+/// The value behind `named_above`.
+fn below(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
+    let (from, to) = match text.get(start)? {
+        b'"' | b'\'' => quoted(text, start)?,
+        b'\n' | b'$' | b'{' | b'[' => return None,
+        _ => (start, visible_end(text, start)),
+    };
+    if is_kind_word(&text[from..to]) {
+        return None;
+    }
+    judge(text, from, to, kind)
 }
 
 /// A value in braces (ODBC), or a list or an object under the name of a secret.
@@ -453,7 +766,12 @@ fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
         && inside
             .iter()
             .all(|byte| CLASSES[usize::from(*byte)] & WORD != 0 || byte.is_ascii_punctuation());
-    let braced = word && text[start] == b'{';
+    // `{token}`: to be filled in.
+    let named = inside
+        .iter()
+        .all(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+        && in_text(inside).is_some();
+    let braced = word && !named && text[start] == b'{';
     if !(list || braced) {
         return None;
     }
@@ -481,9 +799,29 @@ fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Findin
     let scheme = SCHEMES.iter().find(|scheme| {
         value.len() > scheme.len() && value[..scheme.len()].eq_ignore_ascii_case(scheme)
     });
-    if let Some(scheme) = scheme
-        && mask_length(value[scheme.len()..].trim_ascii_start()).is_some()
+    if let Some(scheme) = scheme {
+        let secret = value[scheme.len()..].trim_ascii_start();
+        if mask_length(secret).is_some() || placeholder(secret) {
+            return None;
+        }
+    }
+    // Of a sentence, or of Markdown.
+    let token = matches!(kind, Kind::Opaque | Kind::Token | Kind::Tokens);
+    let value = value.strip_suffix(b"`").unwrap_or(value);
+    if value.is_empty() {
+        return None;
+    }
+    let value = match value.strip_suffix(b".") {
+        Some(head) if token => head,
+        _ => value,
+    };
+    // A colour.
+    if token && value.len() <= 9 && value[0] == b'#' && value[1..].iter().all(u8::is_ascii_hexdigit)
     {
+        return None;
+    }
+    // A count.
+    if token && value.len() < 4 && value.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let mask = kind.judge(&value[..value.len().min(HEAD_MAX)])?;
@@ -517,24 +855,34 @@ fn prefixed(text: &[u8], start: usize) -> usize {
 
 fn skip_space(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
-    at + rest
-        .iter()
-        .take(24)
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count()
+    let at = at
+        + rest
+            .iter()
+            .take(24)
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+    // A space that breaks no line.
+    match text.get(at..) {
+        Some([0xc2, 0xa0, ..]) => at + 2,
+        _ => at,
+    }
 }
 
 /// What a value is judged by.
 const HEAD_MAX: usize = 256;
 
 /// The second words of names in two words.
-const PAIRED: [&[u8]; 7] = [b"key", b"keys", b"number", b"code", b"id", b"card", b"word"];
+const PAIRED: [&[u8]; 8] = [
+    b"key", b"keys", b"number", b"code", b"id", b"card", b"word", b"phrase",
+];
 
 const SCHEMES: [&[u8]; 7] = [
     b"bearer", b"basic", b"token", b"apikey", b"ssws", b"digest", b"bot",
 ];
 
-const QUERY: [&[u8]; 12] = [
+const QUERY: [&[u8]; 14] = [
+    b"oauth_signature",
+    b"state",
     b"sig",
     b"signature",
     b"x-amz-signature",

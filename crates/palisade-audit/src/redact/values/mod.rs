@@ -5,6 +5,7 @@
 //! remembered, so the time is linear in the text, whoever wrote it.
 
 mod address;
+mod ahead;
 mod classes;
 mod embed;
 pub(crate) mod flag;
@@ -14,6 +15,7 @@ mod number;
 mod pem;
 mod prose;
 mod scheme;
+mod shell;
 mod token;
 mod value;
 
@@ -29,7 +31,7 @@ use member::{assignment, element, member};
 use number::{may_be_number, number};
 use pem::private_key;
 use scheme::scheme;
-use token::{Runs, SECONDS, token};
+use token::{Runs, may_begin, token};
 
 pub(crate) use number::is_card;
 pub(crate) use scheme::credential;
@@ -52,6 +54,20 @@ pub(crate) struct Scanner<'a> {
     given: Given,
     commands: Commands,
     runs: Runs,
+    /// What was found ahead of `at`, the last one first.
+    ahead: Vec<Finding>,
+    /// Found behind something that was found ahead.
+    held: Option<Finding>,
+    /// Found behind words that say what it is; what stands between is looked at first.
+    waiting: [Option<Finding>; 2],
+    /// Where the first of them begins.
+    due: usize,
+    /// The end of what was told.
+    told: usize,
+    /// Up to here no `INSERT` begins that was not looked at.
+    looked: usize,
+    /// Where the last here-string began that was looked at.
+    here: usize,
 }
 
 impl<'a> Scanner<'a> {
@@ -79,12 +95,25 @@ impl<'a> Scanner<'a> {
             given: Given::default(),
             commands: Commands::default(),
             runs: Runs::default(),
+            ahead: Vec::new(),
+            held: None,
+            waiting: [None; 2],
+            due: usize::MAX,
+            told: 0,
+            looked: 0,
+            here: 0,
         }
     }
 
     /// Of a text that stands in JSON that stands in a text, and so on.
     pub(crate) fn nested(mut self, nest: u8) -> Self {
         self.nest = nest;
+        self
+    }
+
+    /// With what only a look at the whole text finds.
+    pub(crate) fn prepared(mut self) -> Self {
+        self.ahead = ahead::plan(self.text, self.aim, self.masker, self.nest);
         self
     }
 
@@ -102,6 +131,15 @@ impl<'a> Scanner<'a> {
                 text.get(from..to)
                     .is_some_and(|group| group.iter().all(u8::is_ascii_digit))
             };
+            // A refresh token of Google.
+            if first == b'1' && text[at..].starts_with(b"1//0") {
+                let end = run(text, at + 4, URL_SAFE);
+                return (end >= at + 24).then_some(Finding {
+                    start: at,
+                    end,
+                    mask: Mask::Fingerprint,
+                });
+            }
             let grouped = match text.get(at + 1) {
                 Some(b'0'..=b'9') => true,
                 Some(b'.') => digits(at + 2, at + 5),
@@ -117,7 +155,8 @@ impl<'a> Scanner<'a> {
         if second >= 0x80 {
             return None;
         }
-        if SECONDS[usize::from(first)] & 1 << second != 0
+        let third = text.get(at + 2).copied().unwrap_or_default();
+        if may_begin(first, second, third)
             && let Some(finding) = self.look_at_prefix(first)
         {
             return Some(finding);
@@ -158,24 +197,55 @@ impl<'a> Scanner<'a> {
     #[inline(never)]
     fn look_at_prefix(&mut self, first: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
-        match first {
+        let found = match first.to_ascii_lowercase() {
             b'e' => self.jwt(at),
-            b't' | b'T' => scheme(text, at).or_else(|| {
-                let thin_driver = text[at..].starts_with(b"thin:");
-                if thin_driver {
-                    thin(text, at + 4)
-                } else {
-                    prose::announced(text, at)
-                }
-            }),
-            b'b' | b'B' => scheme(text, at),
-            b'a' | b'A' | b's' | b'S' => scheme(text, at).or_else(|| prose::announced(text, at)),
-            b'c' | b'C' | b'p' | b'P' | b'o' | b'O' | b'r' | b'R' | b'k' | b'K' | b'i' | b'I' => {
-                prose::announced(text, at)
-            }
+            b'a' | b'b' | b's' | b't' => scheme(text, at),
             _ => None,
+        };
+        if let Some(found) = found.or_else(|| token(text, at, &mut self.runs)) {
+            return Some(self.with_its_id(found));
         }
-        .or_else(|| token(text, at, &mut self.runs))
+        // What was redacted before is not redacted again.
+        self.named_by(first).filter(|finding| {
+            memchr::memmem::find(&text[finding.start..finding.end], b"[REDACTED").is_none()
+        })
+    }
+
+    /// What the words of a sentence, a command or a program say of what comes behind them.
+    fn named_by(&mut self, first: u8) -> Option<Finding> {
+        let (text, at) = (self.text, self.at);
+        let length = run_within(text, at, WORD, 32) - at;
+        if prose::LENGTHS[usize::from(first & 31)] & 1 << (length & 31) == 0
+            && !text[at..].starts_with(b"set")
+        {
+            return None;
+        }
+        let found = match first {
+            b't' if text[at..].starts_with(b"thin:") => return thin(text, at + 4),
+            b'b' | b'h' | b'n' | b'w' => None,
+            b'd' | b'g' => prose::called(text, at),
+            b'e' | b'E' => shell::piped(text, at),
+            b'i' | b'I' => prose::announced(text, at).or_else(|| self.insert(at)),
+            b'p' => prose::announced(text, at).or_else(|| shell::piped(text, at)),
+            b'A' => prose::announced(text, at).or_else(|| shell::auth(text, at)),
+            b's' => prose::announced(text, at).or_else(|| prose::called(text, at)),
+            _ => prose::announced(text, at),
+        };
+        match first {
+            b'a' | b'A' | b'd' | b'i' | b'I' | b'k' | b'K' | b'o' | b'O' | b't' | b'T' => found,
+            _ => found.or_else(|| shell::placed(text, at)),
+        }
+    }
+
+    /// A token of Terraform begins with an id: `xxxxxxxxxxxxxx.atlasv1.…`
+    fn with_its_id(&self, mut finding: Finding) -> Finding {
+        let text = self.text;
+        if text[finding.start..].starts_with(b"atlasv1.") && text[..finding.start].ends_with(b".") {
+            let end = finding.start - 1;
+            let lowest = self.floor.max(end.saturating_sub(20));
+            finding.start = run_back(text, lowest, end.max(lowest), WORD);
+        }
+        finding
     }
 
     /// The neighbours say first whether a mark is worth a look: hyphens in dates, colons in times are not.
@@ -189,6 +259,9 @@ impl<'a> Scanner<'a> {
             b'@' if matches!(before, b' ' | b'@') => None,
             b'@' => self.look_at_sign(),
             b'=' => assignment(text, self.floor, at, 1),
+            b':' if before == b'p' && at >= 3 && text[at - 3..].starts_with(b" /p") => {
+                rdp(text, at)
+            }
             b':' if after == b'/' => userinfo(text, at).or_else(|| member(text, self.floor, at, 1)),
             // Neither a time of day nor a port has a key before its colon.
             b':' if before.is_ascii_digit() => match after {
@@ -196,7 +269,13 @@ impl<'a> Scanner<'a> {
                 b'0'..=b'9' => None,
                 _ => member(text, self.floor, at, 1),
             },
-            b':' if after != b':' => member(text, self.floor, at, 1),
+            b':' if after != b':' => {
+                let found = member(text, self.floor, at, 1);
+                if found.is_none() && (after.is_ascii_digit() || after == b'*') {
+                    return pgpass(text, at);
+                }
+                found
+            }
             b'-' if after == b'-' && text.get(at + 2) == Some(&b'-') => private_key(text, at),
             b'-' if after.is_ascii_alphanumeric() || after == b'-' => {
                 self.look_at_hyphen(before, after)
@@ -210,7 +289,13 @@ impl<'a> Scanner<'a> {
                 _ => None,
             },
             b'<' if after.is_ascii_alphabetic() => element(text, at),
+            b'<' if after == b'<' && before == b' ' && text.get(at + 2) == Some(&b'<') => {
+                let floor = self.floor.max(self.here);
+                self.here = at;
+                shell::here(text, floor, at)
+            }
             b'{' | b'[' => self.look_at_json(),
+            b'$' if after.is_ascii_alphanumeric() => crypt(text, at),
             _ => None,
         }
     }
@@ -344,13 +429,70 @@ impl Scanner<'_> {
         })
     }
 
+    /// The next one, of those that were found ahead and those that are found on the way; where they overlap, one of both.
     pub(crate) fn next(&mut self) -> Option<Finding> {
+        let mut found = self.held.take().or_else(|| self.look());
+        while let Some(other) = found
+            && other.start < self.told
+        {
+            found = if other.end > self.told {
+                Some(Finding {
+                    start: self.told,
+                    ..other
+                })
+            } else {
+                self.look()
+            };
+        }
+        while let Some(mut planned) = self.ahead.pop() {
+            if planned.end <= self.told {
+                continue;
+            }
+            planned.start = planned.start.max(self.told);
+            match found {
+                Some(other) if other.start <= planned.start => {
+                    self.ahead.push(planned);
+                    break;
+                }
+                Some(other) if other.start < planned.end => {
+                    planned.end = planned.end.max(other.end)
+                }
+                _ => self.held = found,
+            }
+            self.told = planned.end;
+            return Some(planned);
+        }
+        if let Some(found) = found {
+            self.told = found.end;
+        }
+        found
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, at: usize) -> Option<Finding> {
+        if at >= self.looked
+            && let Some((end, found)) = ahead::insert(self.text, at)
+        {
+            self.looked = end;
+            // They stand before all that was found ahead of here but not yet told.
+            self.ahead.retain(|finding| finding.start >= end);
+            self.ahead.extend(found);
+        }
+        None
+    }
+
+    fn look(&mut self) -> Option<Finding> {
         if let Some(finding) = self.given.take() {
             return Some(self.found(finding));
         }
         let text = self.text;
         let mut at = self.at.max(self.given.end());
         while let Some(&byte) = text.get(at) {
+            if at >= self.due
+                && let Some(finding) = self.take_due()
+            {
+                return Some(self.found(finding));
+            }
             let class = CLASSES[usize::from(byte)];
             if class & (STARTS | MARK) != 0 || at < self.aws && class & WORD != 0 {
                 self.at = at;
@@ -371,7 +513,10 @@ impl Scanner<'_> {
                     && (matches!(finding.mask, Mask::Given(..))
                         || mask_length(&text[finding.start..]).is_none())
                 {
-                    return Some(self.found(finding));
+                    if finding.start <= at || matches!(finding.mask, Mask::Given(..)) {
+                        return Some(self.found(finding));
+                    }
+                    self.wait(finding);
                 }
                 // JSON without secrets is done with.
                 if self.given.end() > at {
@@ -390,7 +535,55 @@ impl Scanner<'_> {
             }
         }
         self.at = at;
-        None
+        self.take_due().map(|finding| self.found(finding))
+    }
+
+    /// Puts a finding off until what stands before it has been looked at.
+    fn wait(&mut self, finding: Finding) {
+        let mut free = None;
+        for slot in &mut self.waiting {
+            match slot {
+                None => free = Some(slot),
+                Some(known) if known.start < finding.end && finding.start < known.end => {
+                    if finding.start < known.start {
+                        known.start = finding.start;
+                        known.mask = Mask::Plain;
+                    }
+                    self.due = self.due.min(finding.start);
+                    return;
+                }
+                Some(_) => {}
+            }
+        }
+        self.due = self.due.min(finding.start);
+        if let Some(free) = free {
+            *free = Some(finding);
+        } else if let [Some(known), _] = &mut self.waiting {
+            // No room: what lies between them goes, too.
+            known.start = known.start.min(finding.start);
+            known.end = known.end.max(finding.end);
+            known.mask = Mask::Plain;
+        }
+    }
+
+    /// The first of those that wait; what is left of it.
+    fn take_due(&mut self) -> Option<Finding> {
+        let floor = self.floor;
+        loop {
+            let [first, second] = &mut self.waiting;
+            let start = |slot: &Option<Finding>| slot.map_or(usize::MAX, |finding| finding.start);
+            let (slot, other) = if start(first) <= start(second) {
+                (first, start(second))
+            } else {
+                (second, start(first))
+            };
+            self.due = other;
+            let mut finding = slot.take()?;
+            finding.start = finding.start.max(floor);
+            if finding.start < finding.end && mask_length(&self.text[finding.start..]).is_none() {
+                return Some(finding);
+            }
+        }
     }
 
     fn found(&mut self, mut finding: Finding) -> Finding {
@@ -419,15 +612,123 @@ fn telegram(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     })
 }
 
+/// `xfreerdp /u:bob /p:…`
+fn rdp(text: &[u8], at: usize) -> Option<Finding> {
+    let line = &text[at.saturating_sub(96)..at];
+    memchr::memmem::find(line, b"rdp ")?;
+    let start = at + 1 + usize::from(matches!(text.get(at + 1), Some(b'"' | b'\'')));
+    let mut end = run_within(text, start, classes::VISIBLE, 128);
+    end -= usize::from(start > at + 1 && end > start && matches!(text[end - 1], b'"' | b'\''));
+    (end > start && mask_length(&text[start..]).is_none()).then_some(Finding {
+        start,
+        end,
+        mask: Mask::Plain,
+    })
+}
+
+/// `host:5432:database:user:password`, a line of `.pgpass`; `at` is the first colon.
+fn pgpass(text: &[u8], at: usize) -> Option<Finding> {
+    // The host is the first of its line.
+    let host = run_back(text, at.saturating_sub(96), at, classes::KEY);
+    let first = matches!(
+        text[..host].last(),
+        None | Some(b'\n' | b'"' | b'\'' | b'`' | b'*' | b' ')
+    );
+    if !first || host == at && text[..at].last() != Some(&b'*') {
+        return None;
+    }
+    let mut from = at + 1;
+    for part in 0..3 {
+        let end = from
+            + text[from..]
+                .iter()
+                .take(64)
+                .position(|byte| *byte == b':')?;
+        let field = &text[from..end];
+        let fits = match part {
+            0 => {
+                field == b"*"
+                    || (4..=5).contains(&field.len()) && field.iter().all(u8::is_ascii_digit)
+            }
+            _ => {
+                field == b"*"
+                    || field.first().is_some_and(u8::is_ascii_alphabetic)
+                        && field
+                            .iter()
+                            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte))
+            }
+        };
+        if !fits {
+            return None;
+        }
+        from = end + 1;
+    }
+    let end = run_within(text, from, classes::VISIBLE, 128);
+    let line = matches!(text.get(end), None | Some(b'\n' | b'\r'));
+    (line && end >= from + 4 && mask_length(&text[from..]).is_none()).then_some(Finding {
+        start: from,
+        end,
+        mask: Mask::Plain,
+    })
+}
+
+/// `$6$salt$…`, `$2b$12$…`, `$argon2id$v=19$…`: the hash of a password, as crypt(5) and PHC strings have it.
+fn crypt(text: &[u8], at: usize) -> Option<Finding> {
+    let name = run_within(text, at + 1, URL_SAFE, 16);
+    if text.get(name) != Some(&b'$') || !CRYPT.contains(&&text[at + 1..name]) {
+        return None;
+    }
+    let rest = &text[name..];
+    let letter = |byte: &&u8| byte.is_ascii_alphanumeric() || b"./$=,+-_".contains(byte);
+    let length = rest.iter().take(512).take_while(letter).count();
+    let hash = &rest[..length];
+    let hash = hash
+        .strip_suffix(b",")
+        .or_else(|| hash.strip_suffix(b"."))
+        .unwrap_or(hash);
+    (hash.len() >= 12).then_some(Finding {
+        start: at,
+        end: name + hash.len(),
+        mask: Mask::Plain,
+    })
+}
+
+/// The names that hashes of passwords begin with.
+const CRYPT: [&[u8]; 20] = [
+    b"1",
+    b"2",
+    b"2a",
+    b"2b",
+    b"2x",
+    b"2y",
+    b"5",
+    b"6",
+    b"7",
+    b"y",
+    b"gy",
+    b"apr1",
+    b"md5",
+    b"sha1",
+    b"scrypt",
+    b"argon2i",
+    b"argon2d",
+    b"argon2id",
+    b"pbkdf2-sha256",
+    b"pbkdf2-sha512",
+];
+
 /// A client secret of Entra: `xxx8Q~` and 34 letters.
 fn azure(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let start = at.checked_sub(5).filter(|start| *start >= floor)?;
     let head = &text[start..at - 1];
+    if !head[3].is_ascii_digit() {
+        return None;
+    }
     let letters = head[..3]
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_~.-".contains(byte));
     let end = run_within(text, at + 1, classes::TOKEN68, 48);
-    (letters && head[3].is_ascii_digit() && end - at >= 31).then_some(Finding {
+    (letters && end - at >= 31).then_some(Finding {
         start,
         end,
         mask: Mask::Fingerprint,
@@ -483,7 +784,9 @@ static MARKS: [u8; 256] = {
     while byte < 256 {
         marks[byte] = match byte as u8 {
             b'@' | b'=' | b':' => PAIRED,
-            b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' => TELLING,
+            b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'\n' => TELLING,
+            // Digits and letters that look like those.
+            0xd9 | 0xdb | 0xe0 | 0xef => TELLING,
             _ => 0,
         };
         byte += 1;

@@ -29,7 +29,45 @@ pub(super) static WORDS: &[&str] = &[
     "cvv",
     "cvc",
     "aws",
+    "auth",
+    "code",
+    "define",
+    "get",
+    "env",
+    "masterauth",
+    "set",
+    "sqlplus",
+    "bw",
+    "cargo",
+    "convertto",
+    "echo",
+    "htpasswd",
+    "insert",
+    "mc",
+    "net",
+    "ngrok",
+    "npm",
+    "gcloud",
+    "poetry",
+    "printf",
+    "pulumi",
+    "rabbitmqctl",
+    "wpa",
 ];
+
+/// By first letter the lengths of [`WORDS`], one bit for each.
+pub(super) static LENGTHS: [u32; 32] = {
+    let mut lengths = [0; 32];
+    let mut at = 0;
+    while at < WORDS.len() {
+        let word = WORDS[at].as_bytes();
+        lengths[(word[0] & 31) as usize] |= 1 << word.len();
+        at += 1;
+    }
+    // `setItem`, `getenv`, `printf`
+    lengths[(b'g' & 31) as usize] |= 1 << 6;
+    lengths
+};
 
 /// What the word at `at` announces.
 #[inline(never)]
@@ -39,11 +77,31 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     if word.eq_ignore_ascii_case(b"aws") {
         return aws(text, at);
     }
+    if word.eq_ignore_ascii_case(b"code") {
+        return code(text, at, end);
+    }
     let kind = kind(word)?;
-    if text.get(end) != Some(&b' ') {
+    // `PASSWORD('…')` of SQL.
+    if word == b"PASSWORD" && text[end..].starts_with(b"('") {
+        let (from, to) = value::quoted(text, end + 1)?;
+        return kind.judge(&text[from..to]).map(|mask| Finding {
+            start: from,
+            end: to,
+            mask,
+        });
+    }
+    if !matches!(text.get(end), Some(b' ' | b'\t')) {
         return None;
     }
-    let (start, said) = link(text, end + 1);
+    let (mut start, mut said) = link(text, end + 1);
+    // `the password for bob is …`
+    if !said && text[start..].starts_with(b"for ") {
+        let who = run_within(text, start + 4, VISIBLE, 64);
+        let (behind, is) = link(text, who + 1);
+        if is {
+            (start, said) = (behind, true);
+        }
+    }
     if word.eq_ignore_ascii_case(b"identified") && !said {
         return None;
     }
@@ -67,9 +125,35 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         }
     }
     let secret = text.get(from..to)?;
+    let random = kind == Kind::Token
+        && word.eq_ignore_ascii_case(b"key")
+        && secret.iter().all(u8::is_ascii_alphanumeric)
+        && crate::redact::keys::is_opaque(secret)
+        && secret.iter().any(u8::is_ascii_uppercase)
+        && secret.iter().any(u8::is_ascii_lowercase);
     let convinced = match kind {
+        _ if random => true,
+        // `SECRET '…'` of SQL.
+        Kind::Token if quoted && !said => {
+            word.iter().all(u8::is_ascii_uppercase)
+                && text[start] == b'\''
+                && secret.len() >= 8
+                && !secret.contains(&b' ')
+                && telling(secret)
+        }
         Kind::Password if said && quoted => true,
         // `password 'x'` of SQL, in capitals or small letters; of no sentence.
+        // `#define PASSWORD "…"` of C, `:password "…"` of Lisp.
+        Kind::Password if quoted && text[start] == b'"' => {
+            let line = &text[at.saturating_sub(48)..at];
+            let line = line
+                .rsplit(|byte| *byte == b'\n')
+                .next()
+                .unwrap_or_default();
+            !secret.contains(&b' ')
+                && (line.starts_with(b"#define ") || line.ends_with(b":"))
+                && telling(secret)
+        }
         Kind::Password if quoted => text[start] == b'\'' && !secret.contains(&b' '),
         Kind::Password if said => telling(secret) && secret.len() >= 4,
         Kind::Password => strong(secret),
@@ -107,6 +191,103 @@ fn aws(text: &[u8], at: usize) -> Option<Finding> {
     })
 }
 
+/// `verification code is 482913`, `code: 482913`.
+fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
+    let before = text[at.saturating_sub(24)..at].trim_ascii_end();
+    let kind = before.rsplit(|byte| !byte.is_ascii_alphanumeric()).next()?;
+    let known = [
+        b"verification".as_slice(),
+        b"security",
+        b"login",
+        b"access",
+        b"confirmation",
+        b"authentication",
+        b"otp",
+        b"2fa",
+        b"mfa",
+        b"sms",
+        b"time",
+        b"passcode",
+    ];
+    if !known.iter().any(|word| kind.eq_ignore_ascii_case(word)) {
+        return None;
+    }
+    let rest = text[end..]
+        .strip_prefix(b":")
+        .unwrap_or_else(|| &text[end..]);
+    let rest = rest.strip_prefix(b" ")?;
+    let rest = rest
+        .strip_prefix(b"is ")
+        .or_else(|| rest.strip_prefix(b"is: "))
+        .unwrap_or(rest);
+    let start = text.len() - rest.len();
+    let stop = run_within(text, start, VISIBLE, 16);
+    let number = text[start..stop]
+        .strip_suffix(b".")
+        .unwrap_or_else(|| &text[start..stop]);
+    let number = number.strip_suffix(b",").unwrap_or(number);
+    ((4..=8).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)).then_some(Finding {
+        start,
+        end: start + number.len(),
+        mask: Mask::Plain,
+    })
+}
+
+/// `define('DB_PASSWORD', '…')`, `setItem("token", "…")`, `setPassword("…")`.
+#[inline(never)]
+pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
+    let end = run_within(text, at, WORD, 32);
+    let name = &text[at..end];
+    let quote = text.get(end + 1)?;
+    if text.get(end) != Some(&b'(') || !matches!(quote, b'"' | b'\'') {
+        return None;
+    }
+    let (from, to) = value::quoted(&text[..text.len().min(end + 256)], end + 1)?;
+    let first = &text[from..to];
+    if let Some(what) = name.strip_prefix(b"set")
+        && let Some(kind) = value::in_text(what)
+    {
+        return kind
+            .judge(first)
+            .filter(|_| !is_kind_word(first))
+            .map(|_| Finding {
+                start: from,
+                end: to,
+                mask: Mask::Plain,
+            });
+    }
+    if !matches!(
+        name,
+        b"define"
+            | b"get"
+            | b"getenv"
+            | b"set"
+            | b"setItem"
+            | b"setdefault"
+            | b"setenv"
+            | b"setProperty"
+            | b"setHeader"
+            | b"setRequestHeader"
+    ) {
+        return None;
+    }
+    let kind = value::in_text(first)?;
+    let rest = text.get(to + 1..)?.strip_prefix(b",")?.trim_ascii_start();
+    let start = text.len() - rest.len();
+    let (from, to) = value::quoted(text, start)?;
+    let value = text.get(from..to)?;
+    if is_kind_word(value) {
+        return None;
+    }
+    let mask = kind.judge(value)?;
+    let (secret, mask) = super::credential(value, mask);
+    Some(Finding {
+        start: to - secret.len(),
+        end: to,
+        mask,
+    })
+}
+
 fn kind(word: &[u8]) -> Option<Kind> {
     let is = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
     if is(&[
@@ -116,6 +297,7 @@ fn kind(word: &[u8]) -> Option<Kind> {
         b"passcode",
         b"pwd",
         b"requirepass",
+        b"masterauth",
         b"identified",
     ]) {
         Some(Kind::Password)
@@ -132,7 +314,11 @@ fn kind(word: &[u8]) -> Option<Kind> {
 
 /// Skips `is` and its kin; says whether one was there.
 fn link(text: &[u8], at: usize) -> (usize, bool) {
-    const LINKS: [&[u8]; 12] = [
+    const LINKS: [&[u8]; 16] = [
+        b"reset to ",
+        b"changed to ",
+        b"updated to ",
+        b"from ",
         b"is set to ",
         b"is now ",
         b"is: ",
@@ -146,7 +332,7 @@ fn link(text: &[u8], at: usize) -> (usize, bool) {
         b"-> ",
         "→ ".as_bytes(),
     ];
-    let rest = &text[at..];
+    let rest = text.get(at..).unwrap_or_default();
     match LINKS.iter().find(|link| rest.starts_with(link)) {
         Some(link) => (at + link.len(), true),
         None => (at, false),

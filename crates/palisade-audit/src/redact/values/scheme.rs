@@ -34,7 +34,11 @@ pub(super) fn scheme(text: &[u8], at: usize) -> Option<Finding> {
         });
     };
     let start = at + length;
-    let end = run(text, start, TOKEN68);
+    let mut end = run(text, start, TOKEN68);
+    // The sentence's.
+    while end > start && text[end - 1] == b'.' {
+        end -= 1;
+    }
     let secret = &text[start..end];
     if basic {
         // Only what decodes to `user:password`; "basic understanding" does not.
@@ -44,7 +48,7 @@ pub(super) fn scheme(text: &[u8], at: usize) -> Option<Finding> {
             mask: Mask::Plain,
         });
     }
-    if secret.len() < 6 {
+    if secret.len() < 6 || crate::redact::keys::placeholder(secret) {
         return None;
     }
     // A challenge, RFC 9110, section 11.6.1: `Bearer realm="…"`.

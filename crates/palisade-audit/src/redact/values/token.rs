@@ -17,12 +17,38 @@ pub(super) fn token(text: &[u8], at: usize, runs: &mut Runs) -> Option<Finding> 
         if let Some(end) = shape.end(text, at + shape.prefix.len(), runs) {
             return Some(Finding {
                 start: at,
-                end,
+                end: with_check(text, shape.prefix, end),
                 mask: Mask::Fingerprint,
             });
         }
     }
     None
+}
+
+/// The end of a token with what some issuers put behind a sign that tokens do not have: Atlassian a check sum, Sentry
+/// a signature.
+fn with_check(text: &[u8], prefix: &[u8], end: usize) -> usize {
+    match prefix {
+        b"ATATT3" | b"ATCTT3" | b"ATSTT3" => {
+            let check = run(&text[..text.len().min(end + 10)], end + 1, HEX);
+            if text.get(end) == Some(&b'=') && check == end + 9 {
+                return check;
+            }
+        }
+        b"sntrys_" => {
+            let padding = end
+                + text[end..]
+                    .iter()
+                    .take(2)
+                    .take_while(|byte| **byte == b'=')
+                    .count();
+            if padding > end && text.get(padding) == Some(&b'_') {
+                return run(text, padding + 1, TOKEN68);
+            }
+        }
+        _ => {}
+    }
+    end
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,12 +57,16 @@ enum Look {
     Any,
     /// So many, neither more nor less.
     Exact,
+    /// As [`Look::Exact`], with digits, small letters and capitals.
+    ExactMixed,
     /// With a digit, or both small letters and capitals.
     Mixed,
     /// The prefix is also a word's beginning, so the rest must look random.
     Opaque,
     /// Two parts with an underscore between.
     Two,
+    /// Neither small letters nor underscores, and a digit.
+    Upper,
     /// RFC 9562, section 4.
     Uuid,
 }
@@ -63,7 +93,12 @@ impl Shape {
                 return (parts && is_mixed(&rest[..second])).then_some(start + second);
             }
             Look::Uuid => return is_uuid(rest).then_some(start + 36),
-            Look::Any | Look::Exact | Look::Mixed | Look::Opaque => {}
+            Look::Any
+            | Look::Exact
+            | Look::ExactMixed
+            | Look::Mixed
+            | Look::Opaque
+            | Look::Upper => {}
         }
         let end = runs.end(text, start, self.letters, self.min + 48);
         let letters = &text[start..end];
@@ -71,21 +106,35 @@ impl Shape {
             return None;
         }
         let fits = match self.look {
-            Look::Exact => {
+            Look::Exact | Look::ExactMixed => {
                 letters.len() == self.min
+                    && (self.look == Look::Exact || is_thoroughly_mixed(letters))
                     && text
                         .get(end)
                         .is_none_or(|byte| CLASSES[usize::from(*byte)] & (WORD | self.letters) == 0)
             }
             Look::Mixed => is_mixed(letters),
+            Look::Upper => {
+                letters.iter().any(u8::is_ascii_digit)
+                    && letters
+                        .iter()
+                        .all(|byte| CLASSES[usize::from(*byte)] & UPPER != 0 || *byte == b'-')
+            }
             // Random letters rather than words with hyphens between.
             Look::Opaque => {
                 runs.random(text, start) < end || memchr::memchr(b'-', letters).is_none()
             }
             Look::Any | Look::Two | Look::Uuid => true,
         };
-        // What was looked at may be only the head.
-        fits.then(|| run(text, end, self.letters))
+        if !fits {
+            return None;
+        }
+        // What was looked at may be only the head; a dot at the end is the sentence's.
+        let mut end = run(text, end, self.letters);
+        while self.letters == DOTTED && text[end - 1] == b'.' {
+            end -= 1;
+        }
+        Some(end)
     }
 }
 
@@ -135,6 +184,13 @@ fn is_mixed(letters: &[u8]) -> bool {
     digit && (lower || upper) || lower && upper
 }
 
+/// With digits, small letters and capitals.
+fn is_thoroughly_mixed(letters: &[u8]) -> bool {
+    letters.iter().any(u8::is_ascii_digit)
+        && letters.iter().any(u8::is_ascii_lowercase)
+        && letters.iter().any(u8::is_ascii_uppercase)
+}
+
 /// `xxxxxxxx`, as documentation has it.
 fn is_example(letters: &[u8]) -> bool {
     !letters.is_empty()
@@ -166,6 +222,7 @@ const fn shape(prefix: &'static str, letters: u16, min: usize, look: Look) -> Sh
 /// By their issuers' documentation; lengths are lower bounds, for issuers lengthen them. Longer prefixes come first.
 pub(super) static SHAPES: &[Shape] = &[
     shape("AAAAAAAAAAAAAAAAAAAA", TOKEN68, 60, Look::Mixed),
+    shape("A3-", URL_SAFE, 32, Look::Upper),
     shape("AGE-SECRET-KEY-1", URL_SAFE, 20, Look::Any),
     shape("ATATT3", URL_SAFE, 20, Look::Any),
     shape("ATCTT3", URL_SAFE, 20, Look::Any),
@@ -183,9 +240,11 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("ATTA", HEX, 64, Look::Exact),
     shape("CCIPAT_", WORD, 20, Look::Any),
     shape("CCIPRJ_", WORD, 20, Look::Any),
+    shape("CLOJARS_", WORD, 40, Look::Any),
     shape("CFPAT-", WORD, 20, Look::Any),
     shape("EZAK", WORD, 20, Look::Mixed),
     shape("EZTK", WORD, 20, Look::Mixed),
+    shape("EAACEdEose0cBA", WORD, 10, Look::Any),
     shape("EAA", DOTTED, 60, Look::Mixed),
     shape("FLWSECK_TEST-", URL_SAFE, 20, Look::Any),
     shape("FwoGZXIvYXdz", BASE64, 40, Look::Any),
@@ -193,7 +252,7 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("GOCSPX-", URL_SAFE, 20, Look::Any),
     shape("HRKU-", URL_SAFE, 20, Look::Mixed),
     shape("IQoJb3JpZ2lu", BASE64, 40, Look::Any),
-    shape("LTAI", WORD, 16, Look::Exact),
+    shape("LTAI", WORD, 12, Look::Mixed),
     shape("NRAK-", URL_SAFE, 20, Look::Any),
     shape("NRII-", URL_SAFE, 20, Look::Any),
     shape("NRJS-", URL_SAFE, 20, Look::Any),
@@ -204,12 +263,15 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("access-development-", HEX, 0, Look::Uuid),
     shape("access-production-", HEX, 0, Look::Uuid),
     shape("access-sandbox-", HEX, 0, Look::Uuid),
+    shape("amzn.mws.", HEX, 0, Look::Uuid),
+    shape("atlasv1.", URL_SAFE, 40, Look::Any),
     shape("apify_api_", URL_SAFE, 20, Look::Any),
     shape("api_org_", WORD, 20, Look::Any),
     shape("aio_", WORD, 20, Look::Mixed),
     shape("bb_live_", URL_SAFE, 20, Look::Any),
     shape("bb_test_", URL_SAFE, 20, Look::Any),
     shape("bkua_", WORD, 20, Look::Any),
+    shape("cio", WORD, 32, Look::ExactMixed),
     shape("cmVmdGtu", WORD, 60, Look::Mixed),
     shape("cfat_", URL_SAFE, 20, Look::Any),
     shape("cfut_", URL_SAFE, 20, Look::Any),
@@ -223,8 +285,8 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("doo_v1_", HEX, 32, Look::Any),
     shape("dop_v1_", HEX, 32, Look::Any),
     shape("dor_v1_", HEX, 32, Look::Any),
-    shape("dt0c01.", URL_SAFE, 20, Look::Any),
-    shape("dt0s01.", URL_SAFE, 20, Look::Any),
+    shape("dt0c01.", DOTTED, 20, Look::Any),
+    shape("dt0s01.", DOTTED, 20, Look::Any),
     shape("dp.ct.", URL_SAFE, 20, Look::Any),
     shape("dp.pt.", URL_SAFE, 20, Look::Any),
     shape("dp.sa.", URL_SAFE, 20, Look::Any),
@@ -274,8 +336,8 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("key-", HEX, 32, Look::Exact),
     shape("lin_oauth_", WORD, 20, Look::Any),
     shape("lin_api_", WORD, 20, Look::Any),
-    shape("lsv2_pt_", WORD, 20, Look::Any),
-    shape("lsv2_sk_", WORD, 20, Look::Any),
+    shape("lsv2_pt_", URL_SAFE, 20, Look::Any),
+    shape("lsv2_sk_", URL_SAFE, 20, Look::Any),
     shape("lin_wh_", WORD, 20, Look::Any),
     shape("mdb_sa_sk_", URL_SAFE, 20, Look::Any),
     shape("mob-", HEX, 0, Look::Uuid),
@@ -284,6 +346,7 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("nfp_", WORD, 20, Look::Any),
     shape("npm_", WORD, 20, Look::Any),
     shape("ntn_", WORD, 20, Look::Any),
+    shape("oy2", WORD, 43, Look::Exact),
     shape("ops_eyJ", WORD, 20, Look::Any),
     shape("pscale_oauth_", URL_SAFE, 20, Look::Any),
     shape("pscale_tkn_", URL_SAFE, 20, Look::Any),
@@ -292,9 +355,10 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("pat-eu1-", HEX, 0, Look::Uuid),
     shape("pat-na1-", HEX, 0, Look::Uuid),
     shape("pat-na2-", HEX, 0, Look::Uuid),
-    shape("pcsk_", WORD, 20, Look::Any),
+    shape("pcsk_", URL_SAFE, 20, Look::Any),
     shape("pplx-", WORD, 20, Look::Mixed),
     shape("pypi-", URL_SAFE, 16, Look::Opaque),
+    shape("phx_", WORD, 20, Look::Any),
     shape("pnb_", WORD, 20, Look::Any),
     shape("pnu_", WORD, 20, Look::Any),
     shape("pul-", URL_SAFE, 20, Look::Mixed),
@@ -336,12 +400,14 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("squ_", HEX, 40, Look::Exact),
     shape("sk-", URL_SAFE, 16, Look::Opaque),
     shape("sk_", HEX, 48, Look::Exact),
+    shape("s.", WORD, 24, Look::ExactMixed),
     shape("sl.", DOTTED, 60, Look::Mixed),
     shape("t1.9euel", DOTTED, 20, Look::Any),
     shape("tgp_v1_", WORD, 20, Look::Any),
     shape("tskey-", URL_SAFE, 20, Look::Any),
     shape("tvly-", URL_SAFE, 20, Look::Any),
     shape("tfp_", WORD, 20, Look::Mixed),
+    shape("v1.0-", URL_SAFE, 150, Look::Any),
     shape("vca_", WORD, 20, Look::Any),
     shape("vci_", WORD, 20, Look::Any),
     shape("vck_", WORD, 20, Look::Any),
@@ -387,7 +453,7 @@ static BY_LETTER: [(u8, u8); 256] = {
 };
 
 /// By first letter of a word: one bit for each second letter that anything we look for has.
-pub(super) static SECONDS: [u128; 256] = {
+static SECONDS: [u128; 256] = {
     let mut seconds = [0; 256];
     let mut at = 0;
     while at < SHAPES.len() {
@@ -406,6 +472,44 @@ pub(super) static SECONDS: [u128; 256] = {
     seconds[b'e' as usize] |= 1 << b'y';
     seconds
 };
+
+/// By the first two letters of a word, of any size: one bit for each third one that anything we look for has.
+static THIRDS: [u32; 1024] = {
+    let mut thirds = [0; 1024];
+    let mut at = 0;
+    while at < SHAPES.len() {
+        let prefix = SHAPES[at].prefix;
+        thirds[pair(prefix[0], prefix[1])] |= if prefix.len() > 2 {
+            1 << (prefix[2] & 31)
+        } else {
+            u32::MAX
+        };
+        at += 1;
+    }
+    at = 0;
+    while at < WORDS.len() {
+        let word = WORDS[at].as_bytes();
+        thirds[pair(word[0], word[1])] |= if word.len() > 2 {
+            1 << (word[2] & 31)
+        } else {
+            u32::MAX
+        };
+        at += 1;
+    }
+    thirds[pair(b'e', b'y')] |= 1 << (b'J' & 31);
+    thirds
+};
+
+const fn pair(first: u8, second: u8) -> usize {
+    ((first & 31) as usize) << 5 | (second & 31) as usize
+}
+
+/// Whether something we look for begins with these three letters: nearly every word of a sentence is told apart here.
+#[inline]
+pub(super) fn may_begin(first: u8, second: u8, third: u8) -> bool {
+    SECONDS[usize::from(first)] & 1 << second != 0
+        && THIRDS[pair(first, second)] & 1 << (third & 31) != 0
+}
 
 #[cfg(test)]
 mod tests {
@@ -442,6 +546,7 @@ mod tests {
                     format!("{}_{}", letters(WORD, 8), letters(WORD, shape.min + 1)),
                     format!("{}_{}", letters(WORD, 8), letters(WORD, shape.min - 1)),
                 ),
+                Look::Upper => (letters(UPPER, shape.min), letters(UPPER, shape.min - 1)),
                 _ => (
                     letters(shape.letters, shape.min),
                     letters(shape.letters, shape.min - 1),

@@ -85,6 +85,12 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     if value == key || is_kind_word(value) {
         return true;
     }
+    // The place of a parameter in SQL.
+    if value == b"?"
+        || matches!(value, [b'$', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+    {
+        return true;
+    }
     if matches!(
         value,
         [b'$', b'(' | b'{', ..] | [b'%', .., b'%'] | [b'`', ..]
@@ -136,7 +142,7 @@ pub(super) fn is_kind_word(word: &[u8]) -> bool {
 /// Whether the value under this name may stand in a text; what only objects have does not.
 pub(super) fn in_text(key: &[u8]) -> Option<Kind> {
     match keys::classify(key)? {
-        Kind::Email | Kind::Name | Kind::Schema | Kind::Value => None,
+        Kind::Content | Kind::Email | Kind::Name | Kind::Schema | Kind::Value => None,
         kind => Some(kind),
     }
 }
@@ -340,6 +346,25 @@ const KIND_WORDS: &[&[u8]] = &[
     b"let",
     b"var",
     b"...",
+    b"missing",
+    b"invalid",
+    b"expired",
+    b"incorrect",
+    b"wrong",
+    b"valid",
+    b"rejected",
+    b"failed",
+    b"unset",
+    b"absent",
+    b"present",
+    b"revoked",
+    b"write",
+    b"read",
+    b"erforderlich",
+    b"requerida",
+    b"requerido",
+    b"requis",
+    b"obligatorio",
 ];
 
 const KIND_MAX: usize = 14;

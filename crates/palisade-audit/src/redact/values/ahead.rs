@@ -1,0 +1,325 @@
+//! What is found by looking at more than its own neighbourhood: letters that only look different, columns of tables, the
+//! values of an `INSERT`.
+
+use super::classes::{CLASSES, KEY, WORD, run};
+use super::value::{is_kind_word, quoted, telling};
+use super::{Scanner, value};
+use crate::redact::keys::{Kind, is_opaque, placeholder};
+use crate::redact::policy::Masker;
+use crate::redact::{Aim, Finding, Mask};
+
+/// What is found in a text before it is read, the last one first.
+pub(super) fn plan(text: &[u8], aim: Aim, masker: &Masker, nest: u8) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if memchr::memchr(b'\n', &text[..text.len().min(HEAD_MAX)]).is_some() {
+        table(text, &mut found);
+    }
+    if !text.is_ascii()
+        && let Some(folded) = Folded::of(text)
+    {
+        folded.find(text, aim, masker, nest, &mut found);
+    }
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.start));
+    found
+}
+
+/// A text as it looks: full-width letters, the digits of other scripts, spaces and hyphens of all kinds as ASCII, what is
+/// invisible left out.
+struct Folded {
+    text: Vec<u8>,
+    /// Where each byte stands in the text that was folded, and where that one ends.
+    places: Vec<u32>,
+}
+
+impl Folded {
+    /// `None` for a text in which nothing looks like something else.
+    fn of(text: &[u8]) -> Option<Self> {
+        let mut at = 0;
+        let first = loop {
+            at += text.get(at..)?.iter().position(|byte| *byte >= 0xc2)?;
+            if fold(&text[at..]).is_some() {
+                break at;
+            }
+            at += 1;
+        };
+        if u32::try_from(text.len()).is_err() {
+            return None;
+        }
+        let mut folded = Self {
+            text: Vec::with_capacity(text.len()),
+            places: Vec::with_capacity(text.len() + 1),
+        };
+        folded.text.extend_from_slice(&text[..first]);
+        folded.places.extend(0..first as u32);
+        at = first;
+        while let Some(&byte) = text.get(at) {
+            let (length, seen) = match byte {
+                0..0xc2 => (1, Some(byte)),
+                _ => fold(&text[at..]).unwrap_or((1, Some(byte))),
+            };
+            if let Some(seen) = seen {
+                folded.text.push(seen);
+                folded.places.push(at as u32);
+            }
+            at += length;
+        }
+        folded.places.push(text.len() as u32);
+        Some(folded)
+    }
+
+    fn find(&self, text: &[u8], aim: Aim, masker: &Masker, nest: u8, found: &mut Vec<Finding>) {
+        let mut scanner = Scanner::new(&self.text, aim, masker).nested(nest);
+        while let Some(finding) = scanner.next() {
+            // What stands in JSON is found when the JSON is read.
+            if matches!(finding.mask, Mask::Given(..)) || finding.end == finding.start {
+                continue;
+            }
+            let start = self.places[finding.start] as usize;
+            let last = self.places[finding.end - 1] as usize;
+            let mut end = last + 1;
+            while text.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+                end += 1;
+            }
+            found.push(Finding {
+                start,
+                end,
+                // What is spelt otherwise has another hash: better none.
+                mask: if end - start == finding.end - finding.start {
+                    finding.mask
+                } else {
+                    Mask::Plain
+                },
+            });
+        }
+    }
+}
+
+/// The length of the character that `text` begins with, and the ASCII that a reader sees.
+fn fold(text: &[u8]) -> Option<(usize, Option<u8>)> {
+    let seen = match *text {
+        [0xc2, 0xa0, ..] => (2, Some(b' ')),
+        [0xc2, 0xad, ..] => (2, None),
+        [0xd9, digit @ 0xa0..=0xa9, ..] => (2, Some(b'0' + digit - 0xa0)),
+        [0xdb, digit @ 0xb0..=0xb9, ..] => (2, Some(b'0' + digit - 0xb0)),
+        [0xe0, 0xa5, digit @ 0xa6..=0xaf, ..] => (3, Some(b'0' + digit - 0xa6)),
+        [0xe2, 0x80, 0x80..=0x8a | 0xaf, ..] => (3, Some(b' ')),
+        [0xe2, 0x80, 0x8b..=0x8f, ..] | [0xe2, 0x81, 0xa0, ..] => (3, None),
+        [0xe2, 0x80, 0x90..=0x95, ..] => (3, Some(b'-')),
+        [0xe2, 0x80, 0x98 | 0x99, ..] => (3, Some(b'\'')),
+        [0xe2, 0x80, 0x9c | 0x9d, ..] => (3, Some(b'"')),
+        [0xe3, 0x80, 0x80, ..] => (3, Some(b' ')),
+        [0xe3, 0x80, 0x81, ..] => (3, Some(b',')),
+        [0xe3, 0x80, 0x82, ..] => (3, Some(b'.')),
+        [0xef, 0xbb, 0xbf, ..] => (3, None),
+        [0xef, 0xbc, low @ 0x81..=0xbf, ..] => (3, Some(low - 0x60)),
+        [0xef, 0xbd, low @ 0x80..=0x9e, ..] => (3, Some(low - 0x20)),
+        _ => return None,
+    };
+    Some(seen)
+}
+
+/// The columns of a table with names above them: CSV, Markdown, what databases print.
+fn table(text: &[u8], found: &mut Vec<Finding>) {
+    let mut lines = Lines { text, at: 0 };
+    for _ in 0..HEADS {
+        let Some((start, end)) = lines.next() else {
+            return;
+        };
+        if end - start > HEAD_MAX {
+            return;
+        }
+        let Some((sign, count, kinds)) = header(&text[start..end]) else {
+            continue;
+        };
+        let mut rows = 0;
+        while let Some((start, end)) = lines.next() {
+            let row = &text[start..end];
+            let rule = row
+                .iter()
+                .all(|byte| matches!(byte, b'-' | b'+' | b'|' | b':' | b'=' | b' ' | b'\r'));
+            if rule && rows == 0 && !row.is_empty() {
+                continue;
+            }
+            if memchr::memchr_iter(sign, row).count() != count {
+                break;
+            }
+            rows += 1;
+            let mut from = start;
+            for kind in &kinds {
+                let length = memchr::memchr(sign, &text[from..end]).unwrap_or(end - from);
+                if let Some(kind) = kind {
+                    found.extend(cell(text, from, from + length, *kind, sign));
+                }
+                from = (from + length + 1).min(end);
+            }
+        }
+        return;
+    }
+}
+
+/// The sign between the columns, how often it stands in a line, and what the columns are.
+fn header(line: &[u8]) -> Option<(u8, usize, Vec<Option<Kind>>)> {
+    let sign = *[b'\t', b';', b'|', b',']
+        .iter()
+        .find(|sign| memchr::memchr(**sign, line).is_some())?;
+    let mut kinds = Vec::new();
+    for name in line.split(|byte| *byte == sign) {
+        let name = name.trim_ascii();
+        let name = name.strip_prefix(b"\"").unwrap_or(name);
+        let name = name.strip_suffix(b"\"").unwrap_or(name);
+        let words = name.iter().filter(|byte| **byte == b' ').count();
+        let is_name = name
+            .iter()
+            .all(|byte| CLASSES[usize::from(*byte)] & KEY != 0 || *byte == b' ')
+            && name.len() <= 48
+            && words <= usize::from(sign != b',');
+        if !is_name {
+            return None;
+        }
+        kinds.push(value::in_text(name).filter(|kind| {
+            matches!(
+                kind,
+                Kind::Digits(_) | Kind::Opaque | Kind::Password | Kind::Token | Kind::Word
+            )
+        }));
+    }
+    let count = kinds.len() - 1;
+    kinds
+        .iter()
+        .any(Option::is_some)
+        .then_some((sign, count, kinds))
+}
+
+fn cell(text: &[u8], start: usize, end: usize, kind: Kind, sign: u8) -> Option<Finding> {
+    let whole = &text[start..end];
+    let lead = whole.len() - whole.trim_ascii_start().len();
+    let mut from = start + lead;
+    let mut to = from + whole.trim_ascii().len();
+    if to > from + 1 && text[from] == text[to - 1] && matches!(text[from], b'"' | b'\'' | b'`') {
+        (from, to) = (from + 1, to - 1);
+    }
+    let value = &text[from..to];
+    let convinced = match kind {
+        Kind::Digits(_) | Kind::Opaque => true,
+        Kind::Token => value.len() >= 6 && (telling(value) || is_opaque(value)),
+        _ if sign == b'|' => value.len() >= 4 && telling(value),
+        _ => value.len() >= 4,
+    };
+    if !convinced
+        || value.contains(&b' ') && !matches!(kind, Kind::Digits(_))
+        || is_kind_word(value)
+    {
+        return None;
+    }
+    let mask = kind.judge(value)?;
+    Some(Finding {
+        start: from,
+        end: to,
+        mask,
+    })
+}
+
+/// The lines of a text, one after the other: where they begin and end.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl Lines<'_> {
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let start = self.at;
+        let rest = self.text.get(start..).filter(|rest| !rest.is_empty())?;
+        let end = start + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        self.at = end + 1;
+        Some((start, end))
+    }
+}
+
+/// `INSERT INTO users (name, password) VALUES ('bob', '…')`: where it was read to, and what was found, the last one first.
+pub(super) fn insert(text: &[u8], at: usize) -> Option<(usize, Vec<Finding>)> {
+    let window = &text[..text.len().min(at + INSERT_MAX)];
+    let open = at + memchr::memchr(b'(', &window[at..window.len().min(at + 128)])?;
+    let into = &window[at..open];
+    if !into.get(..12)?.eq_ignore_ascii_case(b"insert into ") {
+        return None;
+    }
+    let close = open + memchr::memchr(b')', &window[open..window.len().min(open + 512)])?;
+    let kinds: Vec<_> = window[open + 1..close]
+        .split(|byte| *byte == b',')
+        .map(|name| {
+            let name = name.trim_ascii();
+            let name = name
+                .strip_prefix(b"\"")
+                .or_else(|| name.strip_prefix(b"`"))
+                .unwrap_or(name);
+            let name = name
+                .strip_suffix(b"\"")
+                .or_else(|| name.strip_suffix(b"`"))
+                .unwrap_or(name);
+            value::in_text(name)
+        })
+        .collect();
+    if kinds.iter().all(Option::is_none) {
+        return None;
+    }
+    let rest = window[close + 1..].trim_ascii_start();
+    if !rest.get(..6)?.eq_ignore_ascii_case(b"values") {
+        return None;
+    }
+    let mut at = window.len() - rest.len() + 6;
+    let mut found = Vec::new();
+    let mut column = 0;
+    while let Some(&byte) = window.get(at) {
+        match byte {
+            b'(' => column = 0,
+            b',' => column += 1,
+            b';' | b'\n' if column == usize::MAX => break,
+            b')' => column = usize::MAX - 1,
+            b'\'' | b'"' => {
+                let (from, to) = quoted(window, at)?;
+                if let Some(Some(kind)) = kinds.get(column)
+                    && !placeholder(&window[from..to])
+                    && memchr::memmem::find(&window[from..to], b"[REDACTED").is_none()
+                    && let Some(mask) = kind.judge(&window[from..to])
+                {
+                    found.push(Finding {
+                        start: from,
+                        end: to,
+                        mask,
+                    });
+                }
+                at = to;
+            }
+            b'0'..=b'9' if matches!(window[at - 1], b'(' | b',' | b' ') => {
+                let end = run(window, at, WORD);
+                if let Some(Some(kind)) = kinds.get(column)
+                    && kind.judge_number(&window[at..end])
+                {
+                    found.push(Finding {
+                        start: at,
+                        end,
+                        mask: Mask::Plain,
+                    });
+                }
+                at = end - 1;
+            }
+            // The place of a parameter.
+            b'$' => at = run(window, at + 1, WORD) - 1,
+            b' ' | b'\n' | b'\r' | b'\t' => {}
+            // A word between two rows is the end of them.
+            _ if column >= usize::MAX - 1 => break,
+            _ => {}
+        }
+        at += 1;
+    }
+    found.reverse();
+    Some((at, found))
+}
+
+/// The first lines that may be the names of columns.
+const HEADS: usize = 3;
+
+/// How long they may be, in bytes.
+const HEAD_MAX: usize = 512;
+
+const INSERT_MAX: usize = 8_192;
