@@ -65,7 +65,13 @@ impl Writer {
                 return;
             }
             match round {
-                Round::Blocked => lock(&self.shared.pipeline).wait(NOT_YET),
+                Round::Blocked => {
+                    // What is waited for over the network unparks this thread, which must not keep the pipeline for that.
+                    let waited = lock(&self.shared.pipeline).wait(NOT_YET);
+                    if !waited {
+                        thread::park_timeout(NOT_YET);
+                    }
+                }
                 Round::Busy => thread::park_timeout(self.interval),
                 Round::Failed(_) => {
                     thread::park_timeout(backoff);
@@ -81,11 +87,13 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let (asked, sync) = {
             let flushes = lock(&shared.flushes);
+            lock(&shared.pipeline).flush(flushes.done < flushes.asked);
             (flushes.asked, flushes.sync)
         };
         let mut drained = lock(&shared.pipeline).drain(&shared);
         let mut busy = false;
-        if !matches!(drained, Drained::All) && !lock(&shared.pipeline).has_room() {
+        let most = shared.buffer_max;
+        if !matches!(drained, Drained::All) && !lock(&shared.pipeline).has_room(most) {
             self.give_up_if(&drained);
             return drained.into();
         }
@@ -97,6 +105,9 @@ impl Writer {
             let again = pipeline.drain(&shared);
             if matches!(drained, Drained::All) || matches!(again, Drained::Failed(_)) {
                 drained = again;
+            }
+            if let Err(error) = pipeline.sync_awaited(&shared) {
+                drained = Drained::Failed(error);
             }
             pipeline.turn(&shared);
         }
