@@ -22,7 +22,7 @@ use super::intent::Intents;
 use super::keep::Keep;
 use super::recorder::{Fail, Recorder};
 use crate::answer::Answer;
-use crate::exchange::{Call, CallOutcome, Exchange, Facts};
+use crate::exchange::{Call, CallOutcome, Exchange, Facts, Passage};
 use crate::mcp::outcome::{Outcome, Outcomes, Scanner, Verdict};
 use crate::mcp::revision::Revision;
 use crate::mcp::shown::Shown;
@@ -118,7 +118,10 @@ where
                 return ObserverFuture::Writing {
                     held: Some(Box::new(Held {
                         step: Step::Staged {
-                            staged,
+                            staged: Uncommitted {
+                                recorder: self.layer.recorder.clone(),
+                                staged,
+                            },
                             waited: false,
                         },
                         layer: self.layer.clone(),
@@ -170,9 +173,28 @@ impl<S, B, T: Timer> fmt::Debug for Held<S, B, T> {
 
 enum Step<Z> {
     /// What other calls of this worker stage in this turn of it is written with it.
-    Staged { staged: Staged, waited: bool },
+    Staged { staged: Uncommitted, waited: bool },
     /// The writer thread is at it.
     Waiting { ticket: Ticket, sleep: Pin<Box<Z>> },
+}
+
+/// A call that is given up leaves its intent behind, and it stands before the outcome all the same.
+struct Uncommitted {
+    recorder: Recorder,
+    staged: Staged,
+}
+
+impl Uncommitted {
+    fn commit(&self) -> Ahead {
+        self.recorder.commit(&self.staged)
+    }
+}
+
+impl Drop for Uncommitted {
+    fn drop(&mut self) {
+        // Nobody waits for it; where it was committed, nothing happens.
+        let _ = self.commit();
+    }
 }
 
 impl<S, B, T: Timer> Held<S, B, T> {
@@ -184,7 +206,7 @@ impl<S, B, T: Timer> Held<S, B, T> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let ticket = match self.layer.recorder.commit(staged) {
+            let ticket = match staged.commit() {
                 Ahead::Written => return Poll::Ready(true),
                 // Where calls pass without a record, the log has counted it.
                 Ahead::Failed(_) => return Poll::Ready(!closed),
@@ -287,6 +309,7 @@ impl<S, B, T: Timer> Held<S, B, T> {
         S: Service<Request<B>, Future = F>,
     {
         if may_go {
+            self.exchange.facts().ahead = Passage::Gone;
             return ObserverFuture::Asked {
                 // Every layer is always ready; see `GuardService`.
                 future: self.inner.call(self.request),

@@ -12,7 +12,7 @@ use palisade_audit::{Actor, Ahead, AppendError, Bytes, Handle, Outcome, Phase, R
 use super::aggregate::Aggregate;
 use super::rules::{Level, Rules};
 use super::witness::{Account, End};
-use crate::exchange::{Call, CallOutcome, Exchange, Facts, RequestId};
+use crate::exchange::{Call, CallOutcome, Exchange, Facts, Passage, RequestId};
 use crate::mcp::shown::Shown;
 use crate::rejection::{Fault, Reason, Rejection};
 
@@ -107,15 +107,27 @@ impl Recorder {
     /// Takes down what is about to be done: a record for each call that is marked, or one where there is no call. `None`: of
     /// none of them anything is told.
     pub(super) fn stage(&self, exchange: &Exchange) -> Option<Result<Staged, AppendError>> {
-        let facts = exchange.facts();
+        let mut facts = exchange.facts();
+        let staged = self.stage_facts(exchange, &facts);
+        if let Some(Ok(_)) = staged {
+            facts.ahead = Passage::Held;
+        }
+        staged
+    }
+
+    fn stage_facts(
+        &self,
+        exchange: &Exchange,
+        facts: &Facts,
+    ) -> Option<Result<Staged, AppendError>> {
         let id = exchange.id();
         let version = facts.shown.as_ref().and_then(Shown::version);
         let record = |call| {
-            let mut record = self.begin(exchange, &id, &facts, version.as_deref(), call);
+            let mut record = self.begin(exchange, &id, facts, version.as_deref(), call);
             record.phase = Some(Phase::Intent);
             record
         };
-        let told = |call: &&Call| call.intent && self.level(&facts, call) != Level::None;
+        let told = |call: &&Call| call.intent && self.level(facts, call) != Level::None;
         match &facts.calls[..] {
             [] => Some(self.shared.log.stage(&[record(None)])),
             [call] if told(&call) => Some(self.shared.log.stage(&[record(Some(call))])),
@@ -150,7 +162,11 @@ impl Recorder {
             if self.is_one_of_many(account) {
                 return;
             }
-            let phase = account.stream.then_some(Phase::Close);
+            let phase = match (account.stream, facts.ahead) {
+                (true, _) => Some(Phase::Close),
+                (false, Passage::Unrecorded) => None,
+                (false, Passage::Held | Passage::Gone) => Some(Phase::Outcome),
+            };
             return self.append(account, &facts, None, phase);
         }
         for call in &facts.calls {
@@ -269,7 +285,7 @@ impl Recorder {
                 request: facts.request_bytes,
                 response: account.response_bytes,
             });
-            record.outcome = Some(outcome(account, call));
+            record.outcome = Some(outcome(account, facts.ahead, call));
             record.error = match (
                 &account.rejection,
                 call.and_then(|call| call.outcome.as_ref()),
@@ -304,7 +320,7 @@ impl fmt::Debug for Recorder {
 }
 
 /// How an exchange, or one call of it, ended.
-fn outcome(account: &Account, call: Option<&Call>) -> Outcome {
+fn outcome(account: &Account, ahead: Passage, call: Option<&Call>) -> Outcome {
     if let Some(rejection) = &account.rejection {
         return refused(rejection);
     }
@@ -318,6 +334,8 @@ fn outcome(account: &Account, call: Option<&Call>) -> Outcome {
     match account.end {
         // A stream lives until somebody leaves.
         End::Left if account.stream => Outcome::Ok,
+        // The server has never heard of it, so nothing of it goes on.
+        End::Unanswered if ahead == Passage::Held => Outcome::Cancelled,
         // Since 2026-07-28 a client that leaves cancels its call; before, it goes on.
         End::Left | End::Unanswered => match call {
             Some(call) if call.modern => Outcome::Cancelled,
