@@ -454,7 +454,8 @@ async fn objects_in_a_bucket_are_locked_and_hold_the_chain() {
         .iter()
         .map(|file| PathBuf::from(file.as_str().unwrap()))
         .collect();
-    let (holds, said) = verify(&files);
+    let in_any_order: Vec<PathBuf> = files.iter().rev().cloned().collect();
+    let (holds, said) = verify(&in_any_order);
     assert!(holds, "{said}");
     assert!(said.contains("checkpoints"), "{said}");
     // All of it, and each object ends sealed.
@@ -621,4 +622,119 @@ async fn a_client_that_leaves_before_its_call_has_left_has_cancelled() {
         .collect();
     assert_eq!(phases, ["intent", "outcome"]);
     assert_eq!(upstream.arrived().len(), 1);
+}
+
+// TLS that fails is told as well: see handshake.rs for that with clients, upstream.rs for that with servers.
+// REQ: L-1
+#[tokio::test]
+async fn each_kind_of_end_shows_with_its_outcome_and_reason() {
+    let events = Upstream::answering(|request| match request.json()["params"]["name"].as_str() {
+        Some("events") => {
+            let progress = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": 1, "progress": 1 } });
+            Reply::open_events(&[(Duration::ZERO, &format!("data: {progress}\n\n"))])
+        }
+        _ => Reply::result(
+            request,
+            &json!({ "isError": true, "content": [{ "type": "text", "text": "the disk is full" }] }),
+        ),
+    });
+    let nobody = Upstream::nobody();
+    let mut config = String::from(
+        r#"
+        limits.body = 2000
+        [[auth.api_key]]
+        name = "test"
+        hash = "sha256:20143aaee9d451b99abdd3f50fc2446327c2842305847c753c24bb56bccc0248"
+        "#,
+    );
+    for (name, url, more) in [
+        (
+            "tools",
+            events.url(),
+            "[[server.allow]]\ntool = \"broken\"\n[[server.allow]]\ntool = \"events\"",
+        ),
+        ("rated", events.url(), "[server.rate]\npeer = \"1/h\""),
+        ("gone", format!("http://{nobody}/mcp"), ""),
+    ] {
+        config.push_str(&crate::rig::section(name, &url, more));
+    }
+    let palisade = Palisade::with(&config);
+    let known = |ask: Ask, server: &str| {
+        ask.target(&format!("/{server}"))
+            .field("authorization", "Bearer palisade_test")
+    };
+    let client = palisade.client();
+    client
+        .ask(Protocol::Http1, &known(call("echo"), "rated"))
+        .await;
+    for (ask, server, status, outcome, reason, error) in [
+        (
+            call("delete"),
+            "tools",
+            403,
+            "denied",
+            json!("access.denied"),
+            "",
+        ),
+        (
+            call("broken"),
+            "tools",
+            200,
+            "error",
+            Json::Null,
+            "the disk is full",
+        ),
+        (
+            call("x").body(vec![b' '; 3000]),
+            "tools",
+            413,
+            "denied",
+            json!("body.too_large"),
+            "",
+        ),
+        (
+            call("x"),
+            "rated",
+            429,
+            "denied",
+            json!("rate.exceeded"),
+            "",
+        ),
+        (
+            call("x"),
+            "gone",
+            502,
+            "upstream_unreachable",
+            json!("upstream.unreachable"),
+            "",
+        ),
+    ] {
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let answer = client.ask(protocol, &known(ask.clone(), server)).await;
+            let record = palisade.record_of(&answer);
+            assert_eq!(answer.status, status, "{server} {record}");
+            assert_eq!(record["outcome"], outcome, "{record}");
+            assert_eq!(
+                record.get("reason").cloned().unwrap_or_default(),
+                reason,
+                "{record}"
+            );
+            assert!(
+                record["error"].as_str().unwrap().contains(error),
+                "{record}"
+            );
+        }
+    }
+    // Whoever leaves a stream has cancelled by one revision, and by another one has only left.
+    let asks = [
+        (crate::rig::modern(7, "events"), "cancelled"),
+        (call("events"), "detached"),
+    ];
+    for (ask, outcome) in asks {
+        let before = palisade.audit().len();
+        client.http1().await.open(&known(ask, "tools")).await;
+        let records = palisade.audit_where(before + 1, |_| true);
+        assert_eq!(records[before]["outcome"], outcome, "{}", records[before]);
+        assert_eq!(records[before]["tool"], "events");
+    }
 }

@@ -187,7 +187,7 @@ pub enum AppendError {
 /// Not everything was written in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{pending_bytes} bytes of audit records could not be written in time: {cause}; free the disk, or restore what reads standard output"
+    "{pending_bytes} bytes of audit records could not be written in time: {cause}; free the disk, or restore what takes the records"
 )]
 pub struct FlushError {
     /// How much is still in memory.

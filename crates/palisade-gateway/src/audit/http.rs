@@ -144,7 +144,14 @@ fn retry_after(answer: &Response<Bytes>) -> Option<Duration> {
 /// The beginning of what a stranger wrote, on one line.
 fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]);
-    let text = text.trim();
+    // What stores answer (Amazon S3, "REST error responses").
+    let of = |tag: &str| {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        Some(rest.split_once('<').map_or(rest, |(inside, _)| inside))
+    };
+    let said = of("Code").zip(of("Message"));
+    let said = said.map(|(code, message)| format!("{code}: {message}"));
+    let text = said.as_deref().unwrap_or_else(|| text.trim());
     let plain = |sign: char| if sign.is_control() { ' ' } else { sign };
     text.chars().take(EXCERPT).map(plain).collect()
 }
@@ -249,6 +256,14 @@ mod tests {
             .body(Bytes::new())
             .unwrap();
         assert!(retry_after(&answer).unwrap() > Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn what_a_store_says() {
+        let xml = "<?xml version=\"1.0\"?>\n<Error><Code>NoSuchBucket</Code><Message>it is gone</Message></Error>";
+        assert_eq!(excerpt(xml.as_bytes()), "NoSuchBucket: it is gone");
+        assert_eq!(excerpt(b"<Code>x"), "<Code>x");
+        assert_eq!(excerpt(b" plain\n"), "plain");
     }
 
     #[test]

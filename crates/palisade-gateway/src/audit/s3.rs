@@ -92,6 +92,7 @@ impl Bucket {
             .header(USER_AGENT, USER)
             .header(IF_NONE_MATCH, "*")
             // What is locked has to come with a checksum.
+            .header("x-amz-sdk-checksum-algorithm", "SHA256")
             .header("x-amz-checksum-sha256", STANDARD.encode(&hash));
         if let Some(retention) = self.retention {
             request = request

@@ -526,6 +526,74 @@ mod tests {
     use super::*;
     use http::header::CONTENT_TYPE;
 
+    /// No time passes.
+    #[derive(Clone)]
+    struct Still;
+
+    impl Timer for Still {
+        type Sleep = std::future::Pending<()>;
+
+        fn sleep(&self, _: Duration) -> Self::Sleep {
+            std::future::pending()
+        }
+    }
+
+    // REQ: L-0, L-1
+    #[test]
+    fn a_call_that_is_given_up_before_it_left_was_cancelled_and_its_intent_comes_first() {
+        use super::super::intent::WriteAhead;
+        use super::super::witness::WitnessLayer;
+        use palisade_audit::{Config, Log, SinkConfig};
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.ndjson");
+        let log = Log::open(Config::new(SinkConfig::File(path.clone()))).unwrap();
+        let recorder = Recorder::new(log.handle(), Arc::default(), "0.1.0", None);
+        let intents = Intents {
+            of: WriteAhead::All,
+            destructive: Vec::new(),
+        };
+        let inner = tower::service_fn(|_: Request<()>| async {
+            Ok::<_, Infallible>(Response::new(http_body_util::Empty::<Bytes>::new()))
+        });
+        let observer = ObserverLayer::new(
+            recorder.clone(),
+            Fail::Closed,
+            Arc::new(intents),
+            Shown::default(),
+            Still,
+        );
+        let mut service = WitnessLayer::new(recorder).layer(observer.layer(inner));
+        // The first one is staged and dropped while the second one waits for the same write.
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut first = Box::pin(service.call(Request::new(())));
+        let mut second = Box::pin(service.call(Request::new(())));
+        assert!(first.as_mut().poll(&mut cx).is_pending());
+        assert!(second.as_mut().poll(&mut cx).is_pending());
+        drop(first);
+        let Poll::Ready(Ok(answer)) = second.as_mut().poll(&mut cx) else {
+            panic!("its intent is written by now");
+        };
+        drop(answer);
+        drop(second);
+        log.close(Duration::from_secs(60)).unwrap();
+        drop(service);
+        let text = std::fs::read_to_string(path).unwrap();
+        let records = text.lines().filter(|line| line.contains("\"phase\""));
+        let phases: Vec<_> = records
+            .map(|line| {
+                let find = |word: &str| line.contains(word);
+                (
+                    find("\"phase\":\"outcome\""),
+                    find("\"outcome\":\"cancelled\""),
+                )
+            })
+            .collect();
+        assert_eq!(phases[..3], [(false, false), (false, false), (true, true)]);
+        assert_eq!(phases.len(), 4, "{text}");
+        assert!(phases[3].0 && !phases[3].1, "{text}");
+    }
+
     #[test]
     fn a_stream_without_calls_is_not_read() {
         let exchange = Exchange::begin(crate::Connection::default());
