@@ -1,7 +1,7 @@
 """A collector for OTLP/HTTP logs: reads them with OpenTelemetry's own messages and prints each record as a line of JSON.
 
 The first line is its port. POST /control sets how it answers next: {"status": 503, "retry_after": 1}, {"reject": 1} (a partial
-success), {"hang": true}, {} (as it should). With --token it wants that bearer token.
+success), {"hang": true}, {"hang_on": TEXT} (at a batch that holds it; it says so), {} (as it should). With --token it wants that bearer token.
 """
 
 import argparse
@@ -44,7 +44,8 @@ class Handler(BaseHTTPRequestHandler):
                 changed.notify_all()
             return self.answer(200, b"")
         with changed:
-            while behaviour.get("hang"):
+            while behaviour.get("hang") or behaviour.get("hang_on", "\0").encode() in body:
+                print(json.dumps({"hangs": True}), flush=True)
                 changed.wait()
             now = dict(behaviour)
         if self.path != "/v1/logs" or self.headers["content-type"] != "application/x-protobuf":

@@ -5,7 +5,7 @@
 use std::future::Future as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn wait(ticket: &mut Ticket) {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
-    while let Poll::Pending = std::pin::Pin::new(&mut *ticket).poll(&mut cx) {
+    while std::pin::Pin::new(&mut *ticket).poll(&mut cx).is_pending() {
         thread::park();
     }
 }

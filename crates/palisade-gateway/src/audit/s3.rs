@@ -93,7 +93,7 @@ impl Bucket {
             .header(IF_NONE_MATCH, "*")
             // What is locked has to come with a checksum.
             .header("x-amz-sdk-checksum-algorithm", "SHA256")
-            .header("x-amz-checksum-sha256", STANDARD.encode(&hash));
+            .header("x-amz-checksum-sha256", STANDARD.encode(hash));
         if let Some(retention) = self.retention {
             request = request
                 .header("x-amz-object-lock-mode", mode(self.mode))

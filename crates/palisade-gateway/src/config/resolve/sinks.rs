@@ -94,7 +94,7 @@ impl Resolver<'_> {
     }
 
     fn otlp(&mut self, table: &SinkTable, place: &Said<String>) -> Option<Sink> {
-        let mut url = self.read(place, "sink.otlp", |text| HttpUrl::parse(text))?;
+        let mut url = self.read(place, "sink.otlp", HttpUrl::parse)?;
         // OTLP specification, "OTLP/HTTP Request": a base URL, or the path itself.
         let base = url.path.trim_end_matches('/');
         if !base.ends_with("/v1/logs") {
@@ -120,9 +120,9 @@ impl Resolver<'_> {
     }
 
     fn s3(&mut self, table: &SinkTable, place: &Said<String>) -> Option<Sink> {
-        let (bucket, prefix) = self.read(place, "sink.s3", |text| bucket(text))?;
+        let (bucket, prefix) = self.read(place, "sink.s3", bucket)?;
         let endpoint = match &table.endpoint {
-            Some(said) => Some(self.read(said, "sink.endpoint", |text| HttpUrl::parse(text))?),
+            Some(said) => Some(self.read(said, "sink.endpoint", HttpUrl::parse)?),
             None => None,
         };
         let plain = endpoint.as_ref().is_some_and(|endpoint| !endpoint.https);
@@ -152,11 +152,11 @@ impl Resolver<'_> {
                     value: text.clone(),
                     at: retention.at,
                 };
-                Some(self.read(&said, "sink.retention", |text| above_nought(text))?)
+                Some(self.read(&said, "sink.retention", above_nought)?)
             }
         };
         let every = match &table.every {
-            Some(said) => self.read(said, "sink.every", |text| above_nought(text))?,
+            Some(said) => self.read(said, "sink.every", above_nought)?,
             None => S3::EVERY,
         };
         let mode = table.retention_mode.as_ref();
