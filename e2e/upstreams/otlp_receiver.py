@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
                 changed.notify_all()
             return self.answer(200, b"")
         with changed:
-            while behaviour.get("hang") or behaviour.get("hang_on", "\0").encode() in body:
+            while behaviour.get("hang") or "hang_on" in behaviour and behaviour["hang_on"].encode() in body:
                 print(json.dumps({"hangs": True}), flush=True)
                 changed.wait()
             now = dict(behaviour)
