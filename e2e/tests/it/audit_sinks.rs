@@ -189,6 +189,19 @@ async fn a_collector_gets_every_line_with_the_names_of_the_conventions() {
     for tool in ["echo", "broken", "unknown"] {
         assert_eq!(status(&palisade, &call(tool)).await, 200);
     }
+    for (method, key, value) in [
+        (
+            "resources/read",
+            "uri",
+            "file:///notes/todo?token=ghp_0123456789abcdef0123456789abcdef0123",
+        ),
+        ("prompts/get", "name", "summary"),
+    ] {
+        let message =
+            json!({ "jsonrpc": "2.0", "id": "a-1", "method": method, "params": { key: value } });
+        let ask = Ask::post(&message.to_string()).target("/mcp");
+        assert_eq!(status(&palisade, &ask).await, 200);
+    }
     let evil = call("echo").host("evil.example");
     assert_eq!(status(&palisade, &evil).await, 403);
     assert_eq!(palisade.stop(), Some(0));
@@ -219,6 +232,7 @@ async fn a_collector_gets_every_line_with_the_names_of_the_conventions() {
         ("mcp.method.name", json!("tools/call")),
         ("gen_ai.operation.name", json!("execute_tool")),
         ("mcp.protocol.version", json!("2025-06-18")),
+        ("jsonrpc.request.id", json!("7")),
         ("client.address", json!("127.0.0.1")),
         ("network.transport", json!("tcp")),
         ("network.protocol.name", json!("http")),
@@ -231,6 +245,21 @@ async fn a_collector_gets_every_line_with_the_names_of_the_conventions() {
     ] {
         assert_eq!(echo["attributes"][key], value, "{key}");
     }
+    let resource = collector.wait(1, |line| {
+        line["attributes"]["mcp.method.name"] == "resources/read"
+    });
+    assert_eq!(resource[0]["attributes"]["jsonrpc.request.id"], "a-1");
+    let uri = resource[0]["attributes"]["mcp.resource.uri"]
+        .as_str()
+        .unwrap();
+    assert!(
+        uri.starts_with("file:///notes/todo") && !uri.contains("ghp_"),
+        "{uri}"
+    );
+    let prompt = collector.wait(1, |line| {
+        line["attributes"]["mcp.method.name"] == "prompts/get"
+    });
+    assert_eq!(prompt[0]["attributes"]["gen_ai.prompt.name"], "summary");
     let broken = outcome_of("broken");
     assert_eq!(broken["attributes"]["error.type"], "tool_error");
     assert_eq!(broken["attributes"]["error.message"], "the disk is full");

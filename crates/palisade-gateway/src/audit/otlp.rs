@@ -147,6 +147,9 @@ struct Line {
     session: Option<String>,
     server: Option<String>,
     method: Option<String>,
+    rpc_id: Option<serde_json::Value>,
+    resource: Option<String>,
+    prompt: Option<String>,
     revision: Option<String>,
     auth_method: Option<String>,
     trace_id: Option<String>,
@@ -216,6 +219,14 @@ fn attributes(said: Line) -> Vec<KeyValue> {
     );
     add("mcp.method.name", said.method);
     add("gen_ai.tool.name", said.tool);
+    add("gen_ai.prompt.name", said.prompt);
+    add("mcp.resource.uri", said.resource);
+    // A string, by the convention.
+    let id = said.rpc_id.map(|id| match id {
+        serde_json::Value::String(id) => id,
+        other => other.to_string(),
+    });
+    add("jsonrpc.request.id", id);
     add("mcp.protocol.version", said.revision);
     // Its fingerprint: the id itself works like a token.
     add("mcp.session.id", said.session);

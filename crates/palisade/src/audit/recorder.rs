@@ -246,9 +246,16 @@ impl Recorder {
         record.session = facts.session;
         if let Some(call) = call {
             record.method = call.method.as_ref().map(crate::Text::as_str);
-            if record.method == Some("tools/call") {
-                record.tool = call.target.as_ref().map(crate::Text::as_str);
-                record.args = call.arguments.as_deref();
+            record.rpc_id = call.id.as_deref();
+            let target = || call.target.as_ref().map(crate::Text::as_str);
+            match record.method {
+                Some("tools/call") => {
+                    record.tool = target();
+                    record.args = call.arguments.as_deref();
+                }
+                Some("prompts/get") => record.prompt = target(),
+                Some(method) if method.starts_with("resources/") => record.resource = target(),
+                _ => {}
             }
             if let Some(rules) = self.rules(facts) {
                 record.redactor = Some(rules.redactor());
