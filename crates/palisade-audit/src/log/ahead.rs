@@ -132,7 +132,7 @@ impl Handle {
         drop(guard);
         if !matches!(done, Ahead::Written) {
             self.shared.wake(true);
-        } else if self.shared.nudges {
+        } else if self.shared.durability == Durability::Buffered {
             self.shared.wake(false);
         }
         batch.0.get_or_init(|| done).clone()

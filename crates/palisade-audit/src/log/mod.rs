@@ -271,8 +271,6 @@ impl Log {
         for (at, remote) in remotes.into_iter().enumerate() {
             outputs.push(Output::remote(Box::new(remote), alone && at == 0));
         }
-        let nudges = config.durability == Durability::Buffered
-            || outputs.iter().any(|output| !output.is_awaited());
         let synced = config.durability == Durability::Synced;
         let shared = Arc::new(Shared {
             workers: Mutex::default(),
@@ -295,7 +293,6 @@ impl Log {
             flush_bytes: config.flush_bytes.clamp(1, buffer_max / 2),
             buffer_max,
             durability: config.durability,
-            nudges,
         });
         {
             let mut more = Vec::new();

@@ -207,10 +207,13 @@ impl Pipeline {
         self.link(lines, &mut out);
         let end = self.chain.next_seq();
         let mut result = Now::Written;
+        let mut news = false;
         let begun = shared.now();
         shared.begin_write();
         for output in &mut self.outputs {
             if !output.awaited {
+                // Where more waits, the writer knows of it.
+                news |= output.backlog.is_empty();
                 output.queue_copy(&out, from, end, shared.buffer_max);
                 continue;
             }
@@ -241,6 +244,9 @@ impl Pipeline {
         }
         shared.note_own_write(begun);
         self.watch(shared);
+        if news {
+            shared.wake(false);
+        }
         if result != Now::Written {
             self.note_held(shared);
         }
@@ -540,10 +546,6 @@ impl Output {
             since: 0,
             missed: None,
         }
-    }
-
-    pub(super) const fn is_awaited(&self) -> bool {
-        self.awaited
     }
 
     /// Whether it could be given more.

@@ -39,8 +39,6 @@ pub(super) struct Shared {
     pub(super) flush_bytes: usize,
     pub(super) buffer_max: usize,
     pub(super) durability: Durability,
-    /// The writer has to be told of what workers have done themselves.
-    pub(super) nudges: bool,
 }
 
 #[derive(Debug, Default)]
