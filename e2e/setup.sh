@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes everything the end-to-end tests drive: npm packages (with Node 22 and 24) in e2e/node_modules, the Python environments
-# in TARGET/e2e/venv, venv-fastmcp, venv-fetch, venv-sslyze and venv-uv, the servers that uvx starts in TARGET/e2e/uv-tools,
+# in TARGET/e2e/venv, venv-audit, venv-fastmcp, venv-fetch, venv-sslyze and venv-uv, the servers that uvx starts in TARGET/e2e/uv-tools,
 # the rmcp server and client in TARGET/debug.
 #
 #   e2e/setup.sh            TARGET is $CARGO_TARGET_DIR, or target/ beside e2e/
@@ -51,6 +51,7 @@ python_environment() {
     fingerprint "$pins" >"$environment/.palisade-stamp"
 }
 python_environment venv requirements.txt
+python_environment venv-audit requirements-audit.txt
 python_environment venv-fastmcp requirements-fastmcp.txt
 python_environment venv-sslyze requirements-sslyze.txt
 python_environment venv-uv requirements-uv.txt

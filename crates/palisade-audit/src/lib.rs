@@ -41,11 +41,15 @@ pub use chain::{
 pub use digest::Fingerprint;
 pub use egress::Egress;
 pub use log::{
-    Ahead, AppendError, Change, Config, FlushError, Handle, Log, OnChange, Staged, Status, Ticket,
+    Ahead, AppendError, Change, Config, Durability, FlushError, Handle, Log, OnChange, Staged,
+    Status, Ticket,
 };
 pub use pattern::Pattern;
 pub use record::{ARGS_MAX, Actor, Bytes, ERROR_MAX, Encoder, Opening, Outcome, Phase, Record};
 pub use redact::{
     NotJson, PSEUDONYM_KEY_LEN, Path, PathError, Redactor, ToolPolicy, redact_json, redact_text,
 };
-pub use sink::{Compression, OpenError, Rotation, SinkConfig};
+pub use sink::{
+    Batch, Compression, Deliver, DeliverError, DeliverErrorKind, Delivered, OpenError, Remote,
+    Rotation, SinkConfig,
+};

@@ -63,6 +63,12 @@ pub struct Record<'a> {
     pub server: Option<&'a str>,
     /// `method`: of the message's body; 128 bytes at most.
     pub method: Option<&'a str>,
+    /// `rpcId`: the raw JSON of the message's `id`; 64 bytes at most. A whole number is written as it is, anything else as a string.
+    pub rpc_id: Option<&'a [u8]>,
+    /// `resource`: the URI that a resource's message names; 512 bytes at most.
+    pub resource: Option<&'a str>,
+    /// `prompt`: of the message's body, for `prompts/get`; 256 bytes at most.
+    pub prompt: Option<&'a str>,
     /// `revision`: of the protocol; 32 bytes at most.
     pub revision: Option<&'a str>,
     /// `authMethod`: such as `bearer`, `api_key`, `certificate`.
@@ -253,6 +259,9 @@ impl<'a> Record<'a> {
             session: None,
             server: None,
             method: None,
+            rpc_id: None,
+            resource: None,
+            prompt: None,
             revision: None,
             auth_method: None,
             trace_id: None,
@@ -383,6 +392,18 @@ impl<'a> Record<'a> {
                     push_foreign(out, method, 128, Aim::All);
                 });
         }
+        if let Some(id) = self.rpc_id {
+            out.extend_from_slice(b",\"rpcId\":");
+            push_id(out, id);
+        }
+        if let Some(uri) = self.resource {
+            out.extend_from_slice(b",\"resource\":");
+            push_foreign(out, uri, 512, Aim::All);
+        }
+        if let Some(prompt) = self.prompt {
+            out.extend_from_slice(b",\"prompt\":");
+            push_foreign(out, prompt, 256, Aim::All);
+        }
         if let Some(revision) = self.revision {
             encoder
                 .revision
@@ -449,6 +470,21 @@ pub(crate) fn push_foreign(out: &mut Vec<u8>, text: &str, max: usize, aim: Aim) 
     }
     let text = redact::text_with(cut_bytes(text, max + MARGIN), aim);
     push_string(out, cut_bytes(&text, max));
+}
+
+/// A JSON-RPC id as it came. No number is changed: one that is not whole, or has more digits than any counter, is a string here.
+fn push_id(out: &mut Vec<u8>, id: &[u8]) {
+    let digits = id.strip_prefix(b"-").unwrap_or(id);
+    let whole = matches!(digits.len(), 1..=19)
+        && digits.iter().all(u8::is_ascii_digit)
+        && (digits[0] != b'0' || digits.len() == 1);
+    if whole {
+        out.extend_from_slice(id);
+        return;
+    }
+    let text = String::from_utf8_lossy(&id[..id.len().min(64 + MARGIN)]);
+    let text = text.strip_prefix('"').unwrap_or(&text);
+    push_foreign(out, text.strip_suffix('"').unwrap_or(text), 64, Aim::All);
 }
 
 /// A string of our own configuration or code: bounded all the same.
@@ -523,6 +559,34 @@ mod tests {
             text.contains(r#""args":{"user":"alice","password":"[REDACTED]"}"#),
             "{text}"
         );
+    }
+
+    // REQ: L-1
+    #[test]
+    fn ids() {
+        for (id, expected) in [
+            ("7", "7"),
+            ("0", "0"),
+            ("-3", "-3"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("\"abc-1\"", "\"abc-1\""),
+            ("\"\"", "\"\""),
+            ("007", "\"007\""),
+            ("-", "\"-\""),
+            ("1.5", "\"1.5\""),
+            ("\"a\\\"b\"", "\"a\\\\\\\"b\""),
+            ("", "\"\""),
+        ] {
+            let mut out = Vec::new();
+            push_id(&mut out, id.as_bytes());
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{id}");
+        }
+        let mut out = Vec::new();
+        push_id(&mut out, format!("\"{}\"", "é".repeat(1000)).as_bytes());
+        assert!(out.len() < 70);
+        let mut out = Vec::new();
+        push_id(&mut out, b"\"ghp_0123456789abcdef0123456789abcdef0123\"");
+        assert!(!String::from_utf8(out).unwrap().contains("ghp_"));
     }
 
     #[test]

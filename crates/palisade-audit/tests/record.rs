@@ -47,6 +47,9 @@ fn a_call_with_everything() {
     record.session = Some(Fingerprint::of(b"abc"));
     record.server = Some("files");
     record.method = Some("tools/call");
+    record.rpc_id = Some(b"\"a-7\"");
+    record.resource = Some("file:///notes");
+    record.prompt = Some("summary");
     record.revision = Some("2025-11-25");
     record.auth_method = Some("bearer");
     record.trace_id = Some("4bf92f3577b34da6a3ce929d0e0e4736");
@@ -65,7 +68,7 @@ fn a_call_with_everything() {
             r#""actor":{"id":"alice@example.com","ip":"203.0.113.7"},"tool":"add","#,
             r#""args":{"a": 1.50, "password": "[REDACTED]"},"outcome":"error","error":"no such file","#,
             r#""durationMs":12,"serverVersion":"1.4.2","gatewayVersion":"0.1.0","session":"ba7816bf","#,
-            r#""server":"files","method":"tools/call","revision":"2025-11-25","authMethod":"bearer","#,
+            r#""server":"files","method":"tools/call","rpcId":"a-7","resource":"file:///notes","prompt":"summary","revision":"2025-11-25","authMethod":"bearer","#,
             r#""traceId":"4bf92f3577b34da6a3ce929d0e0e4736","bytes":{"request":395,"response":598},"#,
             r#""status":200,"reason":"rate.caller","reported":["host.not_allowed","origin.not_allowed"],"count":7}"#,
             "\n"

@@ -1,18 +1,23 @@
 //! The audit log of a gateway: its sinks, the key that its checkpoints are signed with, what is written ahead.
 
+mod http;
+mod otlp;
+#[cfg(feature = "s3")]
+mod s3;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use palisade::audit::{Intents, Level, Rule, Rules, WriteAhead};
 use palisade_audit::{
-    Change, CheckpointKey, Compression, Config, KeyError, Log, OpenError, PSEUDONYM_KEY_LEN,
-    Pattern, PublicKey, Redactor, SinkConfig, ToolPolicy,
+    Change, CheckpointKey, Compression, Config, Deliver, Durability, Fingerprint, KeyError, Log,
+    OpenError, PSEUDONYM_KEY_LEN, Pattern, PublicKey, Redactor, Remote, SinkConfig, ToolPolicy,
 };
 
 use crate::config::{
-    Audit, AuditLevel, AuditRule, Compress, Redact, Rotate, Settings, Sink,
-    WriteAhead as WriteAheadSetting,
+    Audit, AuditLevel, AuditRule, Compress, Durability as DurabilitySetting, Redact, Rotate,
+    Settings, Sink, WriteAhead as WriteAheadSetting,
 };
 
 /// The log cannot be opened.
@@ -33,13 +38,21 @@ pub enum AuditError {
     /// A sink.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A sink over the network that cannot be set up.
+    #[error("the audit sink {name}: {cause}")]
+    Remote {
+        /// As it is configured.
+        name: String,
+        /// What is wrong, and what to do about it.
+        cause: String,
+    },
 }
 
-/// The audit log, and the public half of the key that its checkpoints are signed with.
-#[derive(Debug)]
+/// The audit log, and the public half of the key that its checkpoints are signed with. Gateways of one process may share it.
+#[derive(Clone, Debug)]
 pub struct Trail {
     /// The log.
-    pub log: Log,
+    pub log: Arc<Log>,
     /// For `palisade audit verify --key`.
     pub key: PublicKey,
     /// Where the key is kept; `None`: nowhere, it is made anew at each start.
@@ -72,12 +85,18 @@ impl Trail {
         };
         let public = key.public();
         config.key = Some(key);
+        config.remotes = remotes(audit, &public)?;
+        config.durability = match audit.durability.value {
+            DurabilitySetting::Buffered => Durability::Buffered,
+            DurabilitySetting::Synced => Durability::Synced,
+            DurabilitySetting::Written => Durability::Written,
+        };
         config.on_change = Some(Box::new(|change| match change {
-            Change::Recovered => tracing::warn!("audit log: {change}"),
+            Change::Recovered | Change::CaughtUp { .. } => tracing::warn!("audit log: {change}"),
             _ => tracing::error!("audit log: {change}"),
         }));
         Ok(Self {
-            log: Log::open(config)?,
+            log: Arc::new(Log::open(config)?),
             key: public,
             kept,
         })
@@ -94,7 +113,7 @@ pub fn key_directory(settings: &Settings, data_directory: Option<&Path>) -> Opti
         .iter()
         .find_map(|sink| match &sink.value {
             Sink::File(path) => Some(path),
-            Sink::Stdout => None,
+            Sink::Otlp(_) | Sink::S3(_) | Sink::Stdout => None,
         });
     match file {
         Some(file) => Some(match file.parent() {
@@ -190,11 +209,57 @@ fn sinks(audit: &Audit) -> Vec<SinkConfig> {
     audit
         .sinks
         .iter()
-        .map(|sink| match &sink.value {
-            Sink::File(path) => SinkConfig::File(path.clone()),
-            Sink::Stdout => SinkConfig::Stdout,
+        .filter_map(|sink| match &sink.value {
+            Sink::File(path) => Some(SinkConfig::File(path.clone())),
+            Sink::Stdout => Some(SinkConfig::Stdout),
+            Sink::Otlp(_) | Sink::S3(_) => None,
         })
         .collect()
+}
+
+/// Those over the network.
+fn remotes(audit: &Audit, key: &PublicKey) -> Result<Vec<Remote>, AuditError> {
+    let mut remotes = Vec::new();
+    for sink in audit.sinks.iter() {
+        let (name, made) = match &sink.value {
+            Sink::File(_) | Sink::Stdout => continue,
+            Sink::Otlp(otlp) => {
+                let collector = otlp::Collector::new(otlp, key);
+                let boxed = collector.map(|it| Box::new(it) as Box<dyn Deliver>);
+                (otlp.url.to_string(), boxed)
+            }
+            Sink::S3(s3) => (format!("s3://{}/{}", s3.bucket, s3.prefix), bucket(s3, key)),
+        };
+        let deliver = made.map_err(|cause| AuditError::Remote {
+            name: name.clone(),
+            cause,
+        })?;
+        let mut remote = Remote::new(name, deliver);
+        if let Sink::S3(s3) = &sink.value {
+            remote.every = s3.every;
+            remote.enough = 1024 * 1024;
+            // All that waits, so that a checkpoint stands at the end.
+            remote.batch_max = 64 * 1024 * 1024;
+            remote.seals = true;
+        }
+        remotes.push(remote);
+    }
+    Ok(remotes)
+}
+
+#[cfg(feature = "s3")]
+fn bucket(s3: &crate::config::S3, key: &PublicKey) -> Result<Box<dyn Deliver>, String> {
+    s3::Bucket::new(s3, key).map(|bucket| Box::new(bucket) as Box<dyn Deliver>)
+}
+
+#[cfg(not(feature = "s3"))]
+fn bucket(_: &crate::config::S3, _: &PublicKey) -> Result<Box<dyn Deliver>, String> {
+    Err("this build has no object storage; use one with the feature `s3`".to_owned())
+}
+
+/// The name of this gateway among others: whoever signs its checkpoints.
+fn instance(key: &PublicKey) -> String {
+    Fingerprint::of(key.to_string().as_bytes()).to_string()
 }
 
 fn rotation(config: &mut Config, rotate: &Rotate) {

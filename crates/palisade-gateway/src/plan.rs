@@ -198,6 +198,20 @@ impl Plan {
         data_directory: Option<PathBuf>,
     ) -> Result<(Self, Trail), StartError> {
         let trail = Trail::open(settings, data_directory.as_deref())?;
+        let plan = Self::compile_over(settings, addresses, data_directory, &trail)?;
+        Ok((plan, trail))
+    }
+
+    /// As [`Plan::compile`], over an audit log that is open.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn compile_over(
+        settings: &Settings,
+        addresses: &[SocketAddr],
+        data_directory: Option<PathBuf>,
+        trail: &Trail,
+    ) -> Result<Self, StartError> {
         let tls = settings
             .tls
             .as_ref()
@@ -276,7 +290,7 @@ impl Plan {
                 .as_ref()
                 .map(|version| version.value.clone()),
         };
-        Ok((plan, trail))
+        Ok(plan)
     }
 
     /// The recorder of one worker.

@@ -56,6 +56,27 @@ impl Gateway {
         settings: &Settings,
         data_directory: Option<PathBuf>,
     ) -> Result<Self, StartError> {
+        Self::prepare_over(settings, data_directory, None)
+    }
+
+    /// As [`Gateway::prepare`], for one that shares the audit log of another gateway of this process: two logs on one
+    /// standard output would be two chains in one file.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn prepare_beside(
+        &self,
+        settings: &Settings,
+        data_directory: Option<PathBuf>,
+    ) -> Result<Self, StartError> {
+        Self::prepare_over(settings, data_directory, Some(self.trail.clone()))
+    }
+
+    fn prepare_over(
+        settings: &Settings,
+        data_directory: Option<PathBuf>,
+        trail: Option<Trail>,
+    ) -> Result<Self, StartError> {
         let workers = settings
             .workers
             .value
@@ -78,7 +99,13 @@ impl Gateway {
             None => Vec::new(),
         };
         let addresses: Vec<SocketAddr> = listeners.iter().map(|bound| bound.address).collect();
-        let (plan, trail) = Plan::compile(settings, &addresses, data_directory)?;
+        let (plan, trail) = match trail {
+            None => Plan::compile(settings, &addresses, data_directory)?,
+            Some(trail) => {
+                let plan = Plan::compile_over(settings, &addresses, data_directory, &trail)?;
+                (plan, trail)
+            }
+        };
         Ok(Self {
             plan: Arc::new(plan),
             trail,
@@ -193,7 +220,10 @@ impl Gateway {
                 _ = stop.recv() => Ended::Stopped,
             }
         });
-        if let Err(error) = self.trail.log.close(LOG_DEADLINE) {
+        // Whoever shares it closes it last.
+        if let Some(log) = Arc::into_inner(self.trail.log)
+            && let Err(error) = log.close(LOG_DEADLINE)
+        {
             tracing::error!(%error, "the audit log could not be written to its end");
         }
         ended

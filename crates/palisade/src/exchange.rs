@@ -149,6 +149,8 @@ pub struct Facts {
     pub preflight: bool,
     /// What the server has shown of itself.
     pub shown: Option<crate::mcp::shown::Shown>,
+    /// Whether it was recorded before it left, and has left since.
+    pub(crate) ahead: Passage,
     /// Its place among the requests in flight.
     pub(crate) slot: Option<crate::call_limits::Slot>,
     /// The server's own security headers, for the outer layer.
@@ -171,6 +173,18 @@ impl Facts {
         };
         !self.calls.is_empty() && self.calls.iter().all(subscribes)
     }
+}
+
+/// What has become of an exchange that is recorded before it leaves for the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// It was recorded, and may have left.
+    Gone,
+    /// It waits to be recorded: the server knows nothing of it.
+    Held,
+    /// There is no such record of it.
+    #[default]
+    Unrecorded,
 }
 
 /// One JSON-RPC message of the request, as the body says it.

@@ -60,6 +60,7 @@ async fn a_record_has_every_documented_field() {
                 "prev",
                 "requestId",
                 "revision",
+                "rpcId",
                 "seq",
                 "server",
                 "serverVersion",

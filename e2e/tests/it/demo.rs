@@ -215,6 +215,15 @@ async fn each_tool_does_what_is_promised_over_both_addresses() {
     }
     let (code, stdout) = demo.stop();
     assert_eq!(code, Some(0));
+    // Both addresses write one log.
+    let log = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(log.path(), &stdout).unwrap();
+    let verified = Command::new(binary())
+        .args(["audit", "verify"])
+        .arg(log.path())
+        .output()
+        .unwrap();
+    assert!(verified.status.success(), "{verified:?}\n{stdout}");
     let records: Vec<Json> = stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())

@@ -490,9 +490,13 @@ fn keys_of(schema: &Value, prefix: &str, keys: &mut BTreeMap<String, Option<Valu
             keys_of(&inner["additionalProperties"], &format!("{key}."), keys);
         } else {
             keys.insert(key.clone(), inner.get("default").cloned());
-            // `hsts` is a table or false.
-            for form in inner["anyOf"].as_array().into_iter().flatten() {
-                keys_of(form, &format!("{key}."), keys);
+            // `hsts` is a table or false; `audit.sink` is one form or an array, and the form a word or a table.
+            let forms = |schema: &Value| schema["anyOf"].as_array().cloned().unwrap_or_default();
+            for form in forms(inner) {
+                keys_of(&form, &format!("{key}."), keys);
+                for form in forms(&form) {
+                    keys_of(&form, &format!("{key}."), keys);
+                }
             }
         }
     }

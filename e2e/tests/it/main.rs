@@ -9,6 +9,7 @@ mod audit;
 mod audit_faults;
 mod audit_query;
 mod audit_rules;
+mod audit_sinks;
 mod auth;
 mod clients;
 mod conformance;

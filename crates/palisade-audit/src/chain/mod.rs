@@ -174,6 +174,11 @@ impl Links {
     }
 }
 
+/// The number of a chained line.
+pub(crate) fn seq_of(line: &[u8]) -> Option<u64> {
+    Links::of(line).map(|links| links.seq)
+}
+
 /// What a checkpoint signs; the first line keeps it from meaning anything elsewhere.
 fn message(timestamp: &str, seq: u64, prev: &[u8; 32]) -> Vec<u8> {
     let mut message = format!("palisade-audit-checkpoint-v1\n{timestamp}\n{seq}\n").into_bytes();

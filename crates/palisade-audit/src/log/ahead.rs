@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::pipeline::{Now, Pipeline};
 use super::shared::{Buffer, CLOSED, lock};
-use super::{AppendError, Handle};
+use super::{AppendError, Durability, Handle};
 use crate::record::{Opening, Record};
 
 /// What came of [`Handle::write_ahead`].
@@ -18,7 +18,7 @@ pub enum Ahead {
     Failed(AppendError),
     /// The writer thread is at it.
     Waiting(Ticket),
-    /// It stands in every sink: the system has it, and no end of this process takes it away.
+    /// It is as safe as [`Config::durability`](super::Config::durability) asks for.
     Written,
 }
 
@@ -137,20 +137,32 @@ impl Handle {
         drop(guard);
         if !matches!(done, Ahead::Written) {
             self.shared.wake(true);
+        } else if self.shared.durability == Durability::Buffered {
+            self.shared.wake(false);
         }
         batch.0.get_or_init(|| done).clone()
     }
 
     fn write_batch(&self, buffer: &mut Buffer) -> Ahead {
         let shared = &*self.shared;
-        if let Some(mut pipeline) = shared.try_pipeline() {
+        if shared.durability == Durability::Buffered {
+            buffer.lines.extend_from_slice(&buffer.ahead);
+            return Ahead::Written;
+        }
+        // What is to be on the disk is the writer's: it syncs once for all that have come meanwhile.
+        let mut pipeline = match shared.durability {
+            Durability::Synced => None,
+            _ => shared.try_pipeline(),
+        };
+        if let Some(pipeline) = &mut pipeline {
             match pipeline.write_now(&buffer.ahead, shared) {
                 Now::Written => return Ahead::Written,
                 Now::Failed => return Ahead::Failed(AppendError::SinkFailed),
-                Now::Queued => return Ahead::Waiting(Self::ticket(&mut pipeline)),
+                Now::Queued => return Ahead::Waiting(Self::ticket(pipeline)),
                 Now::NotReady => {}
             }
         }
+        drop(pipeline);
         buffer.lines.extend_from_slice(&buffer.ahead);
         let ticket = Ticket::new();
         buffer.waiting.push(ticket.clone());

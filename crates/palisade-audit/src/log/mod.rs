@@ -25,18 +25,25 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use ahead::{Ahead, Staged, Ticket};
-use pipeline::Pipeline;
-use shared::{BUFFER_MAX_LEAST, CLOSED, FULL, Shared, Worker, lock};
+use pipeline::{Output, Pipeline};
+pub(crate) use shared::lock;
+use shared::{BUFFER_MAX_LEAST, CLOSED, FULL, Shared, Worker};
 
 use crate::chain::{Chain, CheckpointKey};
 use crate::record::Record;
-use crate::sink::{self, OpenError, Opened, Rotation, SinkConfig};
+use crate::sink::{self, OpenError, Opened, Remote, RemoteSink, Rotation, SinkConfig};
 
 /// How the log works.
 #[non_exhaustive]
 pub struct Config {
     /// Where lines go: the same ones to each, in the same order.
     pub sinks: Vec<SinkConfig>,
+    /// Where lines go over the network. Beside [`sinks`](Self::sinks) nothing waits for them: one that is too far behind
+    /// misses lines, which is told, and the log is no less healthy for it. Without any, what is written ahead waits until
+    /// the first one of these has said that it has it. Default: nowhere.
+    pub remotes: Vec<Remote>,
+    /// What must have become of a record that is written ahead before its call may leave. Default: written.
+    pub durability: Durability,
     /// When files are closed and new ones begun. Default: never.
     pub rotation: Rotation,
     /// What checkpoints are signed with. Default: there are none.
@@ -55,6 +62,20 @@ pub struct Config {
     pub on_change: Option<OnChange>,
 }
 
+/// What has become of a record that was written ahead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// It waits in this process to be written with others: what kills the process may take it away.
+    Buffered,
+    /// The disk has it, where there is one; so a failure of the whole machine does not take it away. Records that come at the same time share
+    /// one `fdatasync(2)`.
+    Synced,
+    /// The system has it: no end of this process takes it away.
+    #[default]
+    Written,
+}
+
 /// See [`Config::on_change`]. It must not block: no line is written meanwhile.
 pub type OnChange = Box<dyn Fn(&Change) + Send>;
 
@@ -69,6 +90,19 @@ pub enum Change {
     },
     /// It takes lines again; all that was kept is written.
     Recovered,
+    /// A sink over the network that nothing waits for takes lines again.
+    CaughtUp {
+        /// Its name.
+        sink: String,
+    },
+    /// A sink over the network that nothing waits for does not take lines. They are kept as long as there is room; then it misses some,
+    /// which a `gap` in the log tells.
+    Delayed {
+        /// Its name.
+        sink: String,
+        /// What is wrong with it.
+        error: String,
+    },
     /// A new file could not be begun, or an old one not be compressed or removed; lines go on into the file there is.
     RotationFailed {
         /// What the system said.
@@ -85,6 +119,11 @@ impl fmt::Display for Change {
                     "it cannot be written: {error}; what comes is kept as long as there is room"
                 )
             }
+            Self::CaughtUp { sink } => write!(f, "{sink} takes lines again"),
+            Self::Delayed { error, .. } => write!(
+                f,
+                "{error}; what comes is kept for it as long as there is room"
+            ),
             Self::Recovered => f.write_str("it is written again"),
             Self::RotationFailed { error } => {
                 write!(
@@ -148,7 +187,7 @@ pub enum AppendError {
 /// Not everything was written in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{pending_bytes} bytes of audit records could not be written in time: {cause}; free the disk, or restore what reads standard output"
+    "{pending_bytes} bytes of audit records could not be written in time: {cause}; free the disk, or restore what takes the records"
 )]
 pub struct FlushError {
     /// How much is still in memory.
@@ -163,6 +202,8 @@ impl Config {
     pub fn new(sinks: impl Into<Vec<SinkConfig>>) -> Self {
         Self {
             sinks: sinks.into(),
+            remotes: Vec::new(),
+            durability: Durability::default(),
             rotation: Rotation::default(),
             key: None,
             flush_interval: Duration::from_millis(50),
@@ -178,6 +219,8 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("sinks", &self.sinks)
+            .field("remotes", &self.remotes)
+            .field("durability", &self.durability)
             .field("rotation", &self.rotation)
             .field("key", &self.key)
             .field("flush_interval", &self.flush_interval)
@@ -194,15 +237,21 @@ impl Log {
     /// # Errors
     /// When a sink cannot be had, or the thread; each says what to do.
     pub fn open(config: Config) -> Result<Self, OpenError> {
+        let durable = config.durability == Durability::Synced;
         let opened = config
             .sinks
             .iter()
-            .map(|sink| sink::open(sink, &config.rotation))
+            .map(|sink| sink::open(sink, &config.rotation, durable))
             .collect::<Result<Vec<_>, _>>()?;
         Self::over(opened, config)
     }
 
     fn over(opened: Vec<Opened>, config: Config) -> Result<Self, OpenError> {
+        let remotes = config
+            .remotes
+            .into_iter()
+            .map(RemoteSink::open)
+            .collect::<Result<Vec<_>, _>>()?;
         let buffer_max = config.buffer_max.max(BUFFER_MAX_LEAST);
         let now = Instant::now();
         // Of several files one may have missed the end.
@@ -212,15 +261,20 @@ impl Log {
             .max_by_key(Chain::next_seq)
             .unwrap_or_default();
         let public = config.key.as_ref().map(CheckpointKey::public);
-        let mut sinks = Vec::new();
+        let mut outputs = Vec::new();
         let mut cut = Vec::new();
         for opened in opened {
-            sinks.push(opened.sink);
+            outputs.push(Output::local(opened.sink));
             cut.extend(opened.cut);
         }
+        let alone = outputs.is_empty();
+        for (at, remote) in remotes.into_iter().enumerate() {
+            outputs.push(Output::remote(Box::new(remote), alone && at == 0));
+        }
+        let synced = config.durability == Durability::Synced;
         let shared = Arc::new(Shared {
             workers: Mutex::default(),
-            pipeline: Mutex::new(Pipeline::new(chain, config.key, sinks, now)),
+            pipeline: Mutex::new(Pipeline::new(chain, config.key, outputs, synced, now)),
             on_change: Mutex::new(config.on_change),
             health: 0.into(),
             awake: true.into(),
@@ -238,6 +292,7 @@ impl Log {
             stall: config.stall,
             flush_bytes: config.flush_bytes.clamp(1, buffer_max / 2),
             buffer_max,
+            durability: config.durability,
         });
         {
             let mut more = Vec::new();
@@ -255,6 +310,7 @@ impl Log {
             .map_err(|source| OpenError::Thread { source })?;
         // Set before any handle exists, so whoever appends finds it.
         let _ = shared.writer.set(writer.thread().clone());
+        lock(&shared.pipeline).wake_when_taken(writer.thread());
         Ok(Self {
             shared,
             writer: Some(writer),

@@ -7,10 +7,12 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::Thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::Change;
 use super::ahead::Ticket;
 use super::shared::Shared;
 use crate::chain::{Chain, CheckpointKey};
@@ -22,8 +24,14 @@ pub(super) struct Pipeline {
     /// Without one there are no checkpoints.
     key: Option<CheckpointKey>,
     outputs: Vec<Output>,
-    /// Who waits until all lines before this number stand in every sink.
+    /// Who waits until all lines before this number stand in every sink that is waited for.
     tickets: VecDeque<(u64, Ticket)>,
+    /// They wait for the disk, too, which has all lines before this number.
+    synced: Option<u64>,
+    /// The last time, the disk did not.
+    unsynced: bool,
+    /// Everything is to go out, wherever it goes.
+    flushing: bool,
     encoder: Encoder,
     /// Lines behind the last checkpoint, and since when there are any.
     unsealed: u64,
@@ -33,7 +41,13 @@ pub(super) struct Pipeline {
 }
 
 /// One sink and what waits for it.
-struct Output {
+pub(super) struct Output {
+    /// Whether anybody waits for what it has been given.
+    awaited: bool,
+    /// It takes batches, and says later what has become of them.
+    remote: bool,
+    /// It does not take what it is given, and that has been said.
+    troubled: bool,
     sink: Box<dyn Sink>,
     backlog: VecDeque<Chunk>,
     /// Bytes of the first chunk that are written.
@@ -50,6 +64,7 @@ struct Output {
 
 #[derive(Debug, Clone, Copy)]
 struct Missed {
+    lines: u64,
     from: u64,
     to: u64,
 }
@@ -90,24 +105,22 @@ impl Pipeline {
     pub(super) fn new(
         chain: Chain,
         key: Option<CheckpointKey>,
-        sinks: Vec<Box<dyn Sink>>,
+        mut outputs: Vec<Output>,
+        synced: bool,
         now: Instant,
     ) -> Self {
         let done = chain.next_seq();
-        let outputs = sinks.into_iter().map(|sink| Output {
-            sink,
-            backlog: VecDeque::new(),
-            offset: 0,
-            held: 0,
-            done,
-            since: 0,
-            missed: None,
-        });
+        for output in &mut outputs {
+            output.done = done;
+        }
         Self {
             chain,
             key,
-            outputs: outputs.collect(),
+            outputs,
             tickets: VecDeque::new(),
+            synced: synced.then_some(done),
+            unsynced: false,
+            flushing: false,
             encoder: Encoder::default(),
             unsealed: 0,
             unsealed_since: now,
@@ -115,13 +128,31 @@ impl Pipeline {
         }
     }
 
-    /// Whether any sink could take more lines. Whoever asks for none keeps what comes where its bound is.
-    pub(super) fn has_room(&self) -> bool {
-        self.outputs.iter().any(|output| output.backlog.is_empty())
+    /// This thread is unparked when a sink over the network has taken something, or failed.
+    pub(super) fn wake_when_taken(&self, writer: &Thread) {
+        for output in &self.outputs {
+            output.sink.wakes(writer.clone());
+        }
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        self.outputs.iter().all(|output| output.backlog.is_empty())
+    /// Whether any sink that is waited for could take more lines. Whoever asks for none keeps what comes where its bound is.
+    pub(super) fn has_room(&self, most: usize) -> bool {
+        self.awaited().any(|output| output.has_room(most))
+    }
+
+    /// Whether no file or pipe has anything to be given.
+    fn is_idle(&self) -> bool {
+        let mut local = self.outputs.iter().filter(|output| !output.remote);
+        local.all(|output| output.backlog.is_empty())
+    }
+
+    fn awaited(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter().filter(|output| output.awaited)
+    }
+
+    /// Until this is taken back, nothing is held to go with what comes, and everything is waited for.
+    pub(super) fn flush(&mut self, flushing: bool) {
+        self.flushing = flushing;
     }
 
     pub(super) fn encoder(&mut self) -> &mut Encoder {
@@ -151,7 +182,7 @@ impl Pipeline {
         self.link(lines, &mut out);
         self.queue(out, from, shared.buffer_max);
         let end = self.chain.next_seq();
-        let whole = self.outputs.iter().all(|output| output.missed.is_none());
+        let whole = self.awaited().all(|output| output.missed.is_none());
         for ticket in tickets.drain(..) {
             if whole {
                 self.tickets.push_back((end, ticket));
@@ -165,17 +196,27 @@ impl Pipeline {
     /// Writes `lines` now if nothing has to be waited for.
     pub(super) fn write_now(&mut self, lines: &[u8], shared: &Shared) -> Now {
         let length = lines.len() + LINK_MAX * memchr::memchr_iter(b'\n', lines).count();
-        let ready = |output: &Output| output.backlog.is_empty() && output.sink.takes(length);
-        if !self.outputs.iter().all(ready) {
+        let ready = |output: &Output| {
+            !output.remote && output.backlog.is_empty() && output.sink.takes(length)
+        };
+        if !self.awaited().all(ready) {
             return Now::NotReady;
         }
         let mut out = self.spare();
+        let from = self.chain.next_seq();
         self.link(lines, &mut out);
         let end = self.chain.next_seq();
         let mut result = Now::Written;
+        let mut news = false;
         let begun = shared.now();
         shared.begin_write();
         for output in &mut self.outputs {
+            if !output.awaited {
+                // Where more waits, the writer knows of it.
+                news |= output.backlog.is_empty();
+                output.queue_copy(&out, from, end, shared.buffer_max);
+                continue;
+            }
             let length = match output.sink.write(&[IoSlice::new(&out)]) {
                 Ok(length) => length.min(out.len()),
                 Err(error) => {
@@ -203,6 +244,9 @@ impl Pipeline {
         }
         shared.note_own_write(begun);
         self.watch(shared);
+        if news {
+            shared.wake(false);
+        }
         if result != Now::Written {
             self.note_held(shared);
         }
@@ -220,20 +264,43 @@ impl Pipeline {
         let mut result = Drained::All;
         shared.begin_write();
         let alone = self.outputs.len() == 1;
+        let (flushing, awaited) = (self.flushing, !self.tickets.is_empty());
+        let mut seals = false;
         for output in &mut self.outputs {
-            match output.drain(alone, shared, &mut self.spares) {
+            let hurry = flushing || output.awaited && awaited;
+            seals |= output.sink.offer(output.held, hurry);
+        }
+        if seals {
+            self.seal(true, shared);
+        }
+        for output in &mut self.outputs {
+            let drained = output.drain(alone, shared, &mut self.spares);
+            if !output.awaited {
+                output.note_trouble(drained.as_ref().err(), shared);
+                if flushing && !output.backlog.is_empty() && matches!(result, Drained::All) {
+                    result = Drained::Blocked;
+                }
+                continue;
+            }
+            match drained {
                 Ok(true) => {}
                 Ok(false) if matches!(result, Drained::Failed(_)) => {}
                 Ok(false) => result = Drained::Blocked,
                 Err(error) => result = Drained::Failed(error),
             }
         }
+        if self
+            .awaited()
+            .any(|output| output.remote && output.missed.is_some())
+        {
+            // It was taken, and not kept.
+            self.give_up();
+        }
         self.settle();
-        self.tell_missed(shared.buffer_max);
+        let told = self.tell_missed(shared.buffer_max);
         self.watch(shared);
         self.note_held(shared);
-        if matches!(result, Drained::All) && !self.is_idle() {
-            // What was missed has been told just now.
+        if matches!(result, Drained::All) && told {
             return self.drain(shared);
         }
         result
@@ -246,8 +313,9 @@ impl Pipeline {
         }
     }
 
-    /// Waits until a sink that did not take anything may, for `patience` at most.
-    pub(super) fn wait(&self, patience: Duration) {
+    /// Waits until a sink that did not take anything may, for `patience` at most. `false`: there is none that could be waited
+    /// for so.
+    pub(super) fn wait(&self, patience: Duration) -> bool {
         let mut descriptors: Vec<PollFd<'_>> = self
             .outputs
             .iter()
@@ -255,11 +323,34 @@ impl Pipeline {
             .filter_map(|output| output.sink.descriptor())
             .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::OUT))
             .collect();
+        if descriptors.is_empty() {
+            return false;
+        }
         let patience = Timespec {
             tv_sec: 0,
             tv_nsec: i64::from(patience.subsec_nanos()),
         };
         let _ = poll(&mut descriptors, Some(&patience));
+        true
+    }
+
+    /// Hands to the disk what somebody waits for, once for all who do.
+    pub(super) fn sync_awaited(&mut self, shared: &Shared) -> io::Result<()> {
+        let written = self.written();
+        let waits = |(end, _): &(u64, Ticket)| *end <= written;
+        if self.synced.is_none() || !(self.unsynced || self.tickets.front().is_some_and(waits)) {
+            return Ok(());
+        }
+        // A disk that hangs here is seen as one that hangs in a write.
+        shared.begin_write();
+        let mut awaited = self.outputs.iter_mut().filter(|output| output.awaited);
+        let synced = awaited.try_for_each(|output| output.sink.sync());
+        self.watch(shared);
+        self.unsynced = synced.is_err();
+        synced?;
+        self.synced = Some(written);
+        self.settle();
+        Ok(())
     }
 
     /// Hands what was written to the disk.
@@ -302,7 +393,7 @@ impl Pipeline {
             .iter()
             .filter_map(|output| output.sink.trouble())
         {
-            shared.tell(&super::Change::RotationFailed { error });
+            shared.tell(&Change::RotationFailed { error });
         }
         if !self.is_idle() || !self.outputs.iter().any(|output| output.sink.wants_turn()) {
             return;
@@ -324,7 +415,7 @@ impl Pipeline {
                     self.event("rotated", &more, shared);
                 }
                 Ok(None) => {}
-                Err(error) => shared.tell(&super::Change::RotationFailed {
+                Err(error) => shared.tell(&Change::RotationFailed {
                     error: error.to_string(),
                 }),
             }
@@ -354,11 +445,13 @@ impl Pipeline {
     fn queue(&mut self, lines: Vec<u8>, from: u64, most: usize) {
         let (length, end) = (lines.len(), self.chain.next_seq());
         let lines = Arc::new(lines);
-        let several = self.outputs.len() > 1;
+        let several = self.awaited().count() > 1;
         for output in &mut self.outputs {
-            if several && (output.held + length > most && output.held > 0) {
-                let from = output.missed.map_or(from, |missed| missed.from);
-                output.missed = Some(Missed { from, to: end - 1 });
+            if output.remote && !output.awaited {
+                output.queue_copy(&lines, from, end, most);
+                continue;
+            }
+            if several && output.misses(length, from, end, most) {
                 continue;
             }
             output.held += length;
@@ -369,30 +462,37 @@ impl Pipeline {
         }
     }
 
+    /// All lines before this number stand in every sink that is waited for.
+    fn written(&self) -> u64 {
+        let done = self.awaited().map(|output| output.done).min();
+        done.unwrap_or(u64::MAX)
+    }
+
     fn settle(&mut self) {
-        let done = self.outputs.iter().map(|output| output.done).min();
-        let done = done.unwrap_or(u64::MAX);
+        let done = self.written().min(self.synced.unwrap_or(u64::MAX));
         while let Some((_, ticket)) = self.tickets.pop_front_if(|(end, _)| *end <= done) {
             ticket.settle(true);
         }
     }
 
-    /// A sink that takes lines again is told, with the others, which it has not got.
-    fn tell_missed(&mut self, most: usize) {
+    /// A sink that takes lines again is told, with the others, which it has not got. Says whether there was anything to tell.
+    fn tell_missed(&mut self, most: usize) -> bool {
+        let mut told = false;
         for at in 0..self.outputs.len() {
             let output = &mut self.outputs[at];
-            if !output.backlog.is_empty() {
+            if !output.has_room(most) {
                 continue;
             }
             let Some(missed) = output.missed.take() else {
                 continue;
             };
+            told = true;
             let mut line = b"{\"timestamp\":\"".to_vec();
             self.encoder.push_time(&mut line, SystemTime::now());
             line.extend_from_slice(b"\",\"event\":\"gap\",\"sink\":");
             crate::escape::push_string(&mut line, &output.sink.name());
             for (name, number) in [
-                (",\"dropped\":", missed.to - missed.from + 1),
+                (",\"dropped\":", missed.lines),
                 (",\"from\":", missed.from),
                 (",\"to\":", missed.to),
             ] {
@@ -405,11 +505,12 @@ impl Pipeline {
             self.link(&line, &mut out);
             self.queue(out, from, most);
         }
+        told
     }
 
     /// From when on nothing was taken of what waits, by the sink that has waited longest.
     fn watch(&self, shared: &Shared) {
-        let since = self.outputs.iter().map(|output| output.since);
+        let since = self.awaited().map(|output| output.since);
         shared.watch_since(since.filter(|since| *since > 0).min().unwrap_or(0));
     }
 
@@ -422,7 +523,94 @@ impl Pipeline {
 }
 
 impl Output {
-    /// Whether all of the backlog is written.
+    /// A file, or standard output.
+    pub(super) fn local(sink: Box<dyn Sink>) -> Self {
+        Self::new(sink, true, false)
+    }
+
+    /// What takes batches.
+    pub(super) fn remote(sink: Box<dyn Sink>, awaited: bool) -> Self {
+        Self::new(sink, awaited, true)
+    }
+
+    fn new(sink: Box<dyn Sink>, awaited: bool, remote: bool) -> Self {
+        Self {
+            awaited,
+            remote,
+            troubled: false,
+            sink,
+            backlog: VecDeque::new(),
+            offset: 0,
+            held: 0,
+            done: 0,
+            since: 0,
+            missed: None,
+        }
+    }
+
+    /// Whether it could be given more.
+    fn has_room(&self, most: usize) -> bool {
+        self.backlog.is_empty() || self.remote && self.held <= most / 2
+    }
+
+    /// Whether it is too far behind for so many bytes, and has to do without them.
+    fn misses(&mut self, length: usize, from: u64, end: u64, most: usize) -> bool {
+        if self.held + length <= most || self.held == 0 {
+            return false;
+        }
+        self.miss(Missed {
+            lines: end - from,
+            from,
+            to: end - 1,
+        });
+        true
+    }
+
+    fn miss(&mut self, more: Missed) {
+        let before = self.missed.unwrap_or(Missed { lines: 0, ..more });
+        self.missed = Some(Missed {
+            lines: before.lines + more.lines,
+            from: before.from.min(more.from),
+            to: before.to.max(more.to),
+        });
+    }
+
+    /// Queues lines that are somebody else's, the short ones together.
+    fn queue_copy(&mut self, lines: &[u8], from: u64, end: u64, most: usize) {
+        if self.misses(lines.len(), from, end, most) {
+            return;
+        }
+        self.held += lines.len();
+        if let Some(last) = self.backlog.back_mut()
+            && last.lines.len() + lines.len() <= COPY_MAX
+            && let Some(before) = Arc::get_mut(&mut last.lines)
+        {
+            before.extend_from_slice(lines);
+            last.end = end;
+            return;
+        }
+        let lines = Arc::new(lines.to_vec());
+        self.backlog.push_back(Chunk { lines, end });
+    }
+
+    /// Nobody waits for it, so it is only said.
+    fn note_trouble(&mut self, error: Option<&io::Error>, shared: &Shared) {
+        let sink = || self.sink.name();
+        match error {
+            Some(error) if !self.troubled => {
+                let error = error.to_string();
+                shared.tell(&Change::Delayed {
+                    sink: sink(),
+                    error,
+                });
+            }
+            None if self.troubled => shared.tell(&Change::CaughtUp { sink: sink() }),
+            _ => {}
+        }
+        self.troubled = error.is_some();
+    }
+
+    /// Whether all of the backlog is written, or held to go with what comes.
     fn drain(
         &mut self,
         alone: bool,
@@ -437,7 +625,7 @@ impl Output {
                 .backlog
                 .iter()
                 .enumerate()
-                .take(SLICES_MAX)
+                .take(if self.remote { usize::MAX } else { SLICES_MAX })
                 .map(|(at, chunk)| {
                     IoSlice::new(&chunk.lines[if at == 0 { self.offset } else { 0 }..])
                 })
@@ -451,9 +639,23 @@ impl Output {
                     }
                     shared.written.fetch_add(length as u64, Ordering::Relaxed);
                     self.advance(length, spares);
+                    if let Some(rejected) = self.sink.rejected() {
+                        self.miss(Missed {
+                            lines: rejected.lines,
+                            from: rejected.from,
+                            to: rejected.to,
+                        });
+                        return Err(io::Error::other(rejected.cause));
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let held = self.sink.holds();
+                    if held {
+                        self.since = 0;
+                    }
+                    return Ok(held);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -500,6 +702,9 @@ const SEAL_AFTER: Duration = Duration::from_secs(10);
 
 /// What `seq` and `prev` add to a line, at the most.
 const LINK_MAX: usize = 110;
+
+/// Lines are copied together up to so many bytes.
+const COPY_MAX: usize = 64 * 1024;
 
 /// Below any system's `IOV_MAX`.
 const SLICES_MAX: usize = 256;

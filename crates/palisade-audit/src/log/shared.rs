@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::ahead::{Batch, Ticket};
 use super::pipeline::Pipeline;
-use super::{AppendError, Change, FlushError, OnChange, Status};
+use super::{AppendError, Change, Durability, FlushError, OnChange, Status};
 use crate::record::Encoder;
 
 /// What all threads see.
@@ -38,6 +38,7 @@ pub(super) struct Shared {
     pub(super) stall: Duration,
     pub(super) flush_bytes: usize,
     pub(super) buffer_max: usize,
+    pub(super) durability: Durability,
 }
 
 #[derive(Debug, Default)]
@@ -278,6 +279,6 @@ const SLOW_FOR: u64 = 5_000;
 const SPINS: u32 = 100;
 
 /// Nothing under these locks can be left half done by a panic.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,6 +16,8 @@ use super::*;
 use crate::record::Record;
 use crate::sink::{Compression, DescriptorSink, Sink};
 
+mod remote;
+
 const LONG: Duration = Duration::from_secs(60);
 
 fn file_log(path: &Path) -> Log {
@@ -192,7 +194,6 @@ fn a_full_disk_shows_at_once_and_refuses_past_the_bound() {
         config.on_change = Some(Box::new(move |change| lock(&seen).push(change.clone())));
     });
     let handle = log.handle();
-    assert!(handle.healthy());
     append(&handle, 0, None).unwrap();
     wait_for("the failure", || !handle.healthy());
     assert!(log.status().error.unwrap().contains("No space left"));
@@ -823,7 +824,7 @@ fn several_sinks_hold_the_same_lines_and_none_waits_for_another() {
     let mut config = Config::new(SinkConfig::File(path.clone()));
     config.buffer_max = 1024 * 1024;
     config.stall = Duration::from_millis(300);
-    let file = sink::open(&config.sinks[0], &config.rotation).unwrap();
+    let file = sink::open(&config.sinks[0], &config.rotation, false).unwrap();
     let log = Log::over(vec![opened(pipe), file], config).unwrap();
     let handle = log.handle();
     let args = format!("\"{}\"", "x ".repeat(20_000));

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Change;
 use super::ahead::Ticket;
@@ -15,7 +15,7 @@ use crate::record::Encoder;
 pub(super) fn spawn(shared: Arc<Shared>, interval: Duration) -> io::Result<JoinHandle<()>> {
     let mut writer = Writer {
         interval: interval.clamp(Duration::from_millis(1), Duration::from_millis(100)),
-        told: false,
+        told: None,
         lines: Vec::new(),
         tickets: Vec::new(),
         shared,
@@ -27,8 +27,8 @@ pub(super) fn spawn(shared: Arc<Shared>, interval: Duration) -> io::Result<JoinH
 
 struct Writer {
     interval: Duration,
-    /// Of a failure.
-    told: bool,
+    /// Of a failure, and when.
+    told: Option<(String, Instant)>,
     /// What was taken from one worker.
     lines: Vec<u8>,
     tickets: Vec<Ticket>,
@@ -65,7 +65,13 @@ impl Writer {
                 return;
             }
             match round {
-                Round::Blocked => lock(&self.shared.pipeline).wait(NOT_YET),
+                Round::Blocked => {
+                    // What is waited for over the network unparks this thread, which must not keep the pipeline for that.
+                    let waited = lock(&self.shared.pipeline).wait(NOT_YET);
+                    if !waited {
+                        thread::park_timeout(NOT_YET);
+                    }
+                }
                 Round::Busy => thread::park_timeout(self.interval),
                 Round::Failed(_) => {
                     thread::park_timeout(backoff);
@@ -81,11 +87,13 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let (asked, sync) = {
             let flushes = lock(&shared.flushes);
+            lock(&shared.pipeline).flush(flushes.done < flushes.asked);
             (flushes.asked, flushes.sync)
         };
         let mut drained = lock(&shared.pipeline).drain(&shared);
         let mut busy = false;
-        if !matches!(drained, Drained::All) && !lock(&shared.pipeline).has_room() {
+        let most = shared.buffer_max;
+        if !matches!(drained, Drained::All) && !lock(&shared.pipeline).has_room(most) {
             self.give_up_if(&drained);
             return drained.into();
         }
@@ -97,6 +105,9 @@ impl Writer {
             let again = pipeline.drain(&shared);
             if matches!(drained, Drained::All) || matches!(again, Drained::Failed(_)) {
                 drained = again;
+            }
+            if let Err(error) = pipeline.sync_awaited(&shared) {
+                drained = Drained::Failed(error);
             }
             pipeline.turn(&shared);
         }
@@ -192,10 +203,15 @@ impl Writer {
 
     fn failed(&mut self, error: &io::Error) {
         self.shared.fail(error);
-        if !std::mem::replace(&mut self.told, true) {
-            self.shared.tell(&Change::Failed {
-                error: error.to_string(),
-            });
+        let error = error.to_string();
+        // Another cause is news, but no flood of them.
+        let is_news = self
+            .told
+            .as_ref()
+            .is_none_or(|(told, when)| *told != error && when.elapsed() >= NEWS_APART);
+        if is_news {
+            self.told = Some((error.clone(), Instant::now()));
+            self.shared.tell(&Change::Failed { error });
         }
     }
 
@@ -205,7 +221,7 @@ impl Writer {
         }
         *lock(&self.shared.error) = None;
         self.shared.clear(FAILED);
-        if std::mem::take(&mut self.told) {
+        if self.told.take().is_some() {
             self.shared.tell(&Change::Recovered);
         }
     }
@@ -251,6 +267,9 @@ impl Drop for End {
 
 /// How often a sink that failed is tried again, at the least.
 const RETRY_MAX: Duration = Duration::from_millis(250);
+
+/// How soon another cause of the same failure is told.
+const NEWS_APART: Duration = Duration::from_secs(5);
 
 /// How long a full pipe is waited for before the world is looked at again.
 const NOT_YET: Duration = Duration::from_millis(20);

@@ -19,12 +19,14 @@ struct FileSink {
     /// When its first line was written.
     begun: Instant,
     rotation: Rotation,
+    /// Its name is handed to the disk, too.
+    durable: bool,
     archive: Archive,
     /// After a turn that failed.
     not_before: Option<Instant>,
 }
 
-pub(super) fn open(path: &Path, rotation: &Rotation) -> Result<Opened, OpenError> {
+pub(super) fn open(path: &Path, rotation: &Rotation, durable: bool) -> Result<Opened, OpenError> {
     let failed = |source| OpenError::File {
         path: path.to_owned(),
         source,
@@ -60,6 +62,9 @@ pub(super) fn open(path: &Path, rotation: &Rotation) -> Result<Opened, OpenError
     } else {
         age(&file)
     };
+    if durable {
+        sync_directory(path).map_err(failed)?;
+    }
     archive.tidy(None);
     let begun = Instant::now();
     Ok(Opened {
@@ -69,6 +74,7 @@ pub(super) fn open(path: &Path, rotation: &Rotation) -> Result<Opened, OpenError
             size: tail.whole,
             begun: begun.checked_sub(age).unwrap_or(begun),
             rotation: rotation.clone(),
+            durable,
             archive,
             not_before: None,
         }),
@@ -107,6 +113,10 @@ impl FileSink {
             Ok(()) => true,
         };
         fs::rename(&new, &self.path)?;
+        if self.durable {
+            // The new name stands, so this is no reason not to go on; the next line's sync fails where the disk does.
+            let _ = sync_directory(&self.path);
+        }
         let before = std::mem::replace(&mut self.file, file);
         self.size = 0;
         self.begun = Instant::now();
@@ -194,6 +204,15 @@ fn options() -> OpenOptions {
     options.read(true).write(true).append(true).create(true);
     options.mode(0o600);
     options
+}
+
+/// A file that was made is found again only when its directory is on the disk, too (fsync(2)).
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(directory)?.sync_all()
 }
 
 pub(super) fn file_name(path: &Path) -> String {

@@ -2,11 +2,13 @@
 
 mod archive;
 mod file;
+mod remote;
 mod stdout;
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
+use std::thread::Thread;
 use std::time::{Duration, SystemTime};
 
 use crate::chain::Chain;
@@ -123,7 +125,26 @@ pub(crate) trait Sink: Send {
         None
     }
 
-    /// In how long it [wants a turn](Sink::wants_turn), if nothing comes.
+    /// Says, before lines are [written](Sink::write), how many bytes wait, and whether anybody waits for them. `true`: it is
+    /// about to take all of them, and their last line should be a checkpoint.
+    fn offer(&mut self, _held: usize, _hurry: bool) -> bool {
+        false
+    }
+
+    /// Whether it would rather have more lines before it takes any, and so is not to be waited for.
+    fn holds(&self) -> bool {
+        false
+    }
+
+    /// What it has taken last without keeping it.
+    fn rejected(&mut self) -> Option<Rejected> {
+        None
+    }
+
+    /// This thread is unparked when it may take more than before.
+    fn wakes(&self, _writer: Thread) {}
+
+    /// In how long it [wants a turn](Sink::wants_turn), or what it [holds](Sink::holds), if nothing comes.
     fn due(&self) -> Option<Duration> {
         None
     }
@@ -153,11 +174,18 @@ pub(crate) struct Opened {
     pub(crate) cut: Option<Vec<u8>>,
 }
 
+pub use remote::{Batch, Deliver, DeliverError, DeliverErrorKind, Delivered, Remote};
+pub(crate) use remote::{Rejected, RemoteSink};
 pub(crate) use stdout::DescriptorSink;
 
-pub(crate) fn open(config: &SinkConfig, rotation: &Rotation) -> Result<Opened, OpenError> {
+/// `durable`: what is [synced](Sink::sync) must be found again after the machine has failed.
+pub(crate) fn open(
+    config: &SinkConfig,
+    rotation: &Rotation,
+    durable: bool,
+) -> Result<Opened, OpenError> {
     match config {
-        SinkConfig::File(path) => file::open(path, rotation),
+        SinkConfig::File(path) => file::open(path, rotation, durable),
         SinkConfig::Stdout => Ok(Opened {
             sink: Box::new(DescriptorSink::stdout()?),
             chain: None,

@@ -75,6 +75,9 @@ impl Sink for DescriptorSink {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        if self.regular {
+            return self.file.sync_data();
+        }
         Ok(()) // Whoever reads it keeps it.
     }
 

@@ -28,7 +28,7 @@ pub(crate) fn run(demo: &Demo) -> anyhow::Result<ExitCode> {
         return Err(local_ca::CaError::NoDirectory.into());
     };
 
-    let mut gateways = Vec::new();
+    let mut gateways: Vec<Gateway> = Vec::new();
     for (listen, tls) in [(demo.listen_tls, true), (demo.listen, false)] {
         let text = file(listen, tls, upstream);
         let (settings, problems) =
@@ -37,7 +37,10 @@ pub(crate) fn run(demo: &Demo) -> anyhow::Result<ExitCode> {
             anstream::eprintln!("{}", problems.render(true));
             return Ok(ExitCode::from(USAGE));
         }
-        let gateway = Gateway::prepare(&settings, Some(data.clone()))?;
+        let gateway = match gateways.first() {
+            None => Gateway::prepare(&settings, Some(data.clone()))?,
+            Some(first) => first.prepare_beside(&settings, Some(data.clone()))?,
+        };
         if tls {
             say_where(&settings, &gateway);
         }

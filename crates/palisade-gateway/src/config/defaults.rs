@@ -160,6 +160,7 @@ impl Default for Audit {
             sinks: list([Sink::Stdout]),
             fail: Value::default(),
             write_ahead: Value::default(),
+            durability: Value::default(),
             destructive: list([]),
             rules: list([]),
             pseudonym_key: None,

@@ -16,7 +16,8 @@ use super::forms::OneOrMany;
 pub(super) use super::forms::{NumberOrText, OrFalse, Sink};
 use super::settings::{
     AuditLevel, AuthMode, CallerHeader, CertificateHeader, ClientAddress, ClientAuth, Compress,
-    Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile, UpstreamHost, WriteAhead,
+    Durability, Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile, UpstreamHost,
+    WriteAhead,
 };
 
 type Text = Said<String>;
@@ -322,7 +323,8 @@ pub(super) struct Timeouts {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Audit {
-    /// "stdout", { file = "audit.ndjson" }, or an array for several.
+    /// "stdout", { file = "audit.ndjson" }, { otlp = "http://127.0.0.1:4318" }, { s3 = "s3://bucket/prefix", retention = "365d" },
+    /// or an array for several.
     #[schemars(with = "Option<OneOrMany<Sink>>", extend("default" = "stdout"))]
     pub(super) sink: Option<Said<Vec<Said<Sink>>>>,
     /// What happens to calls while the log cannot be written: `closed` refuses them.
@@ -331,6 +333,10 @@ pub(super) struct Audit {
     /// Of which calls an intent stands in the log before they leave.
     #[schemars(extend("default" = "destructive"))]
     pub(super) write_ahead: Option<Said<WriteAhead>>,
+    /// What must have become of an intent before its call leaves: `buffered`: nothing yet; `written`: the system has it;
+    /// `synced`: the disk has it.
+    #[schemars(extend("default" = "written"))]
+    pub(super) durability: Option<Said<Durability>>,
     /// Tools that destroy something, by name with `*`, beside what the servers' annotations say.
     #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
     pub(super) destructive: Option<Texts>,

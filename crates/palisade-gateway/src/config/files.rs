@@ -92,11 +92,35 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
     let policies = settings.servers.iter().map(|server| &server.policy);
     for policy in std::iter::once(&settings.defaults).chain(policies) {
         for sink in policy.audit.sinks.iter() {
-            if let Sink::File(path) = &sink.value
-                && let Some(problem) = check_sink(path)
-            {
-                problems.push(problem.at_source(&sink.source));
-            }
+            let file = |path: &Path| Value::new(path.to_owned(), sink.source.clone());
+            let (ca, token) = match &sink.value {
+                Sink::File(path) => {
+                    if let Some(problem) = check_sink(path) {
+                        problems.push(problem.at_source(&sink.source));
+                    }
+                    (None, None)
+                }
+                Sink::Otlp(otlp) => (otlp.ca.as_deref(), otlp.token_file.as_deref()),
+                Sink::S3(s3) => (s3.ca.as_deref(), None),
+                Sink::Stdout => (None, None),
+            };
+            let is_pem =
+                |bytes: &[u8]| matches!(CertificateDer::pem_slice_iter(bytes).next(), Some(Ok(_)));
+            let is_token = |bytes: &[u8]| {
+                let token = bytes.trim_ascii();
+                !token.is_empty() && token.iter().all(u8::is_ascii_graphic)
+            };
+            let ca = ca.map(file).and_then(|path| {
+                let what = "certificate in PEM form";
+                check_content("audit.sink.ca", &path, what, is_pem)
+            });
+            let token = token.map(file).and_then(|path| {
+                let what = "token on one line";
+                check_content("audit.sink.token_file", &path, what, is_token)
+            });
+            ca.into_iter()
+                .chain(token)
+                .for_each(|problem| problems.push(problem));
         }
     }
 }

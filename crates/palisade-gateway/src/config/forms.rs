@@ -9,8 +9,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use super::document::Said;
 use super::settings::{
     AuditLevel, AuthMode, CallerHeader, CertificateHeader, CertificateIdentity, ClientAddress,
-    ClientAuth, Compress, Fail, Kind, Level, Mode, RateHeaders, Redact, Scope, TlsProfile,
-    TokenAlgorithm, UpstreamHost, WriteAhead,
+    ClientAuth, Compress, Durability, Fail, Kind, Level, Mode, RateHeaders, Redact, RetentionMode,
+    Scope, TlsProfile, TokenAlgorithm, UpstreamHost, WriteAhead,
 };
 
 /// A value, or `false` for none.
@@ -27,11 +27,11 @@ pub(super) enum NumberOrText {
     Text(String),
 }
 
-/// `"stdout"` or `{ file = "…" }`.
+/// `"stdout"`, or a table.
 #[derive(Debug)]
 pub(super) enum Sink {
     Stdout,
-    File(Said<String>),
+    Table(Box<SinkTable>),
 }
 
 /// One value or an array of them: only its schema is used.
@@ -99,7 +99,7 @@ impl<'de> Deserialize<'de> for Sink {
             type Value = Sink;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"stdout\" or { file = \"…\" }")
+                f.write_str("\"stdout\", { file = \"…\" }, { otlp = \"…\" } or { s3 = \"…\" }")
             }
 
             fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
@@ -107,8 +107,8 @@ impl<'de> Deserialize<'de> for Sink {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                FileSink::deserialize(de::value::MapAccessDeserializer::new(map))
-                    .map(|sink| Sink::File(sink.file))
+                SinkTable::deserialize(de::value::MapAccessDeserializer::new(map))
+                    .map(|table| Sink::Table(Box::new(table)))
             }
         }
 
@@ -116,12 +116,32 @@ impl<'de> Deserialize<'de> for Sink {
     }
 }
 
-/// A file to append to.
-#[derive(serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct FileSink {
-    /// Relative to this file's directory.
-    file: Said<String>,
+/// A sink: exactly one of `file`, `otlp` and `s3`, and what belongs to it.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SinkTable {
+    /// A file to append to, relative to this file's directory.
+    pub(super) file: Option<Said<String>>,
+    /// A collector's URL, such as "http://127.0.0.1:4318": OTLP/HTTP, to /v1/logs below it.
+    pub(super) otlp: Option<Said<String>>,
+    /// A bucket for locked objects, such as "s3://bucket/prefix".
+    pub(super) s3: Option<Said<String>>,
+    /// Of `otlp` and `s3`: a PEM file with certificates to trust beside the system's roots.
+    pub(super) ca: Option<Said<String>>,
+    /// Of `otlp`: a file with a bearer token.
+    pub(super) token_file: Option<Said<String>>,
+    /// Of `s3`: the store's URL, where it is not Amazon's.
+    pub(super) endpoint: Option<Said<String>>,
+    /// Of `s3`: the region. Default: AWS_REGION of the environment.
+    pub(super) region: Option<Said<String>>,
+    /// Of `s3`: the endpoint may be plain HTTP.
+    pub(super) allow_http: Option<Said<bool>>,
+    /// Of `s3`: how long nobody can remove an object, such as "365d"; false leaves that to the bucket. Required.
+    pub(super) retention: Option<Said<OrFalse<String>>>,
+    /// Of `s3`: whether somebody with the permission for it can remove objects all the same.
+    pub(super) retention_mode: Option<Said<RetentionMode>>,
+    /// Of `s3`: how long lines wait at most for others to go into one object with them.
+    pub(super) every: Option<Said<String>>,
 }
 
 impl<T: JsonSchema> JsonSchema for Said<T> {
@@ -176,7 +196,7 @@ impl JsonSchema for Sink {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "string", "enum": ["stdout"] }, generator.subschema_for::<FileSink>()] })
+        json_schema!({ "anyOf": [{ "type": "string", "enum": ["stdout"] }, generator.subschema_for::<SinkTable>()] })
     }
 }
 
@@ -234,6 +254,7 @@ words!(
     ClientAddress,
     ClientAuth,
     Compress,
+    Durability,
     TokenAlgorithm,
     Fail,
     Kind,
@@ -241,6 +262,7 @@ words!(
     Mode,
     RateHeaders,
     Redact,
+    RetentionMode,
     Scope,
     TlsProfile,
     UpstreamHost,

@@ -165,6 +165,8 @@ impl Settings {
                 .iter()
                 .map(|sink| match &sink.value {
                     Sink::File(path) => path.display().to_string(),
+                    Sink::Otlp(otlp) => otlp.url.to_string(),
+                    Sink::S3(s3) => format!("s3://{}/{}", s3.bucket, s3.prefix),
                     Sink::Stdout => "stdout".to_owned(),
                 })
                 .collect();

@@ -436,6 +436,8 @@ pub struct Audit {
     pub fail: Value<Fail>,
     /// `write_ahead`. Default of destructive calls.
     pub write_ahead: Value<WriteAhead>,
+    /// `durability`: of what is written ahead. Default written.
+    pub durability: Value<Durability>,
     /// `destructive`: patterns of tools, beside the servers' own annotations.
     pub destructive: List<String>,
     /// `[[audit.rule]]`: how much is told of which tools; the first that means a tool counts.
@@ -522,13 +524,90 @@ pub enum WriteAhead {
     None,
 }
 
+/// What must have become of an intent before its call leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It waits to be written with others.
+    Buffered,
+    /// The disk has it.
+    Synced,
+    /// The system has it.
+    #[default]
+    Written,
+}
+
 /// Where audit records go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sink {
     /// Lines are appended to this file.
     File(PathBuf),
+    /// They are sent to a collector of OpenTelemetry.
+    Otlp(Otlp),
+    /// They are put into a bucket.
+    S3(S3),
     /// Standard output.
     Stdout,
+}
+
+impl Sink {
+    /// Whether both would lead to the same place.
+    pub(super) fn same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Otlp(one), Self::Otlp(other)) => one.url == other.url,
+            (Self::S3(one), Self::S3(other)) => {
+                (&one.endpoint, &one.bucket, &one.prefix)
+                    == (&other.endpoint, &other.bucket, &other.prefix)
+            }
+            _ => self == other,
+        }
+    }
+}
+
+/// `{ otlp = … }`: OTLP/HTTP in protobuf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Otlp {
+    /// With its path, `/v1/logs`.
+    pub url: HttpUrl,
+    /// `ca`: trusted beside the system's authorities.
+    pub ca: Option<PathBuf>,
+    /// `token_file`: a bearer token.
+    pub token_file: Option<PathBuf>,
+}
+
+/// `{ s3 = … }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3 {
+    /// Of `s3`: the bucket.
+    pub bucket: String,
+    /// Of `s3`: what stands before the names of objects, without slashes at its ends.
+    pub prefix: String,
+    /// `endpoint`. `None`: Amazon's.
+    pub endpoint: Option<HttpUrl>,
+    /// `region`. `None`: `AWS_REGION`.
+    pub region: Option<String>,
+    /// `ca`: trusted beside the system's authorities.
+    pub ca: Option<PathBuf>,
+    /// `every`: how long lines wait for others to go with them.
+    pub every: Duration,
+    /// `retention`: how long nobody can remove an object. `None`: as the bucket has it.
+    pub retention: Option<Duration>,
+    /// `retention_mode`. Default compliance.
+    pub mode: RetentionMode,
+}
+
+impl S3 {
+    /// The default of `every`.
+    pub const EVERY: Duration = Duration::from_secs(10);
+}
+
+/// Who can remove a locked object before its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetentionMode {
+    /// Nobody.
+    #[default]
+    Compliance,
+    /// Whoever has the permission for that.
+    Governance,
 }
 
 /// What happens to calls while the audit log cannot be written.
@@ -839,6 +918,8 @@ names! {
         Rs384 = "RS384",
         Rs512 = "RS512",
     }
+    Durability { Buffered = "buffered", Synced = "synced", Written = "written" }
+    RetentionMode { Compliance = "compliance", Governance = "governance" }
     Fail { Closed = "closed", Open = "open" }
     Level { Advisory = "advisory", Supervised = "supervised", Isolated = "isolated" }
     Kind { Mcp = "mcp", Http = "http" }

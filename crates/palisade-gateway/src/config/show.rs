@@ -362,11 +362,28 @@ impl Rows {
         });
         rows.list("audit.sink", &policy.audit.sinks, |sink| match sink {
             Sink::File(path) => json!({ "file": path }),
+            Sink::Otlp(otlp) => shown(json!({
+                "otlp": otlp.url.to_string(),
+                "ca": otlp.ca,
+                "token_file": otlp.token_file,
+            })),
+            Sink::S3(s3) => shown(json!({
+                "s3": format!("s3://{}/{}", s3.bucket, s3.prefix),
+                "endpoint": s3.endpoint.as_ref().map(ToString::to_string),
+                "region": s3.region,
+                "ca": s3.ca,
+                "every": show_duration(s3.every),
+                "retention": s3.retention.map_or_else(|| json!(false), |span| json!(show_duration(span))),
+                "retention_mode": s3.mode.name(),
+            })),
             Sink::Stdout => json!("stdout"),
         });
         rows.add("audit.fail", &policy.audit.fail, |fail| json!(fail.name()));
         rows.add("audit.write_ahead", &policy.audit.write_ahead, |of| {
             json!(of.name())
+        });
+        rows.add("audit.durability", &policy.audit.durability, |how| {
+            json!(how.name())
         });
         rows.list("audit.destructive", &policy.audit.destructive, |pattern| {
             json!(pattern)
@@ -561,4 +578,12 @@ impl Rows {
             }
         }
     }
+}
+
+/// A table without the keys that nothing was said of.
+fn shown(mut table: Json) -> Json {
+    if let Json::Object(members) = &mut table {
+        members.retain(|_, value| !value.is_null());
+    }
+    table
 }

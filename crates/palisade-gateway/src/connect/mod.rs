@@ -31,7 +31,7 @@ mod standing;
 mod target;
 mod token;
 mod transport;
-mod trust;
+pub(crate) mod trust;
 
 use std::io::{Read, Write};
 use std::path::PathBuf;

@@ -17,11 +17,18 @@ pub struct BadAuthority {
     remedy: &'static str,
 }
 
+impl BadAuthority {
+    /// Without what to do about it.
+    pub(crate) fn cause(&self) -> &str {
+        &self.cause
+    }
+}
+
 /// No file of authorities is larger, in bytes.
 const LARGEST: u64 = 4 << 20;
 
 /// Validation against the system's roots and the certificates in `ca`. It has no switch.
-pub(super) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, BadAuthority> {
+pub(crate) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, BadAuthority> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = ca {
         add(&mut roots, path)?;

@@ -352,7 +352,9 @@ impl Standalone {
             Ok(())
         });
         drop(runtime);
-        if let Err(error) = trail.log.close(LOG_DEADLINE) {
+        if let Some(log) = Arc::into_inner(trail.log)
+            && let Err(error) = log.close(LOG_DEADLINE)
+        {
             tracing::error!(%error, "the audit log could not be written to its end");
         }
         served

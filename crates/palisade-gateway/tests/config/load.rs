@@ -202,3 +202,37 @@ fn an_audit_file_needs_its_directory() {
             .ends_with("is a directory")
     );
 }
+
+// REQ: G-8, L-3
+#[test]
+fn what_a_sink_over_the_network_needs_is_looked_at() {
+    let directory = directory_with_certificate();
+    let at = directory.path();
+    fs::write(at.join("empty"), "\n").unwrap();
+    fs::write(at.join("token"), "abc\n").unwrap();
+    let sink = |more: &str| {
+        let sink = format!("[audit]\nsink = {{ otlp = \"https://otlp.example.com\"{more} }}\n");
+        match in_directory(at, &sink) {
+            Ok(problems) | Err(problems) => causes(&problems, at),
+        }
+    };
+    for (more, expected) in [
+        (", ca = \"cert.pem\", token_file = \"token\"", &[][..]),
+        (
+            ", ca = \"key.pem\", token_file = \"empty\"",
+            &[
+                "audit.sink.ca: key.pem holds no certificate in PEM form",
+                "audit.sink.token_file: empty holds no token on one line",
+            ],
+        ),
+        (
+            ", ca = \"missing\", token_file = \"missing\"",
+            &[
+                "audit.sink.ca: missing cannot be read: there is no such file",
+                "audit.sink.token_file: missing cannot be read: there is no such file",
+            ],
+        ),
+    ] {
+        assert_eq!(sink(more), expected);
+    }
+}

@@ -22,7 +22,7 @@ use super::intent::Intents;
 use super::keep::Keep;
 use super::recorder::{Fail, Recorder};
 use crate::answer::Answer;
-use crate::exchange::{Call, CallOutcome, Exchange, Facts};
+use crate::exchange::{Call, CallOutcome, Exchange, Facts, Passage};
 use crate::mcp::outcome::{Outcome, Outcomes, Scanner, Verdict};
 use crate::mcp::revision::Revision;
 use crate::mcp::shown::Shown;
@@ -118,7 +118,10 @@ where
                 return ObserverFuture::Writing {
                     held: Some(Box::new(Held {
                         step: Step::Staged {
-                            staged,
+                            staged: Uncommitted {
+                                recorder: self.layer.recorder.clone(),
+                                staged,
+                            },
                             waited: false,
                         },
                         layer: self.layer.clone(),
@@ -170,9 +173,28 @@ impl<S, B, T: Timer> fmt::Debug for Held<S, B, T> {
 
 enum Step<Z> {
     /// What other calls of this worker stage in this turn of it is written with it.
-    Staged { staged: Staged, waited: bool },
+    Staged { staged: Uncommitted, waited: bool },
     /// The writer thread is at it.
     Waiting { ticket: Ticket, sleep: Pin<Box<Z>> },
+}
+
+/// A call that is given up leaves its intent behind, and it stands before the outcome all the same.
+struct Uncommitted {
+    recorder: Recorder,
+    staged: Staged,
+}
+
+impl Uncommitted {
+    fn commit(&self) -> Ahead {
+        self.recorder.commit(&self.staged)
+    }
+}
+
+impl Drop for Uncommitted {
+    fn drop(&mut self) {
+        // Nobody waits for it; where it was committed, nothing happens.
+        let _ = self.commit();
+    }
 }
 
 impl<S, B, T: Timer> Held<S, B, T> {
@@ -184,7 +206,7 @@ impl<S, B, T: Timer> Held<S, B, T> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let ticket = match self.layer.recorder.commit(staged) {
+            let ticket = match staged.commit() {
                 Ahead::Written => return Poll::Ready(true),
                 // Where calls pass without a record, the log has counted it.
                 Ahead::Failed(_) => return Poll::Ready(!closed),
@@ -287,6 +309,7 @@ impl<S, B, T: Timer> Held<S, B, T> {
         S: Service<Request<B>, Future = F>,
     {
         if may_go {
+            self.exchange.facts().ahead = Passage::Gone;
             return ObserverFuture::Asked {
                 // Every layer is always ready; see `GuardService`.
                 future: self.inner.call(self.request),
@@ -502,6 +525,83 @@ fn rpc_error(outcome: &Outcome) -> String {
 mod tests {
     use super::*;
     use http::header::CONTENT_TYPE;
+
+    /// No time passes.
+    #[derive(Clone)]
+    struct Still;
+
+    impl Timer for Still {
+        type Sleep = std::future::Pending<()>;
+
+        fn sleep(&self, _: Duration) -> Self::Sleep {
+            std::future::pending()
+        }
+    }
+
+    // REQ: L-0, L-1
+    #[test]
+    fn a_call_that_is_given_up_before_it_left_was_cancelled_and_its_intent_comes_first() {
+        use super::super::intent::WriteAhead;
+        use super::super::witness::WitnessLayer;
+        use palisade_audit::{Config, Log, SinkConfig};
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.ndjson");
+        let log = Log::open(Config::new(SinkConfig::File(path.clone()))).unwrap();
+        let recorder = Recorder::new(log.handle(), Arc::default(), "0.1.0", None);
+        let intents = Intents {
+            of: WriteAhead::All,
+            destructive: Vec::new(),
+        };
+        let inner = tower::service_fn(|_: Request<()>| async {
+            Ok::<_, Infallible>(Response::new(http_body_util::Empty::<Bytes>::new()))
+        });
+        let observer = ObserverLayer::new(
+            recorder.clone(),
+            Fail::Closed,
+            Arc::new(intents),
+            Shown::default(),
+            Still,
+        );
+        let mut service = WitnessLayer::new(recorder).layer(observer.layer(inner));
+        // The first one is staged and dropped while the second one waits for the same write.
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut first = Box::pin(service.call(Request::new(())));
+        let mut second = Box::pin(service.call(Request::new(())));
+        assert!(first.as_mut().poll(&mut cx).is_pending());
+        assert!(second.as_mut().poll(&mut cx).is_pending());
+        drop(first);
+        // The writer thread may be at it.
+        let answer = (0..10_000).find_map(|_| {
+            let polled = second.as_mut().poll(&mut cx);
+            if polled.is_pending() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            match polled {
+                Poll::Ready(Ok(answer)) => Some(answer),
+                Poll::Pending => None,
+            }
+        });
+        assert!(answer.is_some());
+        drop(answer);
+        drop(second);
+        log.close(Duration::from_secs(60)).unwrap();
+        drop(service);
+        let text = std::fs::read_to_string(path).unwrap();
+        let records = text.lines().filter(|line| line.contains("\"phase\""));
+        let phases: Vec<_> = records
+            .map(|line| {
+                let find = |word: &str| line.contains(word);
+                (
+                    find("\"phase\":\"outcome\""),
+                    find("\"outcome\":\"cancelled\""),
+                )
+            })
+            .collect();
+        assert_eq!(phases[..3], [(false, false), (false, false), (true, true)]);
+        assert_eq!(phases.len(), 4, "{text}");
+        assert!(phases[3].0 && !phases[3].1, "{text}");
+    }
 
     #[test]
     fn a_stream_without_calls_is_not_read() {

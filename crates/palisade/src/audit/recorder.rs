@@ -12,7 +12,7 @@ use palisade_audit::{Actor, Ahead, AppendError, Bytes, Handle, Outcome, Phase, R
 use super::aggregate::Aggregate;
 use super::rules::{Level, Rules};
 use super::witness::{Account, End};
-use crate::exchange::{Call, CallOutcome, Exchange, Facts, RequestId};
+use crate::exchange::{Call, CallOutcome, Exchange, Facts, Passage, RequestId};
 use crate::mcp::shown::Shown;
 use crate::rejection::{Fault, Reason, Rejection};
 
@@ -140,6 +140,9 @@ impl Recorder {
         for (at, opening) in told.into_iter().zip(openings) {
             facts.calls[at].opening = Some(opening);
         }
+        if staged.is_ok() {
+            facts.ahead = Passage::Held;
+        }
         Some(staged)
     }
 
@@ -166,7 +169,11 @@ impl Recorder {
             if self.is_one_of_many(account) {
                 return;
             }
-            let phase = account.stream.then_some(Phase::Close);
+            let phase = match (account.stream, facts.ahead) {
+                (true, _) => Some(Phase::Close),
+                (false, Passage::Unrecorded) => None,
+                (false, Passage::Held | Passage::Gone) => Some(Phase::Outcome),
+            };
             return self.append(account, &facts, None, phase);
         }
         for call in &facts.calls {
@@ -245,9 +252,16 @@ impl Recorder {
         record.session = facts.session;
         if let Some(call) = call {
             record.method = call.method.as_ref().map(crate::Text::as_str);
-            if record.method == Some("tools/call") {
-                record.tool = call.target.as_ref().map(crate::Text::as_str);
-                record.args = call.arguments.as_deref();
+            record.rpc_id = call.id.as_deref();
+            let target = || call.target.as_ref().map(crate::Text::as_str);
+            match record.method {
+                Some("tools/call") => {
+                    record.tool = target();
+                    record.args = call.arguments.as_deref();
+                }
+                Some("prompts/get") => record.prompt = target(),
+                Some(method) if method.starts_with("resources/") => record.resource = target(),
+                _ => {}
             }
             if let Some(rules) = self.rules(facts) {
                 record.redactor = Some(rules.redactor());
@@ -285,7 +299,7 @@ impl Recorder {
                 request: facts.request_bytes,
                 response: account.response_bytes,
             });
-            record.outcome = Some(outcome(account, call));
+            record.outcome = Some(outcome(account, facts.ahead, call));
             record.error = match (
                 &account.rejection,
                 call.and_then(|call| call.outcome.as_ref()),
@@ -320,7 +334,7 @@ impl fmt::Debug for Recorder {
 }
 
 /// How an exchange, or one call of it, ended.
-fn outcome(account: &Account, call: Option<&Call>) -> Outcome {
+fn outcome(account: &Account, ahead: Passage, call: Option<&Call>) -> Outcome {
     if let Some(rejection) = &account.rejection {
         return refused(rejection);
     }
@@ -334,6 +348,8 @@ fn outcome(account: &Account, call: Option<&Call>) -> Outcome {
     match account.end {
         // A stream lives until somebody leaves.
         End::Left if account.stream => Outcome::Ok,
+        // The server has never heard of it, so nothing of it goes on.
+        End::Unanswered if ahead == Passage::Held => Outcome::Cancelled,
         // Since 2026-07-28 a client that leaves cancels its call; before, it goes on.
         End::Left | End::Unanswered => match call {
             Some(call) if call.modern => Outcome::Cancelled,

@@ -9,6 +9,7 @@ mod install;
 mod policy;
 mod rules;
 mod server;
+mod sinks;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

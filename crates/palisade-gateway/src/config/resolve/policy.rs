@@ -11,7 +11,7 @@ use super::super::origins::{OriginPattern, OriginRegex};
 use super::super::problem::ProblemCode;
 use super::super::settings::{
     Audit, AuditRule, Body, Cors, Headers, Hsts, List, MCP_EXPOSED_HEADERS, MCP_REQUEST_HEADERS,
-    Mode, Policy, Rate, Redact, Rotate, Sink, Value,
+    Mode, Policy, Rate, Redact, Rotate, Value,
 };
 use super::super::shape::closest;
 use super::{Resolver, above_nought, bytes, rate, seconds};
@@ -285,54 +285,23 @@ impl Resolver<'_> {
         );
         self.audit_rules(audit, said);
         self.rotate(&mut audit.rotate, &said.rotate);
-        let Some(sinks) = &said.sink else { return };
-        if self.section != "audit" {
-            self.report(
-                ProblemCode::BadValue,
-                "sink",
-                sinks.at,
-                "all servers share one audit trail in this version",
-                "set `sink` under [audit]; each record names its server",
-            );
+        self.durability(audit, said);
+        self.sinks(audit, said);
+    }
+
+    fn durability(&mut self, audit: &mut Audit, said: &file::Audit) {
+        let Some(said) = &said.durability else { return };
+        if self.section == "audit" {
+            audit.durability = Value::new(said.value, self.places.source(said.at));
             return;
         }
-        let mut values: Vec<Value<Sink>> = Vec::new();
-        for sink in &sinks.value {
-            let value = match &sink.value {
-                file::Sink::Stdout => Value::new(Sink::Stdout, self.places.source(sink.at)),
-                file::Sink::File(path) if path.value.is_empty() => {
-                    self.fault(
-                        "sink",
-                        path.at,
-                        Fault::new("the file has no name", "write the file's path"),
-                    );
-                    continue;
-                }
-                file::Sink::File(path) => self.path(path).map(Sink::File),
-            };
-            if values.iter().any(|known| known.value == value.value) {
-                self.report(
-                    ProblemCode::Duplicate,
-                    "sink",
-                    sink.at,
-                    "the same sink twice would record everything twice",
-                    "take one of them out",
-                );
-                continue;
-            }
-            values.push(value);
-        }
-        if sinks.value.is_empty() {
-            self.report(
-                ProblemCode::BadValue,
-                "sink",
-                sinks.at,
-                "nothing would be recorded",
-                "write \"stdout\" or { file = \"audit.ndjson\" }",
-            );
-            return;
-        }
-        audit.sinks = Value::new(values, self.places.source(sinks.at));
+        self.report(
+            ProblemCode::BadValue,
+            "durability",
+            said.at,
+            "all servers share one audit trail in this version",
+            "set `durability` under [audit]",
+        );
     }
 
     fn audit_rules(&mut self, audit: &mut Audit, said: &file::Audit) {
