@@ -830,6 +830,42 @@ async fn one_server_cannot_take_all_connections() {
         answer.starts_with("HTTP/1.1 503 ") && answer.contains("egress.proxy.busy"),
         "{answer}"
     );
+    let told = setup.log.decisions();
+    let last = told.last().expect("a decision");
+    assert_eq!(*last, format!("connect files {to} egress.proxy.busy 0"));
+}
+
+/// Each connection that is opened is told twice, so nobody opens them without pause.
+// REQ: E-2, L-1
+#[tokio::test]
+async fn connections_are_opened_one_after_the_other() {
+    let server = server(|_| ok("page")).await;
+    let mut limits = ProxyLimits::default();
+    // Whoever has had these has to wait 15 s for the next, which is longer than anybody waits.
+    limits.openings = 4;
+    let setup = setup_with(open(&[&server]), limits).await;
+    let host = format!("page.example:{}", server.address.port());
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        let mut stream = setup.connect().await;
+        let request = format!(
+            "GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n{BASIC}Connection: close\r\n\r\n"
+        );
+        answers.push(talk(&mut stream, request.as_bytes(), "}").await);
+    }
+    for (at, answer) in answers.iter().enumerate() {
+        let (status, text) = match at {
+            0..4 => ("HTTP/1.1 200 ", "page"),
+            _ => ("HTTP/1.1 503 ", "egress.proxy.busy"),
+        };
+        assert!(
+            answer.starts_with(status) && answer.contains(text),
+            "{at}: {answer}"
+        );
+    }
+    assert_eq!(setup.dialer.dialed().len(), 4);
+    let busy = format!("absolute files {host} egress.proxy.busy 0");
+    assert_eq!(setup.log.decisions()[4..], [busy.clone(), busy]);
 }
 
 // REQ: E-2

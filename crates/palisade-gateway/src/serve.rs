@@ -193,6 +193,7 @@ impl Gateway {
                 _ = stop.recv() => Ended::Stopped,
             }
         });
+        self.plan.sum_up_outbound();
         if let Err(error) = self.trail.log.close(LOG_DEADLINE) {
             tracing::error!(%error, "the audit log could not be written to its end");
         }

@@ -12,6 +12,7 @@
 
 mod credential;
 mod http1;
+mod pace;
 mod plan;
 mod registry;
 mod socks;
@@ -45,6 +46,10 @@ pub struct ProxyLimits {
     /// Connections to hosts at once for each identity, so that one server cannot starve the
     /// others. Default: 128.
     pub per_identity: usize,
+    /// Connections to hosts that one identity opens in a minute, and at once at first; each leaves
+    /// two records behind. Default: 3000. More wait their turn, 10 s at most; what would have to
+    /// wait longer is refused as busy.
+    pub openings: u32,
     /// For a request's head, a SOCKS greeting or the begin of a tunnel. Default: 10 s.
     pub begin: Duration,
     /// A tunnel through which no byte passes is closed. Default: 10 min.
@@ -56,6 +61,7 @@ impl Default for ProxyLimits {
         Self {
             connections: 512,
             per_identity: 128,
+            openings: 3000,
             begin: Duration::from_secs(10),
             idle: Duration::from_secs(600),
         }
@@ -279,7 +285,10 @@ impl Session {
                 let refusal = Refusal::from(Reason::ProxyUnrecorded);
                 Err(refusal.at(target.host(), target.port()))
             }
-            Ok(target) => identity.guard.resolve(target).await,
+            Ok(target) => match self.turn(identity).await {
+                Ok(()) => identity.guard.resolve(target).await,
+                Err(reason) => Err(Refusal::from(reason).at(target.host(), target.port())),
+            },
             Err(refusal) => Err(refusal),
         };
         let event = Event::of(form, &identity.name, &checked);
@@ -298,6 +307,7 @@ impl Session {
             }
             ConnectError::Failed(_) | ConnectError::Timeout => Denial::Unreachable,
         })?;
+        let busy = Refusal::from(Reason::ProxyBusy).at(&host, port);
         let route = Route {
             form,
             identity: Arc::clone(&identity.name),
@@ -309,13 +319,24 @@ impl Session {
         let most = self.shared.limits.per_identity;
         let entered = self.shared.registry.enter(plan, route, most);
         let registration = entered.map_err(|reason| match reason {
-            Reason::ProxyBusy => Denial::Refused(Refusal::from(reason)),
+            Reason::ProxyBusy => {
+                self.refuse(form, &identity.name, &busy, started);
+                Denial::Refused(busy)
+            }
             _ => Denial::Unreachable,
         })?;
         Ok(Opened {
             connection,
             registration,
         })
+    }
+
+    /// Waits until it is this identity's turn to open another connection.
+    async fn turn(&self, identity: &Identity) -> Result<(), Reason> {
+        let openings = self.shared.limits.openings;
+        let wait = identity.pace.next(openings, Instant::now());
+        sleep(wait.ok_or(Reason::ProxyBusy)?).await;
+        Ok(())
     }
 }
 

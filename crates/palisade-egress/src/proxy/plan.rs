@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::credential::{Credential, child_of};
+use super::pace::Pace;
 use super::registry::Route;
 use crate::guard::Guard;
 
@@ -13,6 +14,7 @@ pub struct Identity {
     pub(super) name: Arc<str>,
     pub(super) guard: Guard,
     pub(super) raw_ports: Vec<u16>,
+    pub(super) pace: Pace,
 }
 
 impl Identity {
@@ -23,6 +25,7 @@ impl Identity {
             name: name.into(),
             guard,
             raw_ports: Vec::new(),
+            pace: Pace::default(),
         }
     }
 

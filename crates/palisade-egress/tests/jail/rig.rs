@@ -15,7 +15,7 @@ use palisade_egress::proxy::{Identity, Plan, Proxy, ProxyLimits};
 use palisade_egress::{Guard, Level};
 use tokio::runtime::Runtime;
 
-use crate::restricted;
+use crate::container;
 use crate::support::server::{self, Server};
 use crate::support::{Log, LoopbackDialer, Names, guard, policy};
 
@@ -48,7 +48,7 @@ pub(crate) fn run_if_asked(arguments: &[OsString]) -> Option<ExitCode> {
         ),
         crate::supervisor::HOLD => Some(crate::supervisor::hold(&arguments[1..])),
         RESTRICT => {
-            restricted::apply();
+            container::apply();
             let error = Command::new(&arguments[1]).args(&arguments[2..]).exec();
             panic!("{error}");
         }
