@@ -71,7 +71,10 @@ fn urls() {
         ("http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", Ok(("localhost", 80))),
         ("http://loc\u{ad}alhost/", Ok(("localhost", 80))),
         ("http://faß.example/", Ok(("xn--fa-hia.example", 80))),
-        ("http://fa%C3%9F-1.example/", Ok(("xn--fa-1-wna.example", 80))),
+        (
+            "http://fa%C3%9F-1.example/",
+            Ok(("xn--fa-1-wna.example", 80)),
+        ),
         ("http://ς.example/", Ok(("xn--3xa.example", 80))),
         ("http://ẞ.example/", Err(HostAmbiguous)),
         ("http://a%E1%BA%9Eb.example/", Err(HostAmbiguous)),
