@@ -41,10 +41,11 @@ use registry::{Registration, Registry, Route};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProxyLimits {
-    /// Connections at once, tunnels included. Default: 512. More wait to be accepted.
+    /// Connections at once, tunnels included, of whoever has not shown yet who they are. Default: 512. More wait to
+    /// be accepted.
     pub connections: usize,
     /// Connections to hosts at once for each identity, so that one server cannot starve the
-    /// others. Default: 128.
+    /// others. Default: 128. Of intercepted ones twice as many are taken on, the others wait.
     pub per_identity: usize,
     /// Connections to hosts that one identity opens in a minute, and at once at first; each leaves
     /// two records behind. Default: 3000. More wait their turn, 10 s at most; what would have to
@@ -123,7 +124,7 @@ impl Proxy {
         host: Host,
         port: u16,
     ) {
-        let Ok(permit) = Arc::clone(&self.0.slots).acquire_owned().await else {
+        let Some(permit) = self.slot_of(identity).await else {
             return;
         };
         let session = self.session(Some(owner(identity)), permit);
@@ -143,7 +144,7 @@ impl Proxy {
     /// identity of this name, or of one of its children with `name/number`. Nothing has to be shown.
     #[cfg(feature = "jail")]
     pub(crate) async fn handed(&self, stream: TcpStream, identity: &str) {
-        let Ok(permit) = Arc::clone(&self.0.slots).acquire_owned().await else {
+        let Some(permit) = self.slot_of(identity).await else {
             return;
         };
         // What goes wrong with one client concerns that client alone.
@@ -171,6 +172,16 @@ impl Proxy {
             .registry
             .observer()
             .decided(&Event { child, ..event });
+    }
+
+    /// A place of the identity's own, so that whatever it leaves open takes none of the others'.
+    async fn slot_of(&self, identity: &str) -> Option<OwnedSemaphorePermit> {
+        let plan = self.0.registry.plan();
+        let slots = match plan.named(identity) {
+            Some(identity) => identity.slots(self.0.limits.per_identity.saturating_mul(2)),
+            None => Arc::clone(&self.0.slots),
+        };
+        slots.acquire_owned().await.ok()
     }
 
     fn session(

@@ -1,7 +1,9 @@
 //! Who may use the proxy, and what each may reach.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Semaphore;
 
 use super::credential::{Credential, child_of};
 use super::pace::Pace;
@@ -15,6 +17,7 @@ pub struct Identity {
     pub(super) guard: Guard,
     pub(super) raw_ports: Vec<u16>,
     pub(super) pace: Pace,
+    slots: OnceLock<Arc<Semaphore>>,
 }
 
 impl Identity {
@@ -26,6 +29,7 @@ impl Identity {
             guard,
             raw_ports: Vec::new(),
             pace: Pace::default(),
+            slots: OnceLock::new(),
         }
     }
 
@@ -35,6 +39,12 @@ impl Identity {
     pub fn raw_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
         self.raw_ports.extend(ports);
         self
+    }
+
+    /// So many places for connections that are known to be its own.
+    pub(super) fn slots(&self, most: usize) -> Arc<Semaphore> {
+        let slots = || Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        Arc::clone(self.slots.get_or_init(slots))
     }
 }
 
