@@ -41,6 +41,10 @@ fn supervisor() {
         "restricted::c",
         "restricted::python",
         "supervisor::killed_supervised",
+        "ways::another_name",
+        "ways::curl",
+        "ways::node",
+        "ways::python",
     ];
     for test in words {
         let ran = std::process::Command::new(&own)
