@@ -278,6 +278,15 @@ fn a_refusal_keeps_queries_and_control_characters_out_of_the_log() {
     assert_eq!(refusal.detail(), r"ftp://example.com/\u{1b}");
 }
 
+#[test]
+fn hosts_are_as_long_as_urls_at_most() {
+    let number = |length: usize| format!("0x{}08080808", "0".repeat(length - 10));
+    let eights = Host::Address([8, 8, 8, 8].into());
+    assert_eq!(Host::parse(&number(MAX_URL)), Ok(eights));
+    let longer = Host::parse(&number(MAX_URL + 1));
+    assert_eq!(longer, Err(Reason::HostMalformed));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 
