@@ -34,6 +34,34 @@ def speak(address):
         return first + stream.recv(64).decode()
 
 
+def flood(count):
+    """So many connections to as many private addresses; how many of them got anywhere."""
+    reached = 0
+    for n in range(count):
+        with socket.socket() as stream:
+            stream.settimeout(60)
+            try:
+                stream.connect((f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}", 80))
+                reached += bool(stream.recv(1))
+            except OSError:
+                pass
+    return reached
+
+
+def flood_names(count):
+    """Asks for so many names of the local network; how many of them exist."""
+    found = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(60)
+        asking.connect(("127.0.0.1", 53))
+        for n in range(count):
+            label = f"n{n}".encode()
+            name = bytes([len(label)]) + label + b"\x08internal\x00"
+            asking.send(b"\x00\x01\x01\x00\x00\x01" + bytes(6) + name + b"\x00\x01\x00\x01")
+            found += asking.recv(512)[7]
+    return found
+
+
 def own(address):
     """A grandchild that serves on loopback, and is asked by name and by address."""
     code = (
@@ -94,6 +122,8 @@ def keep_trying(where):
 WAYS = {
     "fetch": fetch,
     "fetch_as_told": fetch_as_told,
+    "flood": flood,
+    "flood_names": flood_names,
     "keep_trying": keep_trying,
     "name": socket.gethostbyname,
     "own": own,

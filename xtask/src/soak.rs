@@ -70,6 +70,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     mutants()?;
     redaction_mutants()?;
     tampering()?;
+    egress()?;
     commands()?;
     succeed(Command::new(env!("CARGO")).args([
         "bench",
@@ -104,6 +105,42 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "--text",
         "docs/measured/bench.txt",
     ]))
+}
+
+/// URLs as Node and curl read them, and names whose answers flip, in the numbers that CI has no
+/// time for. What they print goes to `docs/measured/`.
+fn egress() -> anyhow::Result<()> {
+    for (test, variable, count, file) in [
+        (
+            "readers",
+            "PALISADE_READERS",
+            "1000000",
+            "docs/measured/egress-readers.txt",
+        ),
+        (
+            "dns",
+            "PALISADE_REBINDING",
+            "10000",
+            "docs/measured/egress-rebinding.txt",
+        ),
+    ] {
+        let mut command = Command::new(env!("CARGO"));
+        command.args([
+            "test",
+            "--locked",
+            "--package",
+            "palisade-egress",
+            "--test",
+            test,
+            "--",
+            "--nocapture",
+        ]);
+        command.env(variable, count);
+        let output = command.output().context(test)?;
+        std::fs::write(file, &output.stdout).context(file)?;
+        ensure!(output.status.success(), "{command:?} failed");
+    }
+    Ok(())
 }
 
 /// Commands that begin and end, and many sessions at once, in the numbers that CI has no time for.

@@ -2,9 +2,11 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use crate::record::{push_foreign, push_number, push_own};
 use crate::redact::Aim;
+use crate::stamp::Stamp;
 
 /// Where somebody wanted to go, and what was decided. Written as the member `egress`, each name only where it
 /// says something.
@@ -13,7 +15,7 @@ use crate::redact::Aim;
 pub struct Egress<'a> {
     /// `decision`: the stable code, such as `egress.allow.public`; empty where a connection ended.
     pub decision: &'a str,
-    /// `form`: how it was asked for, such as `connect`.
+    /// `form`: how it was asked for, such as `connect`; empty where the record stands for several.
     pub form: &'a str,
     /// `level`: how firmly the policy holds for whoever asked; empty where that is not known.
     pub level: &'a str,
@@ -31,16 +33,24 @@ pub struct Egress<'a> {
     pub calls: &'a [&'a str],
     /// `revoked`: a new policy ended the connection.
     pub revoked: bool,
+    /// `destinations`: how many there were, where the record stands for several decisions.
+    pub destinations: u64,
+    /// `first` and `last`: when the first and the last of these decisions were made.
+    pub between: Option<(SystemTime, SystemTime)>,
 }
 
 /// No list has more entries.
 const MOST: usize = 16;
 
 impl Egress<'_> {
-    pub(crate) fn push(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b",\"egress\":{\"form\":");
-        push_own(out, self.form);
-        for (name, value) in [("decision", self.decision), ("level", self.level)] {
+    pub(crate) fn push(&self, stamp: &mut Stamp, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"egress\":{");
+        let begin = out.len();
+        for (name, value) in [
+            ("form", self.form),
+            ("decision", self.decision),
+            ("level", self.level),
+        ] {
             if !value.is_empty() {
                 push_name(out, name);
                 push_own(out, value);
@@ -83,6 +93,22 @@ impl Egress<'_> {
             push_name(out, "revoked");
             out.extend_from_slice(b"true");
         }
+        if self.destinations != 0 {
+            push_name(out, "destinations");
+            push_number(out, self.destinations);
+        }
+        if let Some((first, last)) = self.between {
+            for (name, time) in [("first", first), ("last", last)] {
+                push_name(out, name);
+                out.push(b'"');
+                stamp.push(out, time);
+                out.push(b'"');
+            }
+        }
+        // Each name brought its comma.
+        if out.len() > begin {
+            out.remove(begin);
+        }
         out.push(b'}');
     }
 }
@@ -95,7 +121,7 @@ fn push_name(out: &mut Vec<u8>, name: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::time::Duration;
 
     use super::*;
     use crate::{Encoder, Record};
@@ -124,6 +150,11 @@ mod tests {
             child: Some(7),
             calls: &["r-1", "r-2"],
             revoked: true,
+            destinations: 3,
+            between: Some((
+                SystemTime::UNIX_EPOCH,
+                SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
+            )),
         });
         assert_eq!(
             told,
@@ -138,6 +169,9 @@ mod tests {
                 "child": 7,
                 "calls": ["r-1", "r-2"],
                 "revoked": true,
+                "destinations": 3,
+                "first": "1970-01-01T00:00:00.000Z",
+                "last": "1970-01-01T00:00:01.500Z",
             })
         );
     }
@@ -149,6 +183,7 @@ mod tests {
             ..Egress::default()
         });
         assert_eq!(told.to_string(), r#"{"form":"socks"}"#);
+        assert_eq!(written(Egress::default()).to_string(), "{}");
     }
 
     #[test]

@@ -455,7 +455,7 @@ impl<'a> Record<'a> {
             out.extend_from_slice(b",\"destructive\":true");
         }
         if let Some(egress) = &self.egress {
-            egress.push(out);
+            egress.push(&mut encoder.stamp, out);
         }
     }
 }

@@ -44,6 +44,16 @@ impl Name {
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
+    /// Whether its last label is a number, so that readers of URLs take the whole for an IPv4 address
+    /// (WHATWG URL, "ends in a number").
+    pub(crate) fn ends_in_number(&self) -> bool {
+        let last = self.0.rsplit('.').next().unwrap_or_default();
+        match last.strip_prefix("0x") {
+            Some(hex) => hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            None => last.bytes().all(|byte| byte.is_ascii_digit()),
+        }
+    }
+
     /// Judges the name by itself, before any lookup.
     ///
     /// # Errors
@@ -78,10 +88,12 @@ const METADATA: &[&str] = &[
     "metadata.platformequinix.com",
     "instance-data",
     "instance-data.ec2.internal",
+    "api.metadata.cloud.ibm.com",
 ];
 
-/// Names that lead into the local network: RFC 6761, RFC 6762, RFC 8375, and `internal`, which
-/// ICANN has set aside for private use.
+/// Names that lead into the local network: RFC 6761, RFC 6762, RFC 8375, `internal`, which ICANN
+/// has set aside for private use, what networks use besides (RFC 6762 appendix G), and `svc`, which
+/// Kubernetes completes. None of them is a top-level domain.
 const LOCAL: &[&str] = &[
     "localhost",
     "localdomain",
@@ -89,6 +101,12 @@ const LOCAL: &[&str] = &[
     "local",
     "internal",
     "home.arpa",
+    "corp",
+    "home",
+    "intranet",
+    "lan",
+    "private",
+    "svc",
 ];
 
 #[cfg(test)]
@@ -141,6 +159,18 @@ mod tests {
             ("metadata.tencentyun.com", Err(HostMetadata)),
             ("instance-data", Err(HostMetadata)),
             ("instance-data.ec2.internal", Err(HostMetadata)),
+            ("api.metadata.cloud.ibm.com", Err(HostMetadata)),
+            ("metadata.cloud.ibm.com", Ok(())),
+            ("git.corp", Err(HostLocal)),
+            ("router.home", Err(HostLocal)),
+            ("wiki.intranet", Err(HostLocal)),
+            ("printer.lan", Err(HostLocal)),
+            ("db.private", Err(HostLocal)),
+            ("kubernetes.default.svc", Err(HostLocal)),
+            ("corp.example", Ok(())),
+            ("www.home.example", Ok(())),
+            ("lan.example.com", Ok(())),
+            ("atlan.example", Ok(())),
             ("abc.onion", Err(HostOnion)),
             ("onion", Err(HostOnion)),
             ("onion.example", Ok(())),
@@ -160,6 +190,30 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(judge(text), expected, "{text:?}");
+        }
+    }
+
+    // REQ: E-1
+    #[test]
+    fn numbers() {
+        for (text, expected) in [
+            ("169.254.169.254", true),
+            ("2130706433", true),
+            ("010.8.8.8", true),
+            ("256.1.1.1", true),
+            ("a.example.1", true),
+            ("0x7f.1", true),
+            ("127.0x1f", true),
+            ("127.0X", true),
+            ("1.example", false),
+            ("127.0.0.1.example", false),
+            ("1.2.3.4a", false),
+            ("1.0xg", false),
+            ("1.x1f", false),
+            ("0.a0x1", false),
+        ] {
+            let name = Name::from_ascii(text).expect("a name");
+            assert_eq!(name.ends_in_number(), expected, "{text}");
         }
     }
 

@@ -191,7 +191,8 @@ impl Policy {
             Host::Address(_) => false,
         };
         let refused = |alias: &&Name| match alias.classify() {
-            Ok(()) => false,
+            // Some reader takes it for an address; nobody has such a name.
+            Ok(()) => alias.ends_in_number(),
             Err(Reason::HostLocal) => !local,
             Err(_) => true,
         };

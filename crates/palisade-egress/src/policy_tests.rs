@@ -437,6 +437,9 @@ fn aliases_are_judged_by_name() {
         Err(Reason::DnsAlias)
     );
     assert_eq!(check(&["localhost"]), Err(Reason::DnsAlias));
+    for number in ["169.254.169.254", "0x7f.1", "2130706433"] {
+        assert_eq!(check(&[number]), Err(Reason::DnsAlias), "{number}");
+    }
     let policy = build(builder().allowlist(["db.internal:5432"]));
     let target = policy
         .check_authority("db.internal:5432")

@@ -54,6 +54,7 @@ impl Host {
             UrlHost::Ipv4(_) if is_ambiguous_number(raw) => Err(Reason::HostAmbiguous),
             UrlHost::Ipv4(address) => Ok(Self::Address(address.into())),
             UrlHost::Ipv6(address) => Ok(Self::Address(canonical(address.into()))),
+            UrlHost::Domain(_) if is_unstable(raw) => Err(Reason::HostAmbiguous),
             UrlHost::Domain(name) => Name::from_ascii(name.as_ref()).map(Self::Name),
         }
     }
@@ -208,6 +209,29 @@ fn is_web(scheme: &str) -> bool {
 
 fn until<'a>(text: &'a str, ends: &[char]) -> &'a str {
     text.split(ends).next().unwrap_or_default()
+}
+
+/// What UTS 46 calls deviations: `ß` is itself, and was `ss` in IDNA 2003.
+const DEVIATIONS: &[char] = &['\u{df}', '\u{3c2}', '\u{200c}', '\u{200d}'];
+
+/// Whether readers of other versions of IDNA and Unicode read another name.
+///
+/// `ẞ` was `ss` until Unicode 15.1, and is `ß` since. curl reads the deviations as IDNA 2008 has them; but where that
+/// does not know the name for another reason, such as a symbol in it, it falls back to 2003.
+fn is_unstable(raw: &str) -> bool {
+    let name = percent_decode_str(raw).decode_utf8_lossy();
+    if name.contains('\u{1e9e}') {
+        return true;
+    }
+    let plain = |label: &str| {
+        let known =
+            |char: char| char.is_alphanumeric() || char == '-' || DEVIATIONS.contains(&char);
+        let hyphens = label.starts_with('-')
+            || label.ends_with('-')
+            || label.chars().skip(2).take(2).eq("--".chars());
+        label.chars().all(known) && !hyphens
+    };
+    name.contains(DEVIATIONS) && !name.split('.').all(plain)
 }
 
 /// Whether a host that the URL standard reads as an IPv4 address has a part with a leading zero

@@ -70,6 +70,23 @@ fn urls() {
         ("http://127。0。0。1/", Ok(("127.0.0.1", 80))),
         ("http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", Ok(("localhost", 80))),
         ("http://loc\u{ad}alhost/", Ok(("localhost", 80))),
+        ("http://faß.example/", Ok(("xn--fa-hia.example", 80))),
+        (
+            "http://fa%C3%9F-1.example/",
+            Ok(("xn--fa-1-wna.example", 80)),
+        ),
+        ("http://ς.example/", Ok(("xn--3xa.example", 80))),
+        ("http://ẞ.example/", Err(HostAmbiguous)),
+        ("http://a%E1%BA%9Eb.example/", Err(HostAmbiguous)),
+        ("http://faß💩.example/", Err(HostAmbiguous)),
+        ("http://fa%C3%9F.💩.example/", Err(HostAmbiguous)),
+        ("http://xß--a.example/", Err(HostAmbiguous)),
+        ("http://xs--ß.example/", Err(HostAmbiguous)),
+        ("http://-ß.example/", Err(HostAmbiguous)),
+        ("http://ß-.example/", Err(HostAmbiguous)),
+        ("http://ß_.example/", Err(HostAmbiguous)),
+        ("http://x--ß.example/", Ok(("xn--x---7ka.example", 80))),
+        ("http://💩.example/ß", Ok(("xn--ls8h.example", 80))),
         ("http://017700000001/", Err(HostAmbiguous)),
         ("http://0177.0.0.1/", Err(HostAmbiguous)),
         ("http://010.8.8.8/", Err(HostAmbiguous)),
@@ -259,6 +276,15 @@ fn a_refusal_keeps_queries_and_control_characters_out_of_the_log() {
     let refusal = Destination::from_url("ftp://example.com/\u{1b}?token=secret");
     let refusal = refusal.expect_err("a control character");
     assert_eq!(refusal.detail(), r"ftp://example.com/\u{1b}");
+}
+
+#[test]
+fn hosts_are_as_long_as_urls_at_most() {
+    let number = |length: usize| format!("0x{}08080808", "0".repeat(length - 10));
+    let eights = Host::Address([8, 8, 8, 8].into());
+    assert_eq!(Host::parse(&number(MAX_URL)), Ok(eights));
+    let longer = Host::parse(&number(MAX_URL + 1));
+    assert_eq!(longer, Err(Reason::HostMalformed));
 }
 
 proptest! {

@@ -1,5 +1,7 @@
 //! The resolver against a DNS server on loopback that gives what it likes.
 
+#[path = "dns/rebinding.rs"]
+mod rebinding;
 mod support;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

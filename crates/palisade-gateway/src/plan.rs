@@ -312,6 +312,13 @@ impl Plan {
         outbound.map_or_else(Levels::default, |out| out.levels().clone())
     }
 
+    /// Writes what the way out has only counted, before the log is closed.
+    pub fn sum_up_outbound(&self) {
+        if let Some(outbound) = &self.outbound {
+            outbound.sum_up();
+        }
+    }
+
     /// One worker's clients of the upstreams, in the order of the servers.
     #[must_use]
     pub fn upstreams(&self, draining: &watch::Receiver<bool>) -> Vec<ServerBackend> {

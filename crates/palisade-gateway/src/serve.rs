@@ -220,6 +220,7 @@ impl Gateway {
                 _ = stop.recv() => Ended::Stopped,
             }
         });
+        self.plan.sum_up_outbound();
         // Whoever shares it closes it last.
         if let Some(log) = Arc::into_inner(self.trail.log)
             && let Err(error) = log.close(LOG_DEADLINE)

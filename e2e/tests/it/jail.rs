@@ -1,6 +1,10 @@
 //! The jail by the real binary's own launch path: keeper, launcher, command. The test stands in the
 //! gateway's place; in `serve`, the gateway itself.
 
+#[path = "../../../crates/palisade-egress/tests/support/container.rs"]
+mod container;
+mod flood;
+mod restricted;
 mod serve;
 
 use std::ffi::OsString;

@@ -92,8 +92,13 @@ impl Gate {
     }
 
     /// Tells of a connection within a namespace to where nobody listens, neither the child nor this
-    /// process.
+    /// process. Where this process does, the connection was taken and is told there: an error says
+    /// that it was refused.
     pub(super) fn unheard(&self, to: SocketAddr) {
+        let of_proxy = self.proxy_at.is_some_and(|at| at.port() == to.port());
+        if to.port() == 53 || of_proxy || self.ports.contains(&to.port()) {
+            return;
+        }
         let host = self.named(canonical(to.ip()));
         let judged = self.proxy.judge(&self.identity, host.clone(), to.port());
         let refusal = judged.err().unwrap_or_else(|| {
@@ -104,10 +109,10 @@ impl Gate {
         self.proxy.tell(Form::Transparent, &self.identity, &refusal);
     }
 
-    /// Takes a connection on. It is closed where there are too many.
+    /// Takes a connection on. It is closed where there are too many, and that is told.
     pub(super) fn carry(self: &Arc<Self>, stream: StdStream, way: Way) {
         let Ok(slot) = self.slot() else {
-            return;
+            return self.too_many(&way);
         };
         let gate = Arc::clone(self);
         self.runtime.spawn(async move {
@@ -129,7 +134,7 @@ impl Gate {
                 sleep(Duration::from_millis(10)).await;
                 continue;
             };
-            let (Ok(slot), Ok(to)) = (self.slot(), stream.local_addr()) else {
+            let Ok(to) = stream.local_addr() else {
                 continue;
             };
             let Some(way) = self.admit(to) else {
@@ -137,11 +142,23 @@ impl Gate {
                 let _ = stream.set_zero_linger();
                 continue;
             };
+            let Ok(slot) = self.slot() else {
+                self.too_many(&way);
+                continue;
+            };
             let gate = Arc::clone(&self);
             tokio::spawn(async move {
                 gate.pass(stream, way).await;
                 drop(slot);
             });
+        }
+    }
+
+    /// Tells of a connection that finds no place. One that would ask us loses nothing by it.
+    fn too_many(&self, way: &Way) {
+        if let Way::Host(host, port) = way {
+            let refusal = Refusal::from(Reason::ProxyBusy).at(host, *port);
+            self.proxy.tell(Form::Transparent, &self.identity, &refusal);
         }
     }
 

@@ -12,6 +12,7 @@
 
 mod credential;
 mod http1;
+mod pace;
 mod plan;
 mod registry;
 mod socks;
@@ -40,11 +41,16 @@ use registry::{Registration, Registry, Route};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProxyLimits {
-    /// Connections at once, tunnels included. Default: 512. More wait to be accepted.
+    /// Connections at once, tunnels included, of whoever has not shown yet who they are. Default: 512. More wait to
+    /// be accepted.
     pub connections: usize,
     /// Connections to hosts at once for each identity, so that one server cannot starve the
-    /// others. Default: 128.
+    /// others. Default: 128. Of intercepted ones twice as many are taken on, the others wait.
     pub per_identity: usize,
+    /// Connections to hosts that one identity opens in a minute, and at once at first; each leaves
+    /// two records behind. Default: 3000. More wait their turn, 10 s at most; what would have to
+    /// wait longer is refused as busy.
+    pub openings: u32,
     /// For a request's head, a SOCKS greeting or the begin of a tunnel. Default: 10 s.
     pub begin: Duration,
     /// A tunnel through which no byte passes is closed. Default: 10 min.
@@ -56,6 +62,7 @@ impl Default for ProxyLimits {
         Self {
             connections: 512,
             per_identity: 128,
+            openings: 3000,
             begin: Duration::from_secs(10),
             idle: Duration::from_secs(600),
         }
@@ -117,7 +124,7 @@ impl Proxy {
         host: Host,
         port: u16,
     ) {
-        let Ok(permit) = Arc::clone(&self.0.slots).acquire_owned().await else {
+        let Some(permit) = self.slot_of(identity).await else {
             return;
         };
         let session = self.session(Some(owner(identity)), permit);
@@ -137,7 +144,7 @@ impl Proxy {
     /// identity of this name, or of one of its children with `name/number`. Nothing has to be shown.
     #[cfg(feature = "jail")]
     pub(crate) async fn handed(&self, stream: TcpStream, identity: &str) {
-        let Ok(permit) = Arc::clone(&self.0.slots).acquire_owned().await else {
+        let Some(permit) = self.slot_of(identity).await else {
             return;
         };
         // What goes wrong with one client concerns that client alone.
@@ -165,6 +172,16 @@ impl Proxy {
             .registry
             .observer()
             .decided(&Event { child, ..event });
+    }
+
+    /// A place of the identity's own, so that whatever it leaves open takes none of the others'.
+    async fn slot_of(&self, identity: &str) -> Option<OwnedSemaphorePermit> {
+        let plan = self.0.registry.plan();
+        let slots = match plan.named(identity) {
+            Some(identity) => identity.slots(self.0.limits.per_identity.saturating_mul(2)),
+            None => Arc::clone(&self.0.slots),
+        };
+        slots.acquire_owned().await.ok()
     }
 
     fn session(
@@ -279,7 +296,10 @@ impl Session {
                 let refusal = Refusal::from(Reason::ProxyUnrecorded);
                 Err(refusal.at(target.host(), target.port()))
             }
-            Ok(target) => identity.guard.resolve(target).await,
+            Ok(target) => match self.turn(identity).await {
+                Ok(()) => identity.guard.resolve(target).await,
+                Err(reason) => Err(Refusal::from(reason).at(target.host(), target.port())),
+            },
             Err(refusal) => Err(refusal),
         };
         let event = Event::of(form, &identity.name, &checked);
@@ -298,6 +318,7 @@ impl Session {
             }
             ConnectError::Failed(_) | ConnectError::Timeout => Denial::Unreachable,
         })?;
+        let busy = Refusal::from(Reason::ProxyBusy).at(&host, port);
         let route = Route {
             form,
             identity: Arc::clone(&identity.name),
@@ -309,13 +330,24 @@ impl Session {
         let most = self.shared.limits.per_identity;
         let entered = self.shared.registry.enter(plan, route, most);
         let registration = entered.map_err(|reason| match reason {
-            Reason::ProxyBusy => Denial::Refused(Refusal::from(reason)),
+            Reason::ProxyBusy => {
+                self.refuse(form, &identity.name, &busy, started);
+                Denial::Refused(busy)
+            }
             _ => Denial::Unreachable,
         })?;
         Ok(Opened {
             connection,
             registration,
         })
+    }
+
+    /// Waits until it is this identity's turn to open another connection.
+    async fn turn(&self, identity: &Identity) -> Result<(), Reason> {
+        let openings = self.shared.limits.openings;
+        let wait = identity.pace.next(openings, Instant::now());
+        sleep(wait.ok_or(Reason::ProxyBusy)?).await;
+        Ok(())
     }
 }
 

@@ -1,9 +1,12 @@
 //! Who may use the proxy, and what each may reach.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Semaphore;
 
 use super::credential::{Credential, child_of};
+use super::pace::Pace;
 use super::registry::Route;
 use crate::guard::Guard;
 
@@ -13,6 +16,8 @@ pub struct Identity {
     pub(super) name: Arc<str>,
     pub(super) guard: Guard,
     pub(super) raw_ports: Vec<u16>,
+    pub(super) pace: Pace,
+    slots: OnceLock<Arc<Semaphore>>,
 }
 
 impl Identity {
@@ -23,6 +28,8 @@ impl Identity {
             name: name.into(),
             guard,
             raw_ports: Vec::new(),
+            pace: Pace::default(),
+            slots: OnceLock::new(),
         }
     }
 
@@ -32,6 +39,12 @@ impl Identity {
     pub fn raw_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
         self.raw_ports.extend(ports);
         self
+    }
+
+    /// So many places for connections that are known to be its own.
+    pub(super) fn slots(&self, most: usize) -> Arc<Semaphore> {
+        let slots = || Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        Arc::clone(self.slots.get_or_init(slots))
     }
 }
 

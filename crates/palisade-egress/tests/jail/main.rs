@@ -13,6 +13,8 @@
 )]
 
 mod canary;
+#[path = "../support/container.rs"]
+mod container;
 mod honest;
 mod restricted;
 mod rig;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use palisade_egress::Level;
 use tempfile::TempDir;
 
-use crate::rig::{BOTH, Rig, Test, file, has, nodes, port, python, root};
+use crate::rig::{BOTH, Rig, Test, file, has, nodes, port, python, root, walls};
 
 pub(crate) const TESTS: &[Test] = &[
     ("ways::c", || {
@@ -220,21 +220,38 @@ fn c_unjailed_gets_out() {
 
 // REQ: E-3
 fn python_gets_nothing_out() {
-    for level in BOTH {
+    // Without a wall it gets out: otherwise the others would show nothing.
+    for level in std::iter::once(Level::Advisory).chain(walls().iter().copied()) {
         let (rig, bait) = (Rig::new(level), Bait::new());
-        let [tcp4, tcp6, udp4, udp6, stream, datagram, name, ..] = bait.arguments(0);
+        let [tcp4, tcp6, udp4, udp6, stream, datagram, name, process, _] = bait.arguments(0);
         let script = format!(
             r#"
-import asyncio, socket as s, urllib.request as u
+import asyncio, ctypes, os, socket as s, stat, urllib.request as u
 def attempt(way):
     try: way()
     except OSError: pass
+def unless(name, way):
+    """Whoever has it is out."""
+    try: way()
+    except OSError: return
+    print('done', name)
+def call(*words):
+    if ctypes.CDLL(None, use_errno=True).syscall(*words) < 0: raise OSError(ctypes.get_errno())
+def multipath(family, at):
+    c = s.socket(family, s.SOCK_STREAM, 262); c.connect(at); c.sendall(b'python')
+def fast(family, at): s.socket(family, s.SOCK_STREAM).sendto(b'python', 0x20000000, at)
+def connected(family, at):
+    c = s.socket(family, s.SOCK_DGRAM); c.connect(at); c.send(b'python')
 def stream(family, at):
     c = s.socket(family, s.SOCK_STREAM); c.connect(at); c.sendall(b'python')
 def datagram(family, at):
     s.socket(family, s.SOCK_DGRAM).sendto(b'python', at)
 async def later():
     r, w = await asyncio.open_connection('127.0.0.1', {tcp4}); w.write(b'python'); await w.drain()
+for n in os.listdir('/proc/self/fd'):
+    try: inherited = int(n) > 2 and stat.S_ISSOCK(os.fstat(int(n)).st_mode)
+    except OSError: continue
+    if inherited: print('done inherited')
 for way in [
     lambda: stream(s.AF_INET, ('127.0.0.1', {tcp4})),
     lambda: stream(s.AF_INET6, ('::1', {tcp6})),
@@ -244,11 +261,30 @@ for way in [
     lambda: datagram(s.AF_INET6, ('::1', {udp6})),
     lambda: datagram(s.AF_UNIX, {datagram:?}),
     lambda: s.create_connection(('localhost', {tcp4})).sendall(b'python'),
+    lambda: stream(s.AF_INET6, ('::ffff:127.0.0.1', {tcp4})),
+    lambda: stream(s.AF_INET, ('0.0.0.0', {tcp4})),
+    lambda: multipath(s.AF_INET, ('127.0.0.1', {tcp4})),
+    lambda: multipath(s.AF_INET6, ('::1', {tcp6})),
+    lambda: fast(s.AF_INET, ('127.0.0.1', {tcp4})),
+    lambda: fast(s.AF_INET6, ('::1', {tcp6})),
+    lambda: connected(s.AF_INET, ('127.0.0.1', {udp4})),
+    lambda: connected(s.AF_INET6, ('::1', {udp6})),
+    lambda: s.socket(s.AF_INET, s.SOCK_DGRAM).sendmsg([b'python'], [], 0, ('127.0.0.1', {udp4})),
+    lambda: s.socketpair(s.AF_UNIX, s.SOCK_DGRAM)[0].sendto(b'python', {datagram:?}),
     lambda: u.urlopen('http://127.0.0.1:{tcp4}/', timeout=5),
     lambda: u.urlopen('http://refused.example:{tcp4}/', timeout=5),
     lambda: u.urlopen('http://169.254.169.254/latest/meta-data/', timeout=5),
     lambda: asyncio.run(later()),
 ]: attempt(way)
+unless('raw', lambda: s.socket(s.AF_INET, s.SOCK_RAW, s.IPPROTO_ICMP))
+unless('packet', lambda: s.socket(s.AF_PACKET, s.SOCK_RAW))
+unless('vsock', lambda: s.socket(40, s.SOCK_STREAM))
+unless('usersock', lambda: s.socket(s.AF_NETLINK, s.SOCK_RAW, 2))
+unless('io_uring', lambda: call(425, 1, ctypes.create_string_buffer(256)))
+unless('ptrace', lambda: call(*({{'x86_64': (101,), 'aarch64': (117,)}}[os.uname().machine] + (0x4206, {process}, 0, 0))))
+unless('memory', lambda: os.open('/proc/{process}/mem', os.O_RDWR))
+unless('kill', lambda: os.kill({process}, 0))
+unless('namespaces', lambda: call({{'x86_64': 272, 'aarch64': 97}}[os.uname().machine], 0x50000000))
 print('all tried')
 "#
         );
@@ -260,7 +296,18 @@ print('all tried')
             ran.stdout,
             ran.stderr
         );
+        if level == Level::Advisory {
+            let arrived = bait.arrived();
+            let came = arrived.iter().filter(|text| text.contains("python"));
+            assert!(came.count() >= 18, "{arrived:?}");
+            for way in ["memory", "kill"] {
+                let done = format!("done {way}\n");
+                assert!(ran.stdout.contains(&done), "{way}: {}", ran.stdout);
+            }
+            continue;
+        }
         assert_eq!(bait.arrived(), [""; 0], "{level}");
+        assert!(!ran.stdout.contains("done"), "{level} {}", ran.stdout);
         assert!(rig.dialer.dialed().is_empty());
         let decisions = rig.log.decisions();
         let metadata = "transparent test 169.254.169.254:80 egress.address.platform 0";
@@ -276,7 +323,7 @@ print('all tried')
 /// Behind an allowed name, another one is asked for: by Host, by SNI, and by neither.
 // REQ: E-3
 fn another_name() {
-    for level in BOTH {
+    for &level in walls() {
         let rig = Rig::new(level);
         let port = rig.allowed.address.port();
         let script = format!(
@@ -315,13 +362,13 @@ except OSError: print('all tried')
 
 // REQ: E-3
 fn node_gets_nothing_out() {
-    for level in BOTH {
+    for &level in walls() {
         for node in nodes() {
             let (rig, bait) = (Rig::new(level), Bait::new());
-            let [tcp4, tcp6, udp4, udp6, stream, ..] = bait.arguments(0);
+            let [tcp4, tcp6, udp4, udp6, stream, _, name, process, _] = bait.arguments(0);
             let script = format!(
                 r#"
-const net = require('net'), dgram = require('dgram'), http = require('http');
+const net = require('net'), dgram = require('dgram'), dns = require('dns'), fs = require('fs'), http = require('http'), http2 = require('http2');
 const stream = to => new Promise(done => {{
   const c = net.connect(to, () => c.end('node', done)); c.on('error', done); c.on('close', done);
 }});
@@ -336,6 +383,19 @@ const datagram = (kind, port, at) => new Promise(done => {{
   await stream({{ path: {stream:?} }});
   await datagram('udp4', {udp4}, '127.0.0.1');
   await datagram('udp6', {udp6}, '::1');
+  await datagram('udp4', {udp4}, 'localhost');
+  await stream({{ path: '\0' + {name:?} }});
+  await stream({{ host: '::ffff:127.0.0.1', port: {tcp4} }});
+  await new Promise(done => {{
+    const c = dgram.createSocket('udp4');
+    c.on('error', done);
+    c.connect({udp4}, '127.0.0.1', error => error ? done() : c.send('node', () => {{ c.close(); done(); }}));
+  }});
+  await new Promise(done => http.get({{ socketPath: {stream:?}, path: '/' }}, done).on('error', done));
+  await new Promise(done => http2.connect('http://127.0.0.1:{tcp4}').on('error', done).on('connect', done));
+  await new Promise(done => dns.lookup('refused.example', error => {{ if (!error) console.log('done name'); done(); }}));
+  try {{ fs.openSync('/proc/{process}/mem', 'r+'); console.log('done memory'); }} catch {{}}
+  try {{ process.kill({process}, 0); console.log('done kill'); }} catch {{}}
   await fetch('http://127.0.0.1:{tcp4}/').catch(() => 0);
   await fetch('http://169.254.169.254/').catch(() => 0);
   await new Promise(done => http.get('http://[::1]:{tcp6}/', done).on('error', done));
@@ -354,6 +414,11 @@ const datagram = (kind, port, at) => new Promise(done => {{
                 ran.stderr
             );
             assert_eq!(bait.arrived(), [""; 0], "{level} {node}");
+            assert!(
+                !ran.stdout.contains("done"),
+                "{level} {node} {}",
+                ran.stdout
+            );
             assert!(rig.dialer.dialed().is_empty());
         }
     }
@@ -364,9 +429,9 @@ fn curl_gets_nothing_out() {
     if !has("curl") {
         return;
     }
-    for level in BOTH {
+    for &level in walls() {
         let (rig, bait) = (Rig::new(level), Bait::new());
-        let [tcp4, tcp6, _, _, stream, ..] = bait.arguments(0);
+        let [tcp4, tcp6, udp4, udp6, stream, _, name, ..] = bait.arguments(0);
         let (one, two) = (
             format!("http://127.0.0.1:{tcp4}/"),
             format!("http://[::1]:{tcp6}/"),
@@ -381,9 +446,25 @@ fn curl_gets_nothing_out() {
                 &format!("http://allowed.example:{tcp4}/"),
             ],
             &["--tcp-fastopen", one.as_str()],
+            &["--abstract-unix-socket", name.as_str(), "http://localhost/"],
+            &["--proxy", &one, "http://allowed.example/"],
+            &[
+                "--socks5",
+                &format!("127.0.0.1:{tcp4}"),
+                "http://allowed.example/",
+            ],
+            &["--http2-prior-knowledge", one.as_str()],
+            &[&format!("http://[::ffff:127.0.0.1]:{tcp4}/")],
+            &[&format!("http://0.0.0.0:{tcp4}/")],
             &[&format!("telnet://127.0.0.1:{tcp4}")],
+            &[&format!("gopher://127.0.0.1:{tcp4}/_x")],
+            &[&format!("ftp://127.0.0.1:{tcp4}/")],
+            &[&format!("tftp://127.0.0.1:{udp4}/x")],
+            &[&format!("tftp://[::1]:{udp6}/x")],
+            &["http://169.254.169.254/latest/meta-data/"],
         ] {
-            let mut command = vec!["curl", "-sS", "-m", "10"];
+            // By its variables it would ask the proxy, which refuses too.
+            let mut command = vec!["curl", "-sS", "-m", "5"];
             command.extend(words);
             let ran = rig.run(&command);
             assert_ne!(ran.code, Some(0), "{level} {words:?}");

@@ -137,6 +137,15 @@ impl Observe for Log {
     }
 }
 
+/// How many, as the environment says, or as usual.
+pub(crate) fn number(variable: &str, usual: usize) -> usize {
+    let said = std::env::var_os(variable);
+    said.map_or(usual, |text| {
+        let text = text.to_str().expect("text");
+        text.parse().expect("a number")
+    })
+}
+
 /// A policy that knows no own addresses, so that the tests do not depend on the machine.
 pub(crate) fn policy() -> PolicyBuilder {
     Policy::builder().own_addresses(OwnAddresses::fixed([]))

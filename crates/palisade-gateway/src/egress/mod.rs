@@ -8,6 +8,7 @@
 
 mod level;
 mod policy;
+mod sums;
 mod told;
 mod urls;
 
@@ -48,6 +49,7 @@ pub struct Outbound {
     resolver: Arc<dyn Resolve>,
     handle: Handle,
     levels: Levels,
+    told: Arc<Told>,
     _end: watch::Sender<()>,
 }
 
@@ -166,7 +168,8 @@ impl Outbound {
             Arc::clone(&under_way),
             closed,
         );
-        let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::new(told));
+        let told = Arc::new(told.summing());
+        let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::clone(&told) as _);
         let handle = runtime.handle().clone();
         let ways = users.into_iter().map(|user| {
             let jail = Jail::new(user.level, proxy.clone(), &user.name)
@@ -184,12 +187,13 @@ impl Outbound {
         });
         let ways = ways.collect();
         let (end, ending) = watch::channel(());
-        run(runtime, listener, proxy, Whose::Shown, ending)?;
+        run(runtime, listener, proxy, Arc::clone(&told), ending)?;
         Ok(Some(Self {
             ways,
             resolver,
             handle,
             levels,
+            told,
             _end: end,
         }))
     }
@@ -210,6 +214,12 @@ impl Outbound {
     #[must_use]
     pub const fn levels(&self) -> &Levels {
         &self.levels
+    }
+
+    /// Writes of how many refusals there is no record yet, at the end: when no command runs any
+    /// more, and before the log is closed.
+    pub fn sum_up(&self) {
+        self.told.sum_up(true);
     }
 
     /// Looks names up on the thread of the proxy, for other threads.
@@ -255,6 +265,7 @@ pub struct Standalone {
     address: SocketAddr,
     proxy: Proxy,
     whose: Whose,
+    told: Arc<Told>,
     trail: Trail,
     users: usize,
 }
@@ -306,13 +317,15 @@ impl Standalone {
         };
         let closed = settings.defaults.audit.fail.value == Fail::Closed;
         let told = Told::new(&trail.log, settings, HashMap::new(), Arc::default(), closed);
-        let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::new(told));
+        let told = Arc::new(told.summing());
+        let proxy = Proxy::new(plan, ProxyLimits::default(), Arc::clone(&told) as _);
         Ok(Self {
             runtime,
             listener,
             address,
             proxy,
             whose,
+            told,
             trail,
             users: egress.users.len(),
         })
@@ -340,18 +353,22 @@ impl Standalone {
             listener,
             proxy,
             whose,
+            told,
             trail,
             ..
         } = self;
+        let counting = Arc::clone(&told);
         let served = runtime.block_on(async move {
             let listener = TcpListener::from_std(listener)?;
             tokio::select! {
                 () = whose.serve(&proxy, listener) => {}
+                () = sum_up(&counting) => {}
                 _ = stop.recv() => {}
             }
             Ok(())
         });
         drop(runtime);
+        told.sum_up(true);
         if let Some(log) = Arc::into_inner(trail.log)
             && let Err(error) = log.close(LOG_DEADLINE)
         {
@@ -392,7 +409,7 @@ fn run(
     runtime: tokio::runtime::Runtime,
     listener: StdListener,
     proxy: Proxy,
-    whose: Whose,
+    told: Arc<Told>,
     mut ending: watch::Receiver<()>,
 ) -> io::Result<()> {
     thread::Builder::new()
@@ -404,13 +421,25 @@ fn run(
                     Err(error) => return tracing::error!(%error, "the egress proxy cannot listen"),
                 };
                 tokio::select! {
-                    () = whose.serve(&proxy, listener) => {}
+                    () = Whose::Shown.serve(&proxy, listener) => {}
+                    () = sum_up(&told) => {}
                     // Nothing is ever sent: an error says that the other end is gone.
                     _ = ending.changed() => {}
                 }
             });
         })?;
     Ok(())
+}
+
+/// How often refusals that were only counted are looked at.
+const SUM_UP: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Writes what is due, for ever.
+async fn sum_up(told: &Told) {
+    loop {
+        tokio::time::sleep(SUM_UP).await;
+        told.sum_up(false);
+    }
 }
 
 fn own_addresses() -> Result<OwnAddresses, PolicyError> {

@@ -18,10 +18,10 @@ use crate::egress::{dns, every_address_here, web};
 use crate::peers::{e2e, node, python};
 use crate::stdio::{Session, odd, said};
 
-const WALLS: [&str; 2] = ["isolated", "supervised"];
+pub(super) const WALLS: [&str; 2] = ["isolated", "supervised"];
 
 /// The command line of `upstreams/ways.py`.
-fn ways() -> Vec<String> {
+pub(super) fn ways() -> Vec<String> {
     let script = e2e().join("upstreams/ways.py").display().to_string();
     vec![
         python("venv").display().to_string(),
@@ -31,7 +31,7 @@ fn ways() -> Vec<String> {
 }
 
 /// A gateway before it at this level; `egress` and `server` join the sections.
-fn before(level: &str, egress: &str, server: &str) -> Palisade {
+pub(super) fn before(level: &str, egress: &str, server: &str) -> Palisade {
     let command = json!(ways());
     Palisade::builder()
         .config(&format!(
@@ -41,14 +41,14 @@ fn before(level: &str, egress: &str, server: &str) -> Palisade {
 }
 
 /// Tries ways out, and finds what the log tells of each.
-struct Tries<'a> {
+pub(super) struct Tries<'a> {
     palisade: &'a Palisade,
     session: Session<'a>,
     count: u64,
 }
 
 impl<'a> Tries<'a> {
-    async fn of(palisade: &'a Palisade) -> Self {
+    pub(super) async fn of(palisade: &'a Palisade) -> Self {
         let session = Session::open(palisade).await;
         Self {
             palisade,
@@ -58,7 +58,11 @@ impl<'a> Tries<'a> {
     }
 
     /// What a way gave, and the id of the call.
-    async fn go(&mut self, way: &str, argument: &Json) -> (Result<Json, String>, String) {
+    pub(super) async fn go(
+        &mut self,
+        way: &str,
+        argument: &Json,
+    ) -> (Result<Json, String>, String) {
         self.count += 1;
         let answer = self
             .session
@@ -74,7 +78,7 @@ impl<'a> Tries<'a> {
     }
 
     /// The record of this decision that was made for a call.
-    fn told(&self, id: &str, decision: &str) -> Json {
+    pub(super) fn told(&self, id: &str, decision: &str) -> Json {
         let of_call =
             |record: &Json| record["requestId"] == *id && record["egress"]["decision"] == decision;
         self.palisade.audit_where(1, of_call).remove(0)
