@@ -135,25 +135,18 @@ impl Resolver<'_> {
             self.fault("sink.endpoint", at, fault);
             return None;
         }
-        let Some(retention) = &table.retention else {
-            self.report(
-                ProblemCode::Missing,
-                "sink.retention",
-                place.at,
-                "how long nobody can remove the records is missing",
-                "add `retention = \"365d\"`, say, or `retention = false` to leave it to the bucket",
-            );
-            return None;
-        };
-        let retention = match &retention.value {
-            OrFalse::False => None,
-            OrFalse::Set(text) => {
-                let said = Said {
-                    value: text.clone(),
-                    at: retention.at,
-                };
-                Some(self.read(&said, "sink.retention", above_nought)?)
-            }
+        let retention = match &table.retention {
+            None => None,
+            Some(said) => match &said.value {
+                OrFalse::False => None,
+                OrFalse::Set(text) => {
+                    let said = Said {
+                        value: text.clone(),
+                        at: said.at,
+                    };
+                    Some(self.read(&said, "sink.retention", above_nought)?)
+                }
+            },
         };
         let every = match &table.every {
             Some(said) => self.read(said, "sink.every", above_nought)?,
