@@ -18,7 +18,13 @@ BIG_ANSWER = 10 * 1024 * 1024
 PROXY_CORE, LOAD_CORE = "0", "1"
 NEEDED_HEADERS = ("content-security-policy", "x-frame-options", "x-content-type-options")
 FINGERPRINTS = (b"stub/1.0", b"x-powered-by")
-BUILT_ALIKE = ("palisade", "palisade-before")
+# What is added to Palisade's configuration, which ends with `[audit]`: the last two show what records cost.
+BUILT_ALIKE = {
+    "palisade": "",
+    "palisade-before": "",
+    "palisade-outcomes": 'write_ahead = "none"\n',
+    "palisade-silent": 'write_ahead = "none"\n[[audit.rule]]\ntool = "*"\nlevel = "none"\n',
+}
 
 
 class Fault(Exception):
@@ -121,7 +127,7 @@ class Peer:
     """One front to be measured: its configuration, its process tree, its log."""
 
     TEMPLATES = {"nginx": "nginx.conf", "nginx-log": "nginx.conf", "haproxy": "haproxy.cfg", "caddy": "Caddyfile",
-                 "palisade": "palisade.toml", "palisade-before": "palisade.toml"}
+                 **dict.fromkeys(BUILT_ALIKE, "palisade.toml")}
 
     def __init__(self, rig, name, port):
         if name not in self.TEMPLATES:
@@ -135,10 +141,11 @@ class Peer:
         template = self.TEMPLATES[name]
         conf = self.dir / template
         conf.write_text((HERE / "peers" / f"{template}.tmpl").read_text().format(
-            port=port, up=rig.up, dir=self.dir, log=log, cert=rig.dir / "cert.pem", key=rig.dir / "key.pem", both=rig.dir / "both.pem"))
+            port=port, up=rig.up, dir=self.dir, log=log, cert=rig.dir / "cert.pem", key=rig.dir / "key.pem", both=rig.dir / "both.pem")
+            + BUILT_ALIKE.get(name, ""))
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.dir), "LANG": "C", "GOMAXPROCS": "1"}
         if name in BUILT_ALIKE:
-            self.binary = rig.binaries[name]
+            self.binary = rig.binaries["palisade-before" if name == "palisade-before" else "palisade"]
             self.command = [self.binary, "serve", f"http://127.0.0.1:{rig.up}/mcp", "--config", conf]
         else:
             self.binary = shutil.which(name.removesuffix("-log"))
@@ -195,7 +202,7 @@ class Peer:
 
     def check_log(self):
         """A line for every answer; for Palisade also the tool read and the secret redacted."""
-        if not self.log:
+        if not self.log or self.name == "palisade-silent":
             return []
         lines, sample = 0, b""
         if self.log.exists():

@@ -20,7 +20,7 @@ from rig import HERE, Fault, Peer, Rig
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--peers", default="nginx,nginx-log,palisade", help="comma list of nginx, nginx-log, haproxy, caddy, palisade, palisade-before")
+    p.add_argument("--peers", default="nginx,nginx-log,palisade", help="comma list of nginx, nginx-log, haproxy, caddy, palisade, palisade-before, palisade-outcomes, palisade-silent")
     p.add_argument("--tests", default=",".join(TESTS), help="comma list; default: all")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--secs", type=int, default=3, help="length of one load measurement")
