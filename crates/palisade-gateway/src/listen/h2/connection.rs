@@ -76,6 +76,7 @@ where
                 if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                     return Poll::Ready(ended.map_or_else(End::Hyper, |()| End::Done));
                 }
+                home.flush(cx);
                 if executor.has_waiting() {
                     cx.waker().wake_by_ref();
                 }
@@ -293,6 +294,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let violation = match end {
+        // hyper has closed it, and with that sent everything.
         End::Done => return None,
         End::Hyper(ref error) => {
             let violation = is_calm(error).then(|| home.meter().last_taken());
@@ -313,9 +315,10 @@ where
         .meter()
         .goaway(violation.map_or(0, Violation::code))
         .filter(|_| !is_hypers);
-    if let Some(io) = home.take() {
+    if let Some((io, mut last)) = home.take() {
+        last.extend(goaway.into_iter().flatten());
         // Whether it was heard or not: the connection is over.
-        let _ = timeout(LINGER.0, close(io, goaway)).await;
+        let _ = timeout(LINGER.0, close(io, &last)).await;
     }
     violation
 }
@@ -330,13 +333,11 @@ fn is_calm(error: &hyper::Error) -> bool {
     })
 }
 
-async fn close<I>(mut io: I, goaway: Option<[u8; 17]>) -> io::Result<()>
+async fn close<I>(mut io: I, last: &[u8]) -> io::Result<()>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    if let Some(goaway) = goaway {
-        io.write_all(&goaway).await?;
-    }
+    io.write_all(last).await?;
     io.shutdown().await?;
     let mut memory = vec![0; 16 * 1024];
     let mut length = 0;

@@ -1,18 +1,20 @@
 //! The stream between TLS and hyper, with a [`FrameMeter`] that reads along.
+//!
+//! hyper flushes after every answer. What it writes in one poll of the connection is held together here and
+//! goes out at its end ([`Home::flush`]): answers that are ready at the same time share a TLS record and a system call.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::meter::FrameMeter;
 
-/// A stream that hyper has. Dropped, the stream itself goes back to its [`Home`].
+/// A stream that hyper has.
 pub(super) struct Metered<I> {
-    io: Option<I>,
     home: Home<I>,
     /// Frames when hyper was last made to pause.
     paused_at: u64,
@@ -28,22 +30,51 @@ const STRETCH: u64 = 32;
 /// What is read at once of who sends many small frames, in bytes.
 const DENSE: usize = 1024;
 
-/// The meter of a stream, and the stream once hyper is done with it.
+/// What is held together at most, in bytes: no more than one TLS record takes.
+const HELD: usize = 16 * 1024;
+
+/// What is larger by itself is handed on as it is where nothing is held before it.
+const LARGE: usize = 4 * 1024;
+
+/// What a connection that says nothing keeps of the memory for it, in bytes.
+const KEPT: usize = 2 * 1024;
+
+/// The meter of a stream, and the stream.
 pub(super) struct Home<I>(Arc<Shared<I>>);
 
 struct Shared<I> {
     meter: Mutex<FrameMeter>,
-    io: Mutex<Option<I>>,
+    stream: Mutex<Option<Stream<I>>>,
+}
+
+struct Stream<I> {
+    io: I,
+    /// Written by hyper, not yet handed on.
+    held: Vec<u8>,
+    /// Bytes of `held` that are.
+    gone: usize,
+    /// It takes nothing at present, so hyper has to wait, too.
+    stuck: bool,
+    /// What was handed on may still lie with the stream.
+    unflushed: bool,
+    /// Told at hyper's next try.
+    failed: Option<io::Error>,
 }
 
 /// A stream in two hands.
 pub(super) fn metered<I>(io: I, meter: FrameMeter) -> (Metered<I>, Home<I>) {
     let shared = Arc::new(Shared {
         meter: Mutex::new(meter),
-        io: Mutex::new(None),
+        stream: Mutex::new(Some(Stream {
+            io,
+            held: Vec::new(),
+            gone: 0,
+            stuck: false,
+            unflushed: false,
+            failed: None,
+        })),
     });
     let metered = Metered {
-        io: Some(io),
         home: Home(Arc::clone(&shared)),
         paused_at: 0,
         dense: false,
@@ -57,52 +88,91 @@ impl<I> Home<I> {
         self.0.meter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The stream, once hyper is done with it.
-    pub(super) fn take(&self) -> Option<I> {
-        let mut io = self.0.io.lock().unwrap_or_else(PoisonError::into_inner);
-        io.take()
+    /// The stream, once hyper is done with it, and what hyper has written that is still to be sent.
+    pub(super) fn take(&self) -> Option<(I, Vec<u8>)> {
+        let mut stream = self.stream().take()?;
+        stream.held.drain(..stream.gone);
+        Some((stream.io, stream.held))
+    }
+
+    fn stream(&self) -> MutexGuard<'_, Option<Stream<I>>> {
+        self.0.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<I> Drop for Metered<I> {
-    fn drop(&mut self) {
-        let mut io = self
-            .home
-            .0
-            .io
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *io = self.io.take();
-    }
-}
-
-impl<I: Unpin> Metered<I> {
-    fn inner(&mut self) -> io::Result<Pin<&mut I>> {
-        match &mut self.io {
-            Some(io) => Ok(Pin::new(io)),
-            None => Err(io::ErrorKind::NotConnected.into()),
+impl<I: AsyncWrite + Unpin> Home<I> {
+    /// Hands on what hyper has written. To be called after each poll of the connection.
+    pub(super) fn flush(&self, cx: &mut Context<'_>) {
+        let mut stream = self.stream();
+        let Some(stream) = &mut *stream else { return };
+        if stream.held.is_empty() && !stream.unflushed {
+            return;
         }
-    }
-
-    /// Tells the meter of what was sent of `pieces`.
-    fn sent(&self, written: &Poll<io::Result<usize>>, pieces: &[IoSlice<'_>]) {
-        match written {
-            Poll::Ready(Ok(length)) => {
-                let now = Instant::now();
-                let mut meter = self.home.meter();
-                let mut left = *length;
-                for piece in pieces {
-                    let here = left.min(piece.len());
-                    meter.sent(&piece[..here], now);
-                    left -= here;
-                    if left == 0 {
-                        break;
-                    }
-                }
+        match stream.hand_on(cx) {
+            Poll::Ready(Ok(())) => self.meter().flushed(),
+            Poll::Ready(Err(error)) => {
+                stream.failed = Some(error);
+                cx.waker().wake_by_ref();
             }
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.home.meter().blocked(Instant::now()),
+            Poll::Pending => self.meter().blocked(Instant::now()),
         }
+    }
+}
+
+impl<I: AsyncWrite + Unpin> Stream<I> {
+    /// Hands on what is held.
+    fn drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stuck = true;
+        while let Some(bytes) = self.held.get(self.gone..).filter(|rest| !rest.is_empty()) {
+            let length = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
+            if length == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.gone += length;
+            self.unflushed = true;
+        }
+        self.stuck = false;
+        self.gone = 0;
+        if self.held.capacity() <= KEPT {
+            self.held.clear();
+        } else {
+            self.held = Vec::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn hand_on(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.drain(cx))?;
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I> Stream<I> {
+    fn check(&mut self) -> io::Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+impl<I> Metered<I> {
+    /// Tells the meter of what was taken of `pieces`.
+    fn sent(&self, length: usize, pieces: &[IoSlice<'_>]) {
+        let now = Instant::now();
+        let mut meter = self.home.meter();
+        let mut left = length;
+        for piece in pieces {
+            let here = left.min(piece.len());
+            meter.sent(&piece[..here], now);
+            left -= here;
+            if left == 0 {
+                break;
+            }
+        }
+    }
+
+    fn blocked(&self) {
+        self.home.meter().blocked(Instant::now());
     }
 }
 
@@ -126,15 +196,22 @@ impl<I: AsyncRead + Unpin> AsyncRead for Metered<I> {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        let read = if self.dense {
-            let room = DENSE.min(buffer.remaining());
-            let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(room));
-            let read = self.inner()?.poll_read(cx, &mut piece);
-            let length = piece.filled().len();
-            buffer.advance(length);
-            read
-        } else {
-            self.inner()?.poll_read(cx, buffer)
+        let read = {
+            let mut stream = self.home.stream();
+            let Some(stream) = &mut *stream else {
+                return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+            };
+            stream.check()?;
+            if self.dense {
+                let room = DENSE.min(buffer.remaining());
+                let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(room));
+                let read = Pin::new(&mut stream.io).poll_read(cx, &mut piece);
+                let length = piece.filled().len();
+                buffer.advance(length);
+                read
+            } else {
+                Pin::new(&mut stream.io).poll_read(cx, buffer)
+            }
         };
         if let Poll::Ready(Ok(())) = read {
             let fresh = &buffer.filled()[before..];
@@ -158,40 +235,81 @@ impl<I: AsyncRead + Unpin> AsyncRead for Metered<I> {
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Metered<I> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = self.inner()?.poll_write(cx, bytes);
-        self.sent(&written, &[IoSlice::new(bytes)]);
-        written
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = self.inner()?.poll_write_vectored(cx, pieces);
-        self.sent(&written, pieces);
-        written
+        let mut stream = self.home.stream();
+        let Some(stream) = &mut *stream else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        stream.check()?;
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if stream.stuck || !stream.held.is_empty() && stream.held.len() + length > HELD {
+            let drained = stream.drain(cx);
+            if drained.is_pending() {
+                self.blocked();
+            }
+            ready!(drained)?;
+        }
+        if stream.held.is_empty() && length > LARGE {
+            let written = Pin::new(&mut stream.io).poll_write_vectored(cx, pieces);
+            match written {
+                Poll::Ready(Ok(length)) => self.sent(length, pieces),
+                Poll::Ready(Err(_)) => {}
+                Poll::Pending => self.blocked(),
+            }
+            return written;
+        }
+        if stream.held.capacity() == 0 {
+            stream.held.reserve(KEPT);
+        }
+        for piece in pieces {
+            stream.held.extend_from_slice(piece);
+        }
+        self.sent(length, pieces);
+        Poll::Ready(Ok(length))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = self.inner()?.poll_flush(cx);
+    /// What is held goes out by [`Home::flush`].
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut stream = self.home.stream();
+        let Some(stream) = &mut *stream else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        stream.check()?;
+        if !stream.held.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut stream.io).poll_flush(cx);
+        stream.unflushed = flushed.is_pending();
         match flushed {
             Poll::Ready(_) => self.home.meter().flushed(),
-            Poll::Pending => self.home.meter().blocked(Instant::now()),
+            Poll::Pending => self.blocked(),
         }
         flushed
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner()?.poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut stream = self.home.stream();
+        let Some(stream) = &mut *stream else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        stream.check()?;
+        ready!(stream.drain(cx))?;
+        Pin::new(&mut stream.io).poll_shutdown(cx)
     }
 }
 
@@ -239,7 +357,7 @@ mod tests {
         // The stream comes back, and can be told so.
         drop(server);
         let goaway = home.meter().goaway(Violation::Protocol.code()).unwrap();
-        home.take().unwrap().write_all(&goaway).await.unwrap();
+        home.take().unwrap().0.write_all(&goaway).await.unwrap();
         let mut heard = [0; 17];
         client.read_exact(&mut heard).await.unwrap();
         assert_eq!((heard[3], heard[16]), (7, 1));
@@ -278,11 +396,79 @@ mod tests {
         assert_eq!((got == flood, pauses), (true, 6));
     }
 
+    #[tokio::test]
+    async fn what_is_written_in_one_poll_goes_out_together_in_order() {
+        let (mut client, mut server, home) = pair();
+        let large = vec![b'L'; LARGE + 1];
+        let pieces: [&[u8]; 6] = [b"one", b"two", &large, b"three", &[b'x'; HELD], b"end"];
+        let mut expected = 0;
+        std::future::poll_fn(|cx| {
+            for piece in pieces {
+                let mut written = 0;
+                while written < piece.len() {
+                    let write = Pin::new(&mut server).poll_write(cx, &piece[written..]);
+                    let Poll::Ready(Ok(length)) = write else {
+                        panic!("there is room");
+                    };
+                    written += length;
+                }
+                expected += piece.len();
+                assert!(Pin::new(&mut server).poll_flush(cx).is_ready());
+            }
+            home.flush(cx);
+            Poll::Ready(())
+        })
+        .await;
+        let mut got = vec![0; expected];
+        client.read_exact(&mut got).await.unwrap();
+        assert_eq!(got, pieces.concat());
+        // Of what comes last nothing is lost: not at a shutdown, not when the stream is taken.
+        server.write_all(b"more").await.unwrap();
+        server.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, b"more");
+        let (_client, mut server, home) = pair();
+        server.write_all(b"last").await.unwrap();
+        drop(server);
+        assert_eq!(home.take().unwrap().1, b"last");
+    }
+
+    // REQ: R-3
+    #[tokio::test]
+    async fn who_takes_nothing_makes_hyper_wait() {
+        let (mut client, server) = duplex(10);
+        let meter = FrameMeter::new(65_536, Instant::now());
+        let (mut server, home) = metered(server, meter);
+        std::future::poll_fn(|cx| {
+            assert!(Pin::new(&mut server).poll_write(cx, &[1; 30]).is_ready());
+            home.flush(cx);
+            assert!(home.meter().blocked_since().is_some());
+            // Nothing is taken on while what is held is stuck.
+            assert!(Pin::new(&mut server).poll_write(cx, &[2; 5]).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        let mut got = [0; 30];
+        let flushes = std::future::poll_fn(|cx| {
+            home.flush(cx);
+            match home.meter().blocked_since() {
+                Some(_) => Poll::Pending,
+                None => Poll::Ready(()),
+            }
+        });
+        let (read, ()) = tokio::join!(client.read_exact(&mut got), flushes);
+        read.unwrap();
+        assert_eq!(got, [1; 30]);
+        server.write_all(&[2; 5]).await.unwrap();
+        assert_eq!(home.take().unwrap().1, [2; 5]);
+    }
+
     // REQ: R-3
     #[tokio::test]
     async fn a_full_socket_shows() {
         let (_client, mut server, home) = pair();
-        let full = vec![0; (1 << 20) + 1];
+        let full = vec![0; (1 << 20) + LARGE + 1];
         let write = timeout(Duration::from_millis(50), server.write_all(&full));
         assert!(write.await.is_err());
         assert!(home.meter().blocked_since().is_some());
