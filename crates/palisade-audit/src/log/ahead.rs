@@ -149,21 +149,28 @@ impl Handle {
             buffer.lines.extend_from_slice(&buffer.ahead);
             return Ahead::Written;
         }
-        // What is to be on the disk is the writer's: it syncs once for all that have come meanwhile.
+        // What has happened comes before what has not, and with it: so the writer need not wake for it.
+        buffer.lines.extend_from_slice(&buffer.ahead);
+        // What is to be on the disk is the writer's: it syncs once for all that have come meanwhile. So is what somebody
+        // waits for already.
         let mut pipeline = match shared.durability {
             Durability::Synced => None,
+            _ if !buffer.waiting.is_empty() => None,
             _ => shared.try_pipeline(),
         };
         if let Some(pipeline) = &mut pipeline {
-            match pipeline.write_now(&buffer.ahead, shared) {
-                Now::Written => return Ahead::Written,
-                Now::Failed => return Ahead::Failed(AppendError::SinkFailed),
-                Now::Queued => return Ahead::Waiting(Self::ticket(pipeline)),
-                Now::NotReady => {}
+            let done = match pipeline.write_now(&buffer.lines, shared) {
+                Now::Written => Some(Ahead::Written),
+                Now::Failed => Some(Ahead::Failed(AppendError::SinkFailed)),
+                Now::Queued => Some(Ahead::Waiting(Self::ticket(pipeline))),
+                Now::NotReady => None,
+            };
+            if let Some(done) = done {
+                buffer.lines.clear();
+                return done;
             }
         }
         drop(pipeline);
-        buffer.lines.extend_from_slice(&buffer.ahead);
         let ticket = Ticket::new();
         buffer.waiting.push(ticket.clone());
         Ahead::Waiting(ticket)
