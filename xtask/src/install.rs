@@ -37,14 +37,16 @@ pub(crate) fn all() -> anyhow::Result<()> {
         missing.push("python3-venv");
     }
     if !missing.is_empty() {
-        run(Command::new("apt-get").args(["update", "-qq"]))?;
-        run(Command::new("apt-get")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["install", "-y", "-qq", "--no-install-recommends"])
-            .args(&missing))?;
+        succeed(Command::new("apt-get").args(["update", "-qq"]))?;
+        succeed(
+            Command::new("apt-get")
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                .args(["install", "-y", "-qq", "--no-install-recommends"])
+                .args(&missing),
+        )?;
     }
     if !has_cargo_deny() {
-        run(Command::new(env!("CARGO")).args([
+        succeed(Command::new(env!("CARGO")).args([
             "install",
             "--locked",
             "--quiet",
@@ -57,7 +59,7 @@ pub(crate) fn all() -> anyhow::Result<()> {
         Path::new("e2e/setup.sh").exists(),
         "run this in the repository's root"
     );
-    run(Command::new("bash").arg("e2e/setup.sh"))
+    succeed(Command::new("bash").arg("e2e/setup.sh"))
 }
 
 fn python_has_venv() -> bool {
@@ -75,12 +77,4 @@ fn has_cargo_deny() -> bool {
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("{:?}", command.get_program()))?;
-    ensure!(status.success(), "{command:?} failed");
-    Ok(())
 }

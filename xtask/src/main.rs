@@ -1,5 +1,6 @@
-//! Tasks of this repository: `cargo xtask test`, `cargo xtask soak`, `cargo xtask generate`.
+//! Tasks of this repository: `cargo xtask test`, `cargo xtask dist`, and more.
 
+mod dist;
 mod generate;
 mod install;
 mod soak;
@@ -14,6 +15,7 @@ usage: cargo xtask <task>
 
   test       install what the tests need, then run everything that must hold (what CI runs)
   soak       what takes long: fuzzing, mutation, the load harness (about an hour)
+  dist       build the release as it is meant to be deployed, guided by a profile (about 20 minutes on two cores)
   generate   write the generated files: docs/requirements.md, docs/reasons.md, docs/config.schema.json
   e2e-setup  only install the peers of the end-to-end tests
 ";
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let result = match task.as_deref() {
         Some("test") => test(),
         Some("soak") => soak::run().map(|()| true),
+        Some("dist") => dist::run().map(|()| true),
         Some("generate") => generate::write().map(|()| true),
         Some("e2e-setup") => install::all().map(|()| true),
         _ => {

@@ -297,11 +297,3 @@ fn died(output: &str) -> anyhow::Result<()> {
     ensure!(share >= KEPT, "fewer than {KEPT} of the mutants died");
     Ok(())
 }
-
-fn succeed(command: &mut Command) -> anyhow::Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("{:?}", command.get_program()))?;
-    ensure!(status.success(), "{command:?} failed");
-    Ok(())
-}

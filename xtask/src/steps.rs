@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use anyhow::{Context, ensure};
+
 /// The steps of a run and what came of them.
 #[derive(Default)]
 pub(crate) struct Steps {
@@ -29,7 +31,7 @@ impl Steps {
             let status = cargo(arguments)
                 .envs(environment.iter().copied())
                 .status()?;
-            anyhow::ensure!(status.success(), "cargo {} failed", arguments.join(" "));
+            ensure!(status.success(), "cargo {} failed", arguments.join(" "));
             Ok(())
         });
     }
@@ -46,7 +48,7 @@ impl Steps {
                 if let Some(result) = line.strip_prefix("test result: ") {
                     passed += count(result, "passed");
                     failed += count(result, "failed");
-                    anyhow::ensure!(count(result, "ignored") == 0, "a test was left out");
+                    ensure!(count(result, "ignored") == 0, "a test was left out");
                 }
                 if let Some(test) = line.strip_suffix(" ... FAILED") {
                     steps.fail(test.to_owned());
@@ -54,8 +56,8 @@ impl Steps {
             }
             steps.passed += passed;
             let status = child.wait()?;
-            anyhow::ensure!(passed > 0, "no test ran");
-            anyhow::ensure!(failed == 0 && status.success(), "{failed} tests failed");
+            ensure!(passed > 0, "no test ran");
+            ensure!(failed == 0 && status.success(), "{failed} tests failed");
             Ok(())
         });
     }
@@ -73,6 +75,15 @@ impl Steps {
         println!("FAILED {failure}");
         self.failed.push(failure);
     }
+}
+
+/// Runs a command that must succeed.
+pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("{:?}", command.get_program()))?;
+    ensure!(status.success(), "{command:?} failed");
+    Ok(())
 }
 
 fn cargo(arguments: &[&str]) -> Command {

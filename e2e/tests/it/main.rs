@@ -40,5 +40,6 @@ mod rig;
 mod sse;
 mod stdio;
 mod tls;
+mod training;
 mod unjudged;
 mod upstream;
