@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
+
+use crate::steps::succeed;
 
 /// Debian's packages, and a program that each brings.
 const DEBIAN: &[(&str, &str)] = &[

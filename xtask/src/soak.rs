@@ -5,6 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use crate::steps::succeed;
+
 /// The modules whose case tables are judged by mutation: at least 90 % of the viable mutants die.
 const DECISIONS: &[&str] = &[
     "crates/palisade/src/authority.rs",
