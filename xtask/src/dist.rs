@@ -117,12 +117,11 @@ fn major(version: &str) -> Option<u32> {
 ///
 /// A target is named, so that the flag is not for build scripts too.
 fn build(compiler: &Compiler, folder: &Path, flag: &str) -> anyhow::Result<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "cargo's own variable")]
-    let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    let mut flags = std::env::var_os("RUSTFLAGS").unwrap_or_default();
     if !flags.is_empty() {
-        flags.push(' ');
+        flags.push(" ");
     }
-    flags.push_str(flag);
+    flags.push(flag);
     let arguments = [
         "build",
         "--locked",

@@ -34,7 +34,8 @@ hash = "sha256:HASH"
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_of_the_training_load_is_answered() {
-    let rounds = std::env::var("PALISADE_TRAINING").map_or(FEW, |rounds| rounds.parse().unwrap());
+    let rounds = std::env::var_os("PALISADE_TRAINING")
+        .map_or(FEW, |rounds| rounds.to_str().unwrap().parse().unwrap());
     let upstream = Upstream::answering(answer);
     let open = gateway(
         "[audit]\nwrite_ahead = \"all\"\n",
@@ -69,8 +70,8 @@ async fn every_call_of_the_training_load_is_answered() {
 fn gateway(config: &str, server: &str) -> Palisade {
     let mut builder = Palisade::builder().config(&format!("{config}{server}"));
     // The counts of a build that counts; written when it ends.
-    if let Ok(counts) = std::env::var("LLVM_PROFILE_FILE") {
-        builder = builder.env("LLVM_PROFILE_FILE", &counts);
+    if let Some(counts) = std::env::var_os("LLVM_PROFILE_FILE") {
+        builder = builder.env("LLVM_PROFILE_FILE", counts.to_str().unwrap());
     }
     builder.start()
 }
