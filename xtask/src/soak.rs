@@ -19,6 +19,8 @@ const DECISIONS: &[&str] = &[
     "crates/palisade-egress/src/target.rs",
     "crates/palisade/src/host.rs",
     "crates/palisade/src/mcp/json.rs",
+    "crates/palisade/src/mcp/json/scan.rs",
+    "crates/palisade/src/mcp/json/text.rs",
     "crates/palisade/src/mcp/message.rs",
     "crates/palisade/src/origin.rs",
     "crates/palisade/src/origins.rs",

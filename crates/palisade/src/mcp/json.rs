@@ -11,11 +11,19 @@
 //! Nothing is built: values come back as spans of the input. The time is linear in the input
 //! whatever the input is.
 
+mod error;
+mod scan;
+mod text;
+
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
-use std::fmt;
 use std::hash::BuildHasher;
 use std::ops::Range;
+
+use self::scan::{find_special, head, plain_head};
+use self::text::{hex, unescape, unescaped};
+
+pub use self::error::{JsonError, JsonErrorKind};
 
 /// The deepest nesting any [`Reader`] allows, whatever limit it is given: reading recurses, and
 /// the stack is finite.
@@ -83,74 +91,6 @@ pub enum ValueKind {
     /// `"…"`
     String,
 }
-
-/// Why a text was refused, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JsonError {
-    /// What was wrong.
-    pub kind: JsonErrorKind,
-    /// The byte at which it was noticed, counted from 0.
-    pub offset: usize,
-}
-
-/// The kinds of refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JsonErrorKind {
-    /// The text starts with a byte-order mark.
-    ByteOrderMark,
-    /// A string holds a raw control character (below U+0020).
-    ControlCharacter,
-    /// Arrays and objects are nested beyond the limit.
-    Depth,
-    /// An object holds the same key twice.
-    DuplicateKey,
-    /// There is nothing but whitespace.
-    Empty,
-    /// A backslash is followed by what JSON does not know.
-    Escape,
-    /// A `\u` escape names half of a surrogate pair.
-    LoneSurrogate,
-    /// A number breaks the grammar (`01`, `+1`, `1.`, `.5`, `NaN`, …).
-    Number,
-    /// A value is followed by more than whitespace.
-    TrailingData,
-    /// A byte stands where the grammar has no place for it.
-    UnexpectedByte,
-    /// The text stops in the middle.
-    UnexpectedEnd,
-    /// The bytes are not UTF-8.
-    Utf8,
-}
-
-impl JsonErrorKind {
-    /// A stable name for logs and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ByteOrderMark => "byte_order_mark",
-            Self::ControlCharacter => "control_character",
-            Self::Depth => "depth",
-            Self::DuplicateKey => "duplicate_key",
-            Self::Empty => "empty",
-            Self::Escape => "escape",
-            Self::LoneSurrogate => "lone_surrogate",
-            Self::Number => "number",
-            Self::TrailingData => "trailing_data",
-            Self::UnexpectedByte => "unexpected_byte",
-            Self::UnexpectedEnd => "unexpected_end",
-            Self::Utf8 => "utf8",
-        }
-    }
-}
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}", self.kind.name(), self.offset)
-    }
-}
-
-impl std::error::Error for JsonError {}
 
 impl<'a> Reader<'a> {
     /// A reader over `body` that allows `max_depth` levels of nesting ([`MAX_DEPTH`] at most).
@@ -911,184 +851,6 @@ impl Object {
 /// hash once the object is complete, so that neither the usual message pays for hashing nor a
 /// hostile one for comparing.
 const FEW_KEYS: usize = 16;
-
-/// The first eight bytes of a key of that length, mixed with the length. What `bytes` holds behind
-/// the key does not count.
-#[inline]
-fn head(bytes: &[u8], length: usize) -> u64 {
-    let word = match bytes.first_chunk::<8>() {
-        Some(chunk) => u64::from_le_bytes(*chunk),
-        None => (bytes.iter().rev()).fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    };
-    let word = match length {
-        0..8 => word & !(u64::MAX << (length * 8)),
-        _ => word,
-    };
-    word ^ (length as u64) << 56
-}
-
-/// Where the key's plain run that starts at `start` ends, as [`find_special`] has it, and the
-/// [`head`] of what lies before.
-#[inline(always)]
-fn plain_head(bytes: &[u8], start: usize) -> (usize, u64) {
-    let Some(word) = word(bytes, start) else {
-        return short_head(bytes, start);
-    };
-    let found = special(word);
-    if found == 0 {
-        let end = find_special_far(bytes, start + 8);
-        return (end, word ^ ((end - start) as u64) << 56);
-    }
-    let length = found.trailing_zeros() as usize / 8;
-    // All bits of the bytes below the lowest one found.
-    let below = (found ^ (found - 1)) >> 8;
-    (start + length, word & below ^ (length as u64) << 56)
-}
-
-#[cold]
-fn short_head(bytes: &[u8], start: usize) -> (usize, u64) {
-    let end = find_special_far(bytes, start);
-    let rest = bytes.get(start..).unwrap_or_default();
-    (end, head(rest, end.saturating_sub(start)))
-}
-
-/// The index of the first byte at or after `at` that ends a plain run inside a string: a quote,
-/// a backslash or a control character; the length of `bytes` if there is none.
-#[inline(always)]
-fn find_special(bytes: &[u8], at: usize) -> usize {
-    match word(bytes, at).map(special) {
-        None => find_special_far(bytes, at),
-        Some(0) => find_special_far(bytes, at + 8),
-        Some(found) => at + found.trailing_zeros() as usize / 8,
-    }
-}
-
-#[inline(never)]
-fn find_special_far(bytes: &[u8], at: usize) -> usize {
-    let Some(mut rest) = bytes.get(at..) else {
-        return bytes.len();
-    };
-    let mut words = 0;
-    while let Some((chunk, behind)) = rest.split_first_chunk() {
-        let found = special(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
-        }
-        rest = behind;
-        words += 1;
-        if words == LONG {
-            return find_special_long(bytes, bytes.len() - rest.len());
-        }
-    }
-    let left = rest.iter().position(|byte| is_special(*byte));
-    bytes.len() - rest.len() + left.unwrap_or(rest.len())
-}
-
-/// From so many words on a string is stepped over in longer strides.
-const LONG: usize = 8;
-
-#[inline(never)]
-fn find_special_long(bytes: &[u8], at: usize) -> usize {
-    let mut rest = bytes.get(at..).unwrap_or_default();
-    // Asked without a way out, the question is one of a few vector instructions.
-    while let Some((chunk, behind)) = rest.split_first_chunk::<32>()
-        && !chunk
-            .iter()
-            .fold(false, |any, byte| any | is_special(*byte))
-    {
-        rest = behind;
-    }
-    let left = rest.iter().position(|byte| is_special(*byte));
-    bytes.len() - rest.len() + left.unwrap_or(rest.len())
-}
-
-#[inline(always)]
-fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-}
-
-/// The eight bytes at `at`, if there are as many.
-#[inline(always)]
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    let chunk = bytes.get(at..at.wrapping_add(8))?.first_chunk()?;
-    Some(u64::from_le_bytes(*chunk))
-}
-
-/// Marks quotes, backslashes and control characters by the high bits of their bytes. The lowest mark
-/// is exact; above it there may be false ones.
-#[inline(always)]
-const fn special(word: u64) -> u64 {
-    const fn each(byte: u8) -> u64 {
-        u64::from_ne_bytes([byte; 8])
-    }
-    // Subtracting borrows from a byte's high bit if the byte is less. Flipping bit 1 puts the
-    // quote (0x22) at 0x20, next to the control characters, and nothing else below 0x21.
-    let quote_or_control = (word ^ each(0x02)).wrapping_sub(each(0x21));
-    let backslash = (word ^ each(b'\\')).wrapping_sub(each(1));
-    (quote_or_control | backslash) & !word & each(0x80)
-}
-
-/// What a string's content says.
-#[inline]
-fn unescaped(content: &str, escaped: bool) -> Cow<'_, str> {
-    if escaped {
-        Cow::Owned(unescape(content))
-    } else {
-        Cow::Borrowed(content)
-    }
-}
-
-/// Resolves the escapes of a string's content, which is known to be valid.
-fn unescape(content: &str) -> String {
-    let mut out = String::with_capacity(content.len());
-    let mut rest = content;
-    while let Some(slash) = memchr::memchr(b'\\', rest.as_bytes()) {
-        out.push_str(&rest[..slash]);
-        let bytes = &rest.as_bytes()[slash..];
-        let (character, used) = match bytes.get(1) {
-            Some(b'b') => ('\u{8}', 2),
-            Some(b'f') => ('\u{c}', 2),
-            Some(b'n') => ('\n', 2),
-            Some(b'r') => ('\r', 2),
-            Some(b't') => ('\t', 2),
-            Some(b'u') => {
-                let first = unit_at(bytes, 2);
-                if (0xD800..0xDC00).contains(&first) {
-                    let second = unit_at(bytes, 8);
-                    let code = 0x1_0000 + ((first & 0x3FF) << 10) + (second & 0x3FF);
-                    (
-                        char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-                        12,
-                    )
-                } else {
-                    (
-                        char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
-                        6,
-                    )
-                }
-            }
-            Some(&other) => (char::from(other), 2),
-            None => break,
-        };
-        out.push(character);
-        rest = rest.get(slash + used..).unwrap_or_default();
-    }
-    out.push_str(rest);
-    out
-}
-
-fn unit_at(bytes: &[u8], at: usize) -> u32 {
-    let digits = bytes.get(at..at + 4).unwrap_or_default();
-    digits.iter().fold(0, |unit, byte| {
-        unit << 4 | u32::from(hex(*byte).unwrap_or_default())
-    })
-}
-
-fn hex(byte: u8) -> Option<u16> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|digit| u16::try_from(digit).ok())
-}
 
 #[cfg(test)]
 mod tests;
