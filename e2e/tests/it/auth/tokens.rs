@@ -343,9 +343,24 @@ async fn a_credential_that_makes_the_head_too_large_is_a_bad_one() {
             bearing(&"A".repeat(900 << 10)).field("authorization", megabyte.as_str()),
             asked,
         ),
-        ("where nobody asks", "/open", bearing(&"A".repeat(1 << 20)), large),
-        ("where nobody is", "/none", bearing(&"A".repeat(1 << 20)), large),
-        ("in a cookie", "/mcp", Ask::call().field("cookie", megabyte.as_str()), large),
+        (
+            "where nobody asks",
+            "/open",
+            bearing(&"A".repeat(1 << 20)),
+            large,
+        ),
+        (
+            "where nobody is",
+            "/none",
+            bearing(&"A".repeat(1 << 20)),
+            large,
+        ),
+        (
+            "in a cookie",
+            "/mcp",
+            Ask::call().field("cookie", megabyte.as_str()),
+            large,
+        ),
     ] {
         // On a connection that goes on to be used.
         let mut http2 = client.http2().await;
