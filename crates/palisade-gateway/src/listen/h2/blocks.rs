@@ -101,9 +101,8 @@ impl Blocks {
                 }
                 State::Opening(opening) => {
                     at += opening.fill(rest);
-                    let begins = match opening.begins(&mut self.last, &self.limits) {
-                        None => continue,
-                        Some(begins) => begins,
+                    let Some(begins) = opening.begins(&mut self.last, &self.limits) else {
+                        continue;
                     };
                     let opening = *opening;
                     match begins {
