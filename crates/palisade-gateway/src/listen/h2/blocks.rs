@@ -10,13 +10,16 @@
 //! HPACK's dynamic table stays in step: the bound is no smaller than the table, and a field larger than
 //! the table empties it, whatever it holds (RFC 7541 section 4.4).
 
+mod frames;
+
 use tokio::time::Instant;
 
 use super::budget::{Allowance, Budget};
 use super::frame::{self, HEAD, Head};
 use super::hpack::{Large, Step, Walker};
-use super::meter::{MAX_FRAME_SIZE, PREFACE};
+use super::meter::PREFACE;
 use super::violation::Violation;
+use frames::{Frames, Mark};
 
 /// How large what belongs to a header block may be, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -381,7 +384,7 @@ impl Block {
                 }
                 Step::Drop(taken) => taken,
             };
-            if self.frames.fragment > limits.block {
+            if self.frames.fragment() > limits.block {
                 return Err(Violation::Continuation);
             }
             bytes = &bytes[taken..];
@@ -438,96 +441,6 @@ fn string_length(length: u32) -> ([u8; 6], usize) {
     }
     bytes[used] = low(rest);
     (bytes, used + 1)
-}
-
-/// A block in frames as large as they may be.
-#[derive(Debug)]
-struct Frames {
-    bytes: Vec<u8>,
-    /// Where the last of them begins.
-    last: usize,
-    stream: u32,
-    /// What of `bytes` is the block's.
-    fragment: u32,
-}
-
-/// A place in [`Frames`].
-#[derive(Clone, Copy, Debug, Default)]
-struct Mark {
-    at: usize,
-    last: usize,
-    fragment: u32,
-}
-
-impl Frames {
-    fn new(head: Head, priority: &[u8]) -> Self {
-        let mut frames = Self {
-            bytes: Vec::new(),
-            last: 0,
-            stream: head.stream,
-            fragment: 0,
-        };
-        let kept = frame::END_STREAM | frame::WITH_PRIORITY;
-        frames.begin(frame::HEADERS, head.flags & kept);
-        frames.bytes.extend_from_slice(priority);
-        frames
-    }
-
-    fn begin(&mut self, kind: u8, flags: u8) {
-        self.last = self.bytes.len();
-        self.bytes.extend([0, 0, 0, kind, flags]);
-        self.bytes.extend(self.stream.to_be_bytes());
-    }
-
-    fn push(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let full = self.last + HEAD + MAX_FRAME_SIZE as usize;
-            let room = full - self.bytes.len();
-            if room == 0 {
-                self.close();
-                self.begin(frame::CONTINUATION, 0);
-                continue;
-            }
-            let (now, then) = bytes.split_at(room.min(bytes.len()));
-            self.bytes.extend_from_slice(now);
-            let more = u32::try_from(now.len()).unwrap_or(u32::MAX);
-            self.fragment = self.fragment.saturating_add(more);
-            bytes = then;
-        }
-    }
-
-    fn mark(&self) -> Mark {
-        Mark {
-            at: self.bytes.len(),
-            last: self.last,
-            fragment: self.fragment,
-        }
-    }
-
-    /// Takes back what came after `mark`.
-    fn cut(&mut self, mark: Mark) {
-        self.bytes.truncate(mark.at);
-        self.last = mark.last;
-        self.fragment = mark.fragment;
-    }
-
-    /// Takes back the last byte. A frame is only begun with a byte for it.
-    fn shorten(&mut self) {
-        self.bytes.pop();
-    }
-
-    /// Writes the last frame's length.
-    fn close(&mut self) {
-        let length = self.bytes.len() - self.last - HEAD;
-        let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
-        self.bytes[self.last..self.last + 3].copy_from_slice(&length[1..]);
-    }
-
-    fn end(&mut self) -> Vec<u8> {
-        self.close();
-        self.bytes[self.last + 4] |= frame::END_HEADERS;
-        std::mem::take(&mut self.bytes)
-    }
 }
 
 #[cfg(test)]
