@@ -524,6 +524,22 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// `palisade audit verify`: whether it is content, and what it says.
+///
+/// # Panics
+/// Where it cannot be started.
+#[must_use]
+pub fn verify(files: &[PathBuf]) -> (bool, String) {
+    let output = Command::new(binary())
+        .args(["audit", "verify"])
+        .args(files)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), said)
+}
+
 /// The listeners of the start table.
 fn listeners(stderr: &str) -> Vec<Listener> {
     let mut listeners: Vec<Listener> = Vec::new();

@@ -152,18 +152,18 @@ fn verify(arguments: &Verify) -> anyhow::Result<ExitCode> {
             for fault in &report.faults {
                 writeln!(out, "{fault}")?;
             }
+            let lines = counted(report.lines, "line");
+            let checkpoints = counted(report.checkpoints, "checkpoint");
             match report.range {
                 Some(_) if report.runs > 1 => writeln!(
                     out,
-                    "{} lines in {} chains, one for each run, {} checkpoints",
-                    report.lines, report.runs, report.checkpoints
+                    "{lines} in {} chains, one for each run, {checkpoints}",
+                    report.runs
                 )?,
-                Some((from, to)) => writeln!(
-                    out,
-                    "{} lines, {from} to {to} of the chain, {} checkpoints",
-                    report.lines, report.checkpoints
-                )?,
-                None => writeln!(out, "{} lines, none of them chained", report.lines)?,
+                Some((from, to)) => {
+                    writeln!(out, "{lines}, {from} to {to} of the chain, {checkpoints}")?;
+                }
+                None => writeln!(out, "{lines}, none of them chained")?,
             }
             for known in &report.keys {
                 let whose = if key.is_some() {
@@ -174,10 +174,11 @@ fn verify(arguments: &Verify) -> anyhow::Result<ExitCode> {
                 writeln!(out, "signed with {known} ({whose})")?;
             }
             if report.unsealed > 0 {
+                let unsealed = counted(report.unsealed, "line");
+                let are = if report.unsealed == 1 { "is" } else { "are" };
                 writeln!(
                     out,
-                    "{} lines behind the last checkpoint are chained, not sealed",
-                    report.unsealed
+                    "{unsealed} behind the last checkpoint {are} chained, not sealed"
                 )?;
             }
             let verdict = match report.faults.len() {
@@ -190,6 +191,12 @@ fn verify(arguments: &Verify) -> anyhow::Result<ExitCode> {
     }
     let holds = report.faults.is_empty() && report.range.is_some();
     Ok(ExitCode::from(u8::from(!holds)))
+}
+
+/// So many of them, in words.
+fn counted(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
 }
 
 fn key(arguments: &AuditKey) -> anyhow::Result<ExitCode> {
@@ -431,5 +438,21 @@ impl io::Read for Watched<'_> {
         let length = self.file.read(buffer)?;
         self.progress.tell(self.done + self.file.position());
         Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_one() {
+        for (count, said) in [
+            (0, "0 checkpoints"),
+            (1, "1 checkpoint"),
+            (2, "2 checkpoints"),
+        ] {
+            assert_eq!(counted(count, "checkpoint"), said);
+        }
     }
 }

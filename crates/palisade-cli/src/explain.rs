@@ -65,18 +65,28 @@ fn key(name: &str) -> Option<String> {
     ))
 }
 
-/// Reasons and keys that hold the word, or stand in the same area.
+/// Reasons and keys that hold the word's last part, then those of its area: what stands before the dot.
 fn near(word: &str) -> Vec<String> {
-    let last = word.rsplit('.').next().unwrap_or(word);
     let keys = CONFIGURATION.lines().filter_map(|line| {
         line.strip_prefix("| `")?
             .split_once('`')
             .map(|(key, _)| key)
     });
-    let all = Reason::ALL.iter().map(|reason| reason.code()).chain(keys);
-    all.filter(|name| last.len() > 2 && name.contains(last))
-        .map(str::to_owned)
+    let all: Vec<&str> = Reason::ALL
+        .iter()
+        .map(|reason| reason.code())
+        .chain(keys)
+        .collect();
+    let last = word.rsplit('.').next().unwrap_or(word);
+    let area = word.split_once('.').map(|(area, _)| format!("{area}."));
+    let holds = |name: &str| last.len() > 2 && name.contains(last);
+    let beside = |name: &str| area.as_ref().is_some_and(|area| name.starts_with(area));
+    let holding = all.iter().filter(|name| holds(name)).take(5);
+    let others = all.iter().filter(|name| beside(name) && !holds(name));
+    holding
+        .chain(others)
         .take(8)
+        .map(|name| (*name).to_owned())
         .collect()
 }
 
@@ -113,6 +123,13 @@ mod tests {
         assert!(text.contains("Default: `\"destructive\"`"), "{text}");
         assert_eq!(key("audit.no_such_key"), None);
         assert!(near("hosts.not_allowed").contains(&"host.not_allowed".to_owned()));
+        assert!(near("host.denied").contains(&"host.not_allowed".to_owned()));
+        assert!(
+            near("audit.x")
+                .iter()
+                .all(|name| name.starts_with("audit."))
+        );
+        assert!(near("audit.timeout").len() <= 8);
         assert_eq!(near("x.y"), [""; 0]);
     }
 }

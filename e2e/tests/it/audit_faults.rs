@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use e2e::palisade::{Builder, binary};
+use e2e::palisade::{Builder, binary, verify};
 use e2e::{PATIENCE, Palisade, Upstream};
 use serde_json::Value as Json;
 
@@ -221,18 +221,6 @@ fn text(files: &[PathBuf]) -> String {
         all.push_str(&String::from_utf8(bytes).unwrap());
     }
     all
-}
-
-/// `palisade audit verify`: whether it is content, and what it says.
-fn verify(files: &[PathBuf]) -> (bool, String) {
-    let output = Command::new(binary())
-        .args(["audit", "verify"])
-        .args(files)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    (output.status.success(), said)
 }
 
 fn ids(records: &[Json], fits: impl Fn(&Json) -> bool) -> HashSet<String> {

@@ -24,6 +24,7 @@ mod framing;
 mod h1_abuse;
 mod h2_abuse;
 mod h2_conformance;
+mod h2_values;
 mod handshake;
 mod harness;
 mod headers;

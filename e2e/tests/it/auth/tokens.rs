@@ -1,7 +1,7 @@
 //! Access tokens: what holds, and what does not.
 
 use e2e::Upstream;
-use e2e::wire::{Ask, BOTH, Outcome, Protocol};
+use e2e::wire::{Ask, BOTH, Protocol};
 use serde_json::json;
 
 use super::idp::{Idp, RESOURCE, gateway};
@@ -165,6 +165,7 @@ async fn no_hostile_token_passes_and_none_is_written_down() {
             )),
             401,
         ),
+        ("a megabyte", bearing(&"A".repeat(1 << 20)), 401),
         ("no scheme", Ask::call().field("authorization", valid), 401),
         (
             "basic",
@@ -333,11 +334,52 @@ async fn a_credential_that_makes_the_head_too_large_is_a_bad_one() {
         let cookie = Ask::call().field("cookie", "A".repeat(50 << 10));
         assert_eq!(client.ask(protocol, &cookie).await.status, 431);
     }
-    // More frames than one head may have end the connection: what does not fit into the decoder's
-    // memory cannot be told from any other field.
-    let outcome = client.http2().await.outcome(&bearing(&megabyte)).await;
-    assert!(matches!(outcome, Outcome::Reset(_)), "{outcome:?}");
     assert_eq!(upstream.arrived().len(), 0);
+    for (name, path, ask, (status, reason)) in [
+        ("a megabyte", "/mcp", bearing(&"A".repeat(1 << 20)), asked),
+        (
+            "two of them",
+            "/mcp",
+            bearing(&"A".repeat(900 << 10)).field("authorization", megabyte.as_str()),
+            asked,
+        ),
+        (
+            "where nobody asks",
+            "/open",
+            bearing(&"A".repeat(1 << 20)),
+            large,
+        ),
+        (
+            "where nobody is",
+            "/none",
+            bearing(&"A".repeat(1 << 20)),
+            large,
+        ),
+        (
+            "in a cookie",
+            "/mcp",
+            Ask::call().field("cookie", megabyte.as_str()),
+            large,
+        ),
+    ] {
+        // On a connection that goes on to be used.
+        let mut http2 = client.http2().await;
+        let answer = http2.ask(&ask.target(path)).await;
+        assert_eq!(answer.status, status, "{name} {answer:?}");
+        assert_eq!(answer.reason().as_deref(), Some(reason), "{name}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        let challenge = answer.header("www-authenticate");
+        assert_eq!(challenge.is_some(), status == 401, "{name}");
+        let record = palisade.record_of(&answer);
+        assert_eq!(record["outcome"], "denied", "{name} {record}");
+        assert_eq!(record["reason"], reason, "{name} {record}");
+        let text = record.to_string();
+        assert!(!text.contains("AAAA") && !text.contains("aaaa"), "{name}");
+        let before = upstream.arrived().len();
+        let good = http2.ask(&bearing(&token).target("/mcp")).await;
+        assert_eq!(good.status, 200, "{name} {good:?}");
+        assert_eq!(upstream.arrived().len(), before + 1, "{name}");
+    }
     assert!(!palisade.stderr().contains("AAAA"));
 }
 

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::blocks::{BlockLimits, Blocks, MOST_DROPPED};
 use super::meter::{FrameMeter, MAX_FRAME_SIZE};
 use super::metered::{Home, metered};
 use super::stall::StreamExecutor;
@@ -59,7 +60,13 @@ where
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let list = limits.header_list();
-    let (io, home) = metered(io, FrameMeter::new(list, Instant::now()));
+    let block = BlockLimits {
+        value: limits.header_value(),
+        block: list,
+    };
+    let now = Instant::now();
+    let meter = FrameMeter::new(list.saturating_add(MOST_DROPPED), now);
+    let (io, home) = metered(io, meter, Blocks::new(block, now));
     let executor = StreamExecutor::new(limits.write);
     let end = {
         let http = limits.builder(executor.clone(), list);
@@ -135,8 +142,8 @@ impl Http2Limits {
             // live long (hyperium/h2 issue 856). The meter's budget grows again.
             .max_local_error_reset_streams(Some(LOCAL_RESETS))
             .max_send_buf_size(SEND_BUFFER)
-            // Headers of ours that a client remembers; RFC 7541's default, said.
-            .header_table_size(4096)
+            // Headers of a client that we remember; RFC 7541's default, said.
+            .header_table_size(TABLE_SIZE)
             .keep_alive_interval(Some(PING))
             .keep_alive_timeout(PING);
         http
@@ -146,11 +153,20 @@ impl Http2Limits {
     /// bare 431; so it takes more than the stack does, which also says and records it. RFC 7541
     /// counts 32 bytes more for each field.
     fn header_list(&self) -> u32 {
-        let most = 2 * self.header_bytes + 32 * (self.header_count + 8);
-        u32::try_from(most).unwrap_or(u32::MAX)
+        let fields = 32 * (self.header_count + 8);
+        let fields = u32::try_from(fields).unwrap_or(u32::MAX);
+        self.header_value().saturating_mul(2).saturating_add(fields)
+    }
+
+    /// The largest value that is looked at: a larger one is over the limit by itself, and empties HPACK's table.
+    fn header_value(&self) -> u32 {
+        let bytes = u32::try_from(self.header_bytes).unwrap_or(u32::MAX);
+        bytes.max(TABLE_SIZE)
     }
 }
 
+/// HPACK's dynamic table, in bytes.
+const TABLE_SIZE: u32 = 4096;
 /// Flow control for bodies of requests, in bytes.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 1 << 20;

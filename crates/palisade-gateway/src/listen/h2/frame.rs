@@ -34,6 +34,8 @@ pub(super) const ACK: u8 = 0x1;
 pub(super) const END_HEADERS: u8 = 0x4;
 /// Of DATA and HEADERS.
 pub(super) const PADDED: u8 = 0x8;
+/// Of HEADERS.
+pub(super) const WITH_PRIORITY: u8 = 0x20;
 
 impl Head {
     pub(super) fn parse(bytes: [u8; HEAD]) -> Self {

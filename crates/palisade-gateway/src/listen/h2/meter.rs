@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use tokio::time::Instant;
 
+use super::blocks::MOST_FRAMES;
 use super::budget::Budget;
 use super::budgets::Budgets;
 use super::frame::{self, Head, Listener, Reader};
@@ -32,8 +33,8 @@ pub struct Taken {
 }
 
 impl FrameMeter {
-    /// For a connection that is ready for its preface. A header block may have up to
-    /// `block_bytes`, compressed.
+    /// For a connection that is ready for its preface. A header block may come in frames of up to
+    /// `block_bytes` in all; what may be kept of it is for `Blocks` to say.
     #[must_use]
     pub fn new(block_bytes: u32, now: Instant) -> Self {
         Self {
@@ -112,6 +113,11 @@ impl FrameMeter {
     pub fn flushed(&mut self) {
         self.state.blocked = None;
         self.state.unread = 0;
+    }
+
+    /// Says that the connection must end for what was found in the bytes that it has read last.
+    pub fn end(&mut self, violation: Violation) {
+        self.violation.get_or_insert(violation);
     }
 
     /// How many frames the client has begun.
@@ -204,7 +210,7 @@ impl FrameMeter {
 }
 
 /// RFC 9113 section 3.4.
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The largest payload we take: RFC 9113's smallest bound, and what we announce.
 pub(super) const MAX_FRAME_SIZE: u32 = 16_384;
@@ -216,9 +222,6 @@ const MOST_STREAMS: usize = 20_000;
 /// Frames other than DATA that are read while the client takes nothing: each may leave an
 /// answer waiting in memory.
 const MOST_UNREAD: u32 = 2000;
-
-/// CONTINUATION frames of one block.
-const MOST_CONTINUATIONS: u32 = 64;
 
 #[derive(Clone, Debug)]
 struct State {
@@ -340,7 +343,7 @@ impl Client<'_> {
         }
         block.continuations += 1;
         block.bytes = block.bytes.saturating_add(head.length);
-        let fits = block.bytes <= state.block_bytes && block.continuations <= MOST_CONTINUATIONS;
+        let fits = block.bytes <= state.block_bytes && block.continuations <= MOST_FRAMES;
         ensure(fits, Violation::Continuation)?;
         if head.has(frame::END_HEADERS) {
             state.block = None;

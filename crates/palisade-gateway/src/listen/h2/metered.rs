@@ -1,5 +1,7 @@
 //! The stream between TLS and hyper, with a [`FrameMeter`] that reads along.
 //!
+//! hyper gets what the client sends as it comes, but for header blocks of several frames: [`Blocks`].
+//!
 //! hyper flushes after every answer. What it writes in one poll of the connection is held together here and
 //! goes out at its end ([`Home::flush`]): answers that are ready at the same time share a TLS record and a system call.
 
@@ -11,11 +13,13 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::blocks::Blocks;
 use super::meter::FrameMeter;
 
 /// A stream that hyper has.
 pub(super) struct Metered<I> {
     home: Home<I>,
+    blocks: Blocks,
     /// Frames when hyper was last made to pause.
     paused_at: u64,
     /// Whether the last piece had many frames: then the next one is small.
@@ -62,7 +66,7 @@ struct Stream<I> {
 }
 
 /// A stream in two hands.
-pub(super) fn metered<I>(io: I, meter: FrameMeter) -> (Metered<I>, Home<I>) {
+pub(super) fn metered<I>(io: I, meter: FrameMeter, blocks: Blocks) -> (Metered<I>, Home<I>) {
     let shared = Arc::new(Shared {
         meter: Mutex::new(meter),
         stream: Mutex::new(Some(Stream {
@@ -76,6 +80,7 @@ pub(super) fn metered<I>(io: I, meter: FrameMeter) -> (Metered<I>, Home<I>) {
     });
     let metered = Metered {
         home: Home(Arc::clone(&shared)),
+        blocks,
         paused_at: 0,
         dense: false,
     };
@@ -176,33 +181,51 @@ impl<I> Metered<I> {
     }
 }
 
+impl<I> Metered<I> {
+    /// Gives of what is ready as much as there is room for; `false` where nothing is.
+    fn give(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        let ready = self.blocks.ready();
+        let length = ready.len().min(buffer.remaining());
+        if length == 0 {
+            return false;
+        }
+        buffer.put_slice(&ready[..length]);
+        self.blocks.given(length);
+        true
+    }
+}
+
 impl<I: AsyncRead + Unpin> AsyncRead for Metered<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.give(buffer) {
+            return Poll::Ready(Ok(()));
+        }
         let (frames, violation) = {
-            let meter = self.home.meter();
+            let meter = this.home.meter();
             (meter.frames(), meter.violation())
         };
         if violation.is_some() {
             // Whoever polls the connection looks at the meter and ends it.
             return Poll::Pending;
         }
-        if frames - self.paused_at >= STRETCH {
-            self.paused_at = frames;
+        if frames - this.paused_at >= STRETCH {
+            this.paused_at = frames;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = buffer.filled().len();
         let read = {
-            let mut stream = self.home.stream();
+            let mut stream = this.home.stream();
             let Some(stream) = &mut *stream else {
                 return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
             };
             stream.check()?;
-            if self.dense {
+            if this.dense {
                 let room = DENSE.min(buffer.remaining());
                 let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(room));
                 let read = Pin::new(&mut stream.io).poll_read(cx, &mut piece);
@@ -213,23 +236,34 @@ impl<I: AsyncRead + Unpin> AsyncRead for Metered<I> {
                 Pin::new(&mut stream.io).poll_read(cx, buffer)
             }
         };
-        if let Poll::Ready(Ok(())) = read {
-            let fresh = &buffer.filled()[before..];
-            let (verdict, after) = {
-                let mut meter = self.home.meter();
-                let verdict = meter.received(fresh, Instant::now());
-                (verdict, meter.frames())
-            };
-            self.dense = after - frames > STRETCH / 4;
-            if let Err((at, _)) = verdict {
-                // hyper still gets the frames before.
-                buffer.set_filled(before + at);
-                if at == 0 {
-                    return Poll::Pending;
-                }
-            }
+        ready!(read)?;
+        let fresh = &buffer.filled()[before..];
+        if fresh.is_empty() {
+            return Poll::Ready(Ok(()));
         }
-        read
+        let now = Instant::now();
+        let (ended, after) = {
+            let mut meter = this.home.meter();
+            let verdict = meter.received(fresh, now);
+            // hyper still gets the frames before.
+            let fine = verdict.map_or_else(|(at, _)| at, |()| fresh.len());
+            let (direct, violation) = this.blocks.pass(&fresh[..fine], now);
+            if let Some(violation) = violation {
+                meter.end(violation);
+            }
+            buffer.set_filled(before + direct);
+            (meter.violation().is_some(), meter.frames())
+        };
+        this.dense = after - frames > STRETCH / 4;
+        this.give(buffer);
+        if buffer.filled().len() == before {
+            if !ended {
+                // All of it is held back: more has to be read.
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -315,6 +349,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Metered<I> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::blocks::BlockLimits;
     use super::super::violation::Violation;
     use super::*;
     use std::time::Duration;
@@ -330,10 +365,18 @@ mod tests {
         [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat()
     }
 
+    fn blocks() -> Blocks {
+        let limits = BlockLimits {
+            value: 32_768,
+            block: 65_536,
+        };
+        Blocks::new(limits, Instant::now())
+    }
+
     fn pair() -> (DuplexStream, Metered<DuplexStream>, Home<DuplexStream>) {
         let (client, server) = duplex(1 << 20);
         let meter = FrameMeter::new(65_536, Instant::now());
-        let (metered, home) = metered(server, meter);
+        let (metered, home) = metered(server, meter, blocks());
         (client, metered, home)
     }
 
@@ -439,7 +482,7 @@ mod tests {
     async fn who_takes_nothing_makes_hyper_wait() {
         let (mut client, server) = duplex(10);
         let meter = FrameMeter::new(65_536, Instant::now());
-        let (mut server, home) = metered(server, meter);
+        let (mut server, home) = metered(server, meter, blocks());
         std::future::poll_fn(|cx| {
             assert!(Pin::new(&mut server).poll_write(cx, &[1; 30]).is_ready());
             home.flush(cx);

@@ -2,18 +2,21 @@
 //! deadlines for whoever says nothing or takes nothing.
 //!
 //! ```text
-//! TLS ── Metered (FrameMeter: budgets, RFC 9113's frame rules) ── hyper ── StreamExecutor (write stall)
+//! TLS ── Metered (FrameMeter: budgets, RFC 9113's frame rules; Blocks) ── hyper ── StreamExecutor (write stall)
 //!                         └────────────── serve: deadlines, idle, drain, GOAWAY ──────────────┘
 //! ```
 //!
 //! hyper keeps HTTP/2's state and HPACK; nothing here decodes a header. What the client sends is
-//! read along by its frame headers alone, before hyper sees it.
+//! read along by its frame headers alone, before hyper sees it; header blocks of several frames by the lengths of their
+//! strings, too, so that a value too large for any request is refused by an answer (`blocks`).
 
+mod blocks;
 mod budget;
 mod budgets;
 mod connection;
 pub(crate) mod crumbs;
 mod frame;
+mod hpack;
 mod meter;
 mod metered;
 mod stall;

@@ -6,7 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Violation {
-    /// More CONTINUATION than a header block can need (CVE-2024-27983 and kin).
+    /// More CONTINUATION than a header block can need, or more bytes than are kept of one (CVE-2024-27983 and
+    /// kin).
     Continuation,
     /// DATA frames without a byte of content (CVE-2019-9518).
     EmptyData,
@@ -16,7 +17,8 @@ pub enum Violation {
     FrameSize,
     /// The first request's preface and SETTINGS did not come in time.
     FirstByte,
-    /// A header list far above the limit, once decompressed (HPACK bombs).
+    /// A header list far above the limit, once decompressed (HPACK bombs), or one value after the other
+    /// that is by itself larger than a head may be.
     HeaderList,
     /// A header block, or another frame than DATA, was not finished in time.
     Headers,
