@@ -2,7 +2,7 @@
 
 use super::classes::{KEY, VISIBLE, run_within};
 use super::value::{self, in_text, is_code};
-use crate::redact::keys::Kind;
+use crate::redact::keys::{Kind, mask_length};
 use crate::redact::{Finding, Mask};
 
 /// What the argument behind this one is, if this is a flag that names it.
@@ -258,6 +258,10 @@ fn keys_say(text: &[u8], at: usize) -> bool {
 
 /// Of `name:secret` the secret.
 pub(super) fn pair(text: &[u8], from: usize, sign: u8) -> Option<Finding> {
+    // What was redacted before is no pair.
+    if mask_length(text.get(from..)?).is_some() {
+        return None;
+    }
     let (start, end) = match text.get(from)? {
         b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
         _ => (from, run_within(text, from, VISIBLE, 512)),

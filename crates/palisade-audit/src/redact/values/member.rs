@@ -1,10 +1,10 @@
 //! Values that stand behind the name of a secret, inside a text.
 
-use super::classes::{CLASSES, KEY, LINE, VALUE, WORD, run, run_back, run_within};
+use super::classes::{CLASSES, KEY, LINE, VALUE, VISIBLE, WORD, run, run_back, run_within};
 use super::pem::private_key;
 use super::scheme::credential;
 use super::value::{
-    bare_end, ends_line, in_text, is_code, is_identifier, is_kind_word, number_end, quoted,
+    bare_end, ends_line, in_text, is_cmdlet, is_code, is_identifier, is_kind_word, number_end, quoted,
     telling, visible_end,
 };
 use crate::redact::keys::{Kind, is_opaque, mask_length, placeholder};
@@ -83,6 +83,15 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
         }
         b'\\' if matches!(text.get(start + 1), Some(b'"' | b'\'' | b'\\')) => quoted(text, start)?,
         b'{' | b'[' => return braced(text, start, name.kind),
+        // `auth=("bob", "…")`, `auth=BasicAuth("bob", "…")`
+        _ if name.kind == Kind::Opaque
+            && let end = run_within(text, start, KEY, 48)
+            && text.get(end) == Some(&b'(') =>
+        {
+            return super::prose::second(text, end);
+        }
+        // `password = crypt('…', …)`
+        _ if let Some((from, to)) = hashed(text, start) => (from, to),
         _ if arrow => {
             let word = &text[start..bare_end(text, start, false)];
             let code = word.iter().any(|byte| b".(){}".contains(byte)) || !telling(word);
@@ -98,6 +107,17 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
         _ => return bare(text, start, &name, spaced, encoded),
     };
     judge(text, start, stop, name.kind)
+}
+
+/// What is in quotes behind the name of a function that hashes passwords: `crypt('…', …)`.
+fn hashed(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    let end = run_within(text, start, KEY, 48);
+    if text.get(end) != Some(&b'(') || !matches!(text.get(end + 1), Some(b'"' | b'\'')) {
+        return None;
+    }
+    let name = text[start..end].rsplit(|byte| *byte == b'.').next()?;
+    let known = HASHES.iter().any(|known| name.eq_ignore_ascii_case(known));
+    known.then(|| quoted(text, end + 1)).flatten()
 }
 
 /// `password == "…"` of a program.
@@ -154,9 +174,7 @@ fn bare(
 ) -> Option<Finding> {
     // Judged by its head: nothing long is read that is not then replaced.
     let head = run_within(text, start, VALUE, HEAD_MAX);
-    let scheme = SCHEMES
-        .iter()
-        .any(|scheme| text[start..head].eq_ignore_ascii_case(scheme));
+    let scheme = is_scheme(&text[start..head]);
     if mask_length(&text[start..]).is_some()
         || !scheme
             && !matches!(name.kind, Kind::Digits(_))
@@ -176,19 +194,25 @@ fn bare(
         number_end(text, start)
     } else if shell {
         let end = visible_end(text, start);
-        end - usize::from(text[end - 1] == b';')
+        match name.opened {
+            // `-e "KEY=…"`
+            Some(quote) => start + memchr::memchr(quote, &text[start..end]).unwrap_or(end - start),
+            None => end - usize::from(text[end - 1] == b';'),
+        }
     } else {
         bare_end(text, start, name.query)
     };
     let value = &text[start..end];
     // Of `authorization=Bearer abc` the space does not end the value.
-    if SCHEMES
-        .iter()
-        .any(|scheme| value.eq_ignore_ascii_case(scheme))
-        && text.get(end) == Some(&b' ')
-    {
+    if scheme && is_scheme(value) && text.get(end) == Some(&b' ') {
         end = run(text, end + 1, VALUE);
         return judge(text, start, end, name.kind);
+    }
+    // `$password = ConvertTo-SecureString "…"`
+    if is_cmdlet(value)
+        && let Some([b' ', b'"' | b'\'' | b'$' | b'-' | b'(']) = text.get(end..end + 2)
+    {
+        return None;
     }
     let last = name
         .name
@@ -220,6 +244,9 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Opti
         return None;
     }
     let Some(name) = name_before(text, floor, at) else {
+        if let Some(finding) = signature(text, floor, at) {
+            return Some(finding);
+        }
         if !matches!(text[..at].last(), Some(b'e' | b't')) {
             return None;
         }
@@ -259,6 +286,37 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Opti
     judge(text, from, to, name.kind)
 }
 
+/// `X-Hub-Signature-256: sha256=…`, `Stripe-Signature: t=…,v1=…`: what proves that a webhook is its sender's.
+fn signature(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    let end = at - usize::from(matches!(text[..at].last(), Some(b'"' | b'\'')));
+    // Nearly every name ends otherwise.
+    if !matches!(text[..end], [.., b'r' | b'R', b'e' | b'E'] | [.., b'5', b'6']) {
+        return None;
+    }
+    let start = run_back(text, floor.max(end.saturating_sub(48)), end, KEY);
+    let name = &text[start.min(end)..end];
+    let known = SIGNATURES.iter().any(|known| {
+        name.len()
+            .checked_sub(known.len())
+            .is_some_and(|at| at > 0 && name[at..].eq_ignore_ascii_case(known))
+    });
+    if !known {
+        return None;
+    }
+    let from = skip_space(text, at + 1);
+    let from = from + usize::from(matches!(text.get(from), Some(b'"' | b'\'')));
+    let value = &text[from..run_within(text, from, VISIBLE, 512)];
+    let length = value
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\'' | b'\\'))
+        .unwrap_or(value.len());
+    is_opaque(&value[..length]).then_some(Finding {
+        start: from,
+        end: from + length,
+        mask: Mask::Fingerprint,
+    })
+}
+
 /// A value without quotes behind a name without quotes and a colon. In a sentence a colon says little: `invalid token:
 /// expected a string`. A header's name is a header's name, and a word with a digit in it is no prose.
 fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
@@ -285,6 +343,11 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
         } else {
             run(text, start, LINE)
         };
+        // `Cookie: chocolate chip`
+        let cookie = last.eq_ignore_ascii_case(b"cookie");
+        if cookie && !text[start..end].contains(&b'=') && !telling(&text[start..end]) {
+            return None;
+        }
         return judge(text, start, end, name.kind);
     }
     if matches!(name.kind, Kind::Digits(_)) {
@@ -474,60 +537,18 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
         before -= 1;
     }
     let previous = text[..before].last().copied().unwrap_or(b'\n');
-    let exported = [
-        b"export".as_slice(),
-        b"set",
-        b"ENV",
-        b"env",
-        b"-e",
-        b"--env",
-        b"setx",
-        b"ARG",
-    ]
-    .iter()
-    .any(|word| text[..before].ends_with(word));
+    // Nearly everything that stands before a name is a sign.
+    let word = if previous.is_ascii_alphabetic() {
+        &text[..before]
+    } else {
+        &[]
+    };
+    let exported = EXPORTS.iter().any(|known| word.ends_with(known));
     // A sentence may end with a colon, a list item begin with a hyphen.
-    let structural = matches!(
-        previous,
-        b'\n'
-            | b'\r'
-            | b'{'
-            | b','
-            | b'('
-            | b';'
-            | b'['
-            | b'-'
-            | b'|'
-            | b'&'
-            | b'?'
-            | b'"'
-            | b'\''
-            | b'`'
-            | b'\\'
-            | b'='
-            | b'/'
-            | b'$'
-            | b'*'
-            | b'#'
-            | b':'
-            | b'>'
-            | b'<'
-            | b'+'
-    ) || exported
-        || text[..before].ends_with(b"\\n")
-        || [
-            b"let".as_slice(),
-            b"var",
-            b"const",
-            b"val",
-            b"string",
-            b"String",
-            b"auto",
-            b"final",
-            b"mut",
-        ]
-        .iter()
-        .any(|word| text[..before].ends_with(word) && before < start);
+    let structural = STRUCTURAL.contains(&previous)
+        || exported
+        || word.ends_with(b"\\n")
+        || before < start && DECLARES.iter().any(|known| word.ends_with(known));
     let line = matches!(previous, b'\n' | b'\r' | b'-' | b'\\')
         || exported
         || previous == b'\''
@@ -547,12 +568,15 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
     })
 }
 
-/// `key="ApiKey" value="…"` of XML.
+/// `key="ApiKey" value="…"` of XML, `name="csrf-token" content="…"` of HTML.
 fn beside(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
-    if !text[..at].ends_with(b"value") || !matches!(text.get(at + 1), Some(b'"' | b'\'')) {
+    if !matches!(text.get(at + 1), Some(b'"' | b'\'')) {
         return None;
     }
-    let before = &text[floor.max(at.saturating_sub(96))..at - 5];
+    let head = &text[floor.max(at.saturating_sub(96))..at];
+    let before = head
+        .strip_suffix(b"value")
+        .or_else(|| head.strip_suffix(b"content"))?;
     let before = before.trim_ascii_end();
     let quote = *before.last()?;
     let inside = before
@@ -619,25 +643,34 @@ pub(super) fn element(text: &[u8], at: usize) -> Option<Finding> {
     if name.is_empty() || text.get(close) != Some(&b'>') {
         return None;
     }
+    // `<setting name="ApiKey"><value>…`
+    if let Some(kind) = kind
+        && let Some((start, end)) = inner(text, close + 1)
+    {
+        return judge(text, start, end, kind);
+    }
     let (start, end) = content(text, close + 1, tag)?;
     if matches!(name, b"key" | b"name" | b"Key" | b"Name") {
         let kind = in_text(text[start..end].trim_ascii())?;
-        let next = end + tag.len() + 3;
-        let next = next
-            + text
-                .get(next..)?
-                .iter()
-                .take(32)
-                .take_while(|byte| byte.is_ascii_whitespace())
-                .count();
-        let sibling = [b"<string>".as_slice(), b"<value>", b"<Value>"]
-            .into_iter()
-            .find(|sibling| text[next..].starts_with(sibling))?;
-        let (start, end) = content(text, next + sibling.len(), &sibling[1..sibling.len() - 1])?;
+        let (start, end) = inner(text, end + tag.len() + 3)?;
         return judge(text, start, end, kind);
     }
     let kind = in_text(name).or(kind)?;
     judge(text, start, end, kind)
+}
+
+/// What an element has in it that says no more than that it is a value, behind spaces at most.
+fn inner(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?;
+    let space = rest
+        .iter()
+        .take(32)
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count();
+    let tag = [b"<string>".as_slice(), b"<value>", b"<Value>"]
+        .into_iter()
+        .find(|tag| rest[space..].starts_with(tag))?;
+    content(text, at + space + tag.len(), &tag[1..tag.len() - 1])
 }
 
 /// What stands between the tags of an element that holds no other.
@@ -766,11 +799,10 @@ fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
         && inside
             .iter()
             .all(|byte| CLASSES[usize::from(*byte)] & WORD != 0 || byte.is_ascii_punctuation());
-    // `{token}`: to be filled in.
-    let named = inside
-        .iter()
-        .all(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
-        && in_text(inside).is_some();
+    // `{token}`, `{name:?}`, `{0}`: to be filled in.
+    let named = is_identifier(FORMATS.iter().fold(inside, |inside, format| {
+        inside.strip_suffix(*format).unwrap_or(inside)
+    })) || matches!(inside, [digit] if digit.is_ascii_digit());
     let braced = word && !named && text[start] == b'{';
     if !(list || braced) {
         return None;
@@ -797,7 +829,9 @@ fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Findin
         return None;
     }
     let scheme = SCHEMES.iter().find(|scheme| {
-        value.len() > scheme.len() && value[..scheme.len()].eq_ignore_ascii_case(scheme)
+        value.len() > scheme.len()
+            && value[0] | 0x20 == scheme[0]
+            && value[..scheme.len()].eq_ignore_ascii_case(scheme)
     });
     if let Some(scheme) = scheme {
         let secret = value[scheme.len()..].trim_ascii_start();
@@ -834,6 +868,11 @@ fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Findin
     })
 }
 
+/// The name of a scheme of the `Authorization` header.
+fn is_scheme(word: &[u8]) -> bool {
+    SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
+}
+
 /// Behind the letters that some languages put before a quote.
 fn prefixed(text: &[u8], start: usize) -> usize {
     let letters = text[start..]
@@ -846,7 +885,13 @@ fn prefixed(text: &[u8], start: usize) -> usize {
             )
         })
         .count();
-    if letters > 0 && letters < 3 && matches!(text.get(start + letters), Some(b'"' | b'\'')) {
+    // `&'a` is a lifetime of Rust.
+    let lifetime = text[start..].starts_with(b"&'");
+    if letters > 0
+        && letters < 3
+        && !lifetime
+        && matches!(text.get(start + letters), Some(b'"' | b'\''))
+    {
         start + letters
     } else {
         start
@@ -874,6 +919,35 @@ const HEAD_MAX: usize = 256;
 /// The second words of names in two words.
 const PAIRED: [&[u8]; 8] = [
     b"key", b"keys", b"number", b"code", b"id", b"card", b"word", b"phrase",
+];
+
+/// What stands behind a name in braces, and how it is to be written.
+const FORMATS: [&[u8]; 5] = [b":?", b":#?", b":x", b"!r", b"!s"];
+
+/// Functions to which passwords are given to be hashed.
+const HASHES: [&[u8]; 8] = [
+    b"crypt", b"md5", b"sha1", b"sha2", b"sha256", b"hashpw", b"make_password", b"password",
+];
+
+/// What stands before the name of a variable that a shell or a container is given.
+const EXPORTS: [&[u8]; 8] = [
+    b"export", b"set", b"ENV", b"env", b"-e", b"--env", b"setx", b"ARG",
+];
+
+/// What stands before the name of a variable in a program.
+const DECLARES: [&[u8]; 9] = [
+    b"let", b"var", b"const", b"val", b"string", b"String", b"auto", b"final", b"mut",
+];
+
+/// The signs behind which a name stands, rather than a word of a sentence.
+const STRUCTURAL: &[u8] = b"\n\r{,(;[-|&?\"'`\\=/$*#:><+";
+
+/// How the names of headers end in which webhooks have their signatures.
+const SIGNATURES: [&[u8]; 4] = [
+    b"-signature",
+    b"-signature-256",
+    b"-hmac-sha256",
+    b"-signature-v256",
 ];
 
 const SCHEMES: [&[u8]; 7] = [

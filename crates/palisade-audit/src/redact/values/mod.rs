@@ -31,7 +31,7 @@ use member::{assignment, element, member};
 use number::{may_be_number, number};
 use pem::private_key;
 use scheme::scheme;
-use token::{Runs, may_begin, token};
+use token::{Runs, may_begin, numbered, token};
 
 pub(crate) use number::is_card;
 pub(crate) use scheme::credential;
@@ -131,14 +131,10 @@ impl<'a> Scanner<'a> {
                 text.get(from..to)
                     .is_some_and(|group| group.iter().all(u8::is_ascii_digit))
             };
-            // A refresh token of Google.
-            if first == b'1' && text[at..].starts_with(b"1//0") {
-                let end = run(text, at + 4, URL_SAFE);
-                return (end >= at + 24).then_some(Finding {
-                    start: at,
-                    end,
-                    mask: Mask::Fingerprint,
-                });
+            if first <= b'2'
+                && let Some(finding) = numbered(text, at)
+            {
+                return Some(finding);
             }
             let grouped = match text.get(at + 1) {
                 Some(b'0'..=b'9') => true,
@@ -214,21 +210,31 @@ impl<'a> Scanner<'a> {
     /// What the words of a sentence, a command or a program say of what comes behind them.
     fn named_by(&mut self, first: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
-        let length = run_within(text, at, WORD, 32) - at;
-        if prose::LENGTHS[usize::from(first & 31)] & 1 << (length & 31) == 0
-            && !text[at..].starts_with(b"set")
+        let end = run_within(text, at, WORD, 32);
+        // What they speak of stands behind a space or a bracket, or the word goes on behind a sign.
+        if !matches!(
+            text.get(end),
+            Some(b' ' | b'\t' | b'(' | b'_' | b'-' | b':')
+        ) {
+            return None;
+        }
+        if prose::LENGTHS[usize::from(first & 31)] & 1 << (end - at & 31) == 0
+            && !(first | 0x20 == b's' && text[at + 1..].starts_with(b"et"))
         {
             return None;
         }
         let found = match first {
             b't' if text[at..].starts_with(b"thin:") => return thin(text, at + 4),
-            b'b' | b'h' | b'n' | b'w' => None,
-            b'd' | b'g' => prose::called(text, at),
+            b'w' => None,
+            b'b' | b'B' | b'd' | b'g' | b'h' | b'l' | b'n' | b'N' => prose::called(text, at),
             b'e' | b'E' => shell::piped(text, at),
             b'i' | b'I' => prose::announced(text, at).or_else(|| self.insert(at)),
             b'p' => prose::announced(text, at).or_else(|| shell::piped(text, at)),
-            b'A' => prose::announced(text, at).or_else(|| shell::auth(text, at)),
-            b's' => prose::announced(text, at).or_else(|| prose::called(text, at)),
+            b'a' => prose::announced(text, at).or_else(|| prose::called(text, at)),
+            b'A' => prose::announced(text, at)
+                .or_else(|| shell::auth(text, at))
+                .or_else(|| prose::called(text, at)),
+            b's' | b'S' => prose::announced(text, at).or_else(|| prose::called(text, at)),
             _ => prose::announced(text, at),
         };
         match first {
@@ -604,8 +610,11 @@ impl Scanner<'_> {
 /// `123456789:AA…`, a bot of Telegram.
 fn telegram(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let start = run_back(text, floor.max(at.saturating_sub(12)), at, classes::DIGIT);
+    if at - start < 6 {
+        return None;
+    }
     let end = run_within(text, at + 1, URL_SAFE, 64);
-    (at - start >= 6 && end - at > 33).then_some(Finding {
+    (end - at > 33).then_some(Finding {
         start,
         end,
         mask: Mask::Fingerprint,

@@ -10,6 +10,16 @@ use crate::redact::{Finding, Mask};
 pub(super) static WORDS: &[&str] = &[
     "bearer",
     "basic",
+    "add",
+    "addheader",
+    "basicauth",
+    "getconnection",
+    "header",
+    "login",
+    "networkcredential",
+    "setbasicauth",
+    "setenvironmentvariable",
+    "snyk",
     "password",
     "passwd",
     "passphrase",
@@ -100,6 +110,8 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         let (behind, is) = link(text, who + 1);
         if is {
             (start, said) = (behind, true);
+        } else if let Some(behind) = whose(text, start + 4) {
+            (start, said) = (behind, true);
         }
     }
     if word.eq_ignore_ascii_case(b"identified") && !said {
@@ -112,12 +124,15 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     };
     let quoted = from > start;
     if !quoted {
-        while to > from
-            && matches!(
-                text[to - 1],
-                b'.' | b',' | b';' | b':' | b'!' | b'?' | b')' | b'"' | b'\''
-            )
-        {
+        let mut marked = false;
+        while to > from {
+            match text[to - 1] {
+                b')' | b'"' | b'\'' => {}
+                b'.' | b',' | b';' | b':' => marked = true,
+                // A sentence has one of them: before a full stop they are the secret's.
+                b'!' | b'?' if !marked => marked = true,
+                _ => break,
+            }
             to -= 1;
         }
         while from < to && matches!(text[from], b'(' | b'*' | b'_') {
@@ -178,6 +193,16 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     })
 }
 
+/// Behind the colon of `password for the staging box: `; `at` is behind `for `.
+fn whose(text: &[u8], at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    let rest = &rest[..rest.len().min(64)];
+    let length = rest
+        .iter()
+        .position(|byte| !(byte.is_ascii_alphanumeric() || b" _.@-".contains(byte)))?;
+    (length > 0 && rest[length..].starts_with(b": ")).then_some(at + length + 2)
+}
+
 /// `aws configure set aws_secret_access_key …`
 fn aws(text: &[u8], at: usize) -> Option<Finding> {
     let rest = &text[at..];
@@ -233,18 +258,69 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
     })
 }
 
-/// `define('DB_PASSWORD', '…')`, `setItem("token", "…")`, `setPassword("…")`.
+/// The second of two strings in brackets, a user's name and a password: `("bob", "…")`; `at` is the bracket.
+pub(super) fn second(text: &[u8], at: usize) -> Option<Finding> {
+    let text = &text[..text.len().min(at + PAIR_MAX)];
+    let blank = |at: usize| {
+        let rest = text.get(at..).unwrap_or_default();
+        text.len() - rest.trim_ascii_start().len()
+    };
+    let (_, to) = value::quoted(text, blank(at + 1))?;
+    let comma = blank(behind_quote(text, to));
+    if text.get(comma) != Some(&b',') {
+        return None;
+    }
+    let mut start = blank(comma + 1);
+    if text[start..].starts_with(b"Some(") {
+        start += 5;
+    }
+    let (from, to) = value::quoted(text, start)?;
+    let secret = &text[from..to];
+    let closed = matches!(text.get(blank(behind_quote(text, to))), Some(b')' | b','));
+    // `("username", "password")` of a manual.
+    let word = !telling(secret) && value::in_text(secret).is_some();
+    (closed && !word && !secret.contains(&b' '))
+        .then(|| Kind::Password.judge(secret))
+        .flatten()
+        .map(|_| Finding {
+            start: from,
+            end: to,
+            mask: Mask::Plain,
+        })
+}
+
+/// Behind the quote, with backslashes before it or without, at which a text in quotes ends.
+fn behind_quote(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let slashes = rest.iter().take_while(|byte| **byte == b'\\').count();
+    at + slashes + 1
+}
+
+/// `define('DB_PASSWORD', '…')`, `setItem("token", "…")`, `setPassword("…")`, `login("bob", "…")`.
 #[inline(never)]
 pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
-    let end = run_within(text, at, WORD, 32);
+    let mut end = run_within(text, at, WORD, 32);
+    if text[end..].starts_with(b"_auth(") {
+        end += 5;
+    }
     let name = &text[at..end];
+    if PAIRS.iter().any(|known| name.eq_ignore_ascii_case(known)) && text.get(end) == Some(&b'(') {
+        return second(text, end);
+    }
+    if name == b"getConnection" && text.get(end) == Some(&b'(') {
+        // The first is the address.
+        let (_, to) = value::quoted(&text[..text.len().min(end + PAIR_MAX)], end + 1)?;
+        return second(text, behind_quote(text, to));
+    }
     let quote = text.get(end + 1)?;
     if text.get(end) != Some(&b'(') || !matches!(quote, b'"' | b'\'') {
         return None;
     }
     let (from, to) = value::quoted(&text[..text.len().min(end + 256)], end + 1)?;
     let first = &text[from..to];
-    if let Some(what) = name.strip_prefix(b"set")
+    if let Some(what) = name
+        .strip_prefix(b"set")
+        .or_else(|| name.strip_prefix(b"Set"))
         && let Some(kind) = value::in_text(what)
     {
         return kind
@@ -256,19 +332,7 @@ pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
                 mask: Mask::Plain,
             });
     }
-    if !matches!(
-        name,
-        b"define"
-            | b"get"
-            | b"getenv"
-            | b"set"
-            | b"setItem"
-            | b"setdefault"
-            | b"setenv"
-            | b"setProperty"
-            | b"setHeader"
-            | b"setRequestHeader"
-    ) {
+    if !SETTERS.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return None;
     }
     let kind = value::in_text(first)?;
@@ -312,29 +376,43 @@ fn kind(word: &[u8]) -> Option<Kind> {
     }
 }
 
-/// Skips `is` and its kin; says whether one was there.
+/// Skips `is`, `was changed to` and their kin; says whether any was there.
 fn link(text: &[u8], at: usize) -> (usize, bool) {
-    const LINKS: [&[u8]; 16] = [
-        b"reset to ",
-        b"changed to ",
-        b"updated to ",
-        b"from ",
-        b"is set to ",
-        b"is now ",
-        b"is: ",
-        b"is ",
-        b"was ",
-        b"to ",
-        b"are ",
-        b"as ",
-        b"BY ",
-        b"by ",
-        b"-> ",
-        "→ ".as_bytes(),
+    const VERBS: [&[u8]; 8] = [
+        b"is", b"was", b"are", b"has been", b"will be", b"should be", b"must be", b"is now",
     ];
-    let rest = text.get(at..).unwrap_or_default();
-    match LINKS.iter().find(|link| rest.starts_with(link)) {
-        Some(link) => (at + link.len(), true),
+    const CHANGES: [&[u8]; 6] = [
+        b"set to",
+        b"reset to",
+        b"changed to",
+        b"updated to",
+        b"rotated to",
+        b"now set to",
+    ];
+    const SIGNS: [&[u8]; 7] = [
+        b"from",
+        b"to",
+        b"as",
+        b"BY",
+        b"by",
+        b"->",
+        "→".as_bytes(),
+    ];
+    let step = |at: usize, words: &[&[u8]]| {
+        let rest = text.get(at..).unwrap_or_default();
+        // The longest of them, a colon behind it or not.
+        let words = words.iter().filter(|word| rest.starts_with(word));
+        let behind = words.filter_map(|word| {
+            let rest = &rest[word.len()..];
+            let space = usize::from(rest.first() == Some(&b':'));
+            (rest.get(space) == Some(&b' ')).then_some(at + word.len() + space + 1)
+        });
+        behind.max()
+    };
+    let verb = step(at, &VERBS);
+    let from = verb.unwrap_or(at);
+    match step(from, &CHANGES).or(verb).or_else(|| step(at, &SIGNS)) {
+        Some(behind) => (behind, true),
         None => (at, false),
     }
 }
@@ -350,5 +428,34 @@ fn strong(word: &[u8]) -> bool {
         && !word.contains(&b'(')
         && !word.starts_with(b"-")
 }
+
+/// What is called with a user's name and a password.
+const PAIRS: [&[u8]; 5] = [
+    b"basicauth",
+    b"basic_auth",
+    b"login",
+    b"networkcredential",
+    b"setbasicauth",
+];
+
+/// What is called with a name and a value.
+const SETTERS: [&[u8]; 13] = [
+    b"add",
+    b"addheader",
+    b"define",
+    b"get",
+    b"getenv",
+    b"header",
+    b"set",
+    b"setdefault",
+    b"setenv",
+    b"setenvironmentvariable",
+    b"setheader",
+    b"setitem",
+    b"setproperty",
+];
+
+/// How far two strings in brackets are looked for, in bytes.
+const PAIR_MAX: usize = 256;
 
 const VALUE_MAX: usize = 256;

@@ -8,21 +8,21 @@ use crate::survey::{HIGH, LOW};
 #[inline(never)]
 pub(super) fn scheme(text: &[u8], at: usize) -> Option<Finding> {
     let rest = &text[at..];
-    let (length, basic) = if rest
-        .get(..7)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"bearer "))
-    {
+    let (length, basic) = if is_bearer(rest) {
         (7, false)
     } else if is_basic(rest) {
         (6, true)
     } else {
-        let (length, _) = OTHERS
+        let length = OTHERS
             .iter()
-            .map(|name| (name.len(), name))
-            .find(|(length, name)| {
-                rest.get(..*length)
-                    .is_some_and(|word| word.eq_ignore_ascii_case(name))
-            })?;
+            .find(|name| {
+                // One letter tells them apart; a call to compare them would cost more than all the rest.
+                rest[0] | 0x20 == name[0]
+                    && rest
+                        .get(..name.len())
+                        .is_some_and(|word| word.eq_ignore_ascii_case(name))
+            })?
+            .len();
         let end = run(text, at + length, TOKEN68);
         let secret = &text[at + length..end];
         let random =
@@ -99,12 +99,12 @@ pub(super) fn is_named(text: &[u8]) -> bool {
 }
 
 fn is_bearer(text: &[u8]) -> bool {
-    text.get(..7)
+    matches!(text, [b'b' | b'B', b'e' | b'E', ..]) && text.get(..7)
         .is_some_and(|word| word.eq_ignore_ascii_case(b"bearer "))
 }
 
 fn is_basic(text: &[u8]) -> bool {
-    text.get(..6)
+    matches!(text, [b'b' | b'B', b'a' | b'A', ..]) && text.get(..6)
         .is_some_and(|word| word.eq_ignore_ascii_case(b"basic "))
 }
 

@@ -159,6 +159,13 @@ impl Place {
                 }
                 continue;
             }
+            // `net use Z: \\\\host\\share …`
+            if self.slashes
+                && matches!(word, [_, b':'])
+                && line[skip_spaces(line, rest)..].starts_with(b"\\")
+            {
+                continue;
+            }
             if skip > 0 {
                 skip -= 1;
                 continue;
@@ -295,6 +302,7 @@ const PLACES: &[Place] = &[
     place("pulumi", &["config", "set", "--secret"], 1),
     place("gcloud", &["auth", "activate-refresh-token"], 0),
     place("convertto-securestring", &[], 0),
+    place("snyk", &["auth"], 0),
     place("bw", &["unlock"], 0),
     place("bw", &["login"], 1),
 ];

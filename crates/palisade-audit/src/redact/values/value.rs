@@ -91,9 +91,10 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     {
         return true;
     }
+    // What a shell puts there, or reads from elsewhere.
     if matches!(
         value,
-        [b'$', b'(' | b'{', ..] | [b'%', .., b'%'] | [b'`', ..]
+        [b'$', b'(' | b'{', ..] | [b'%', .., b'%'] | [b'`', ..] | [b'<', b'<', ..]
     ) {
         return true;
     }
@@ -108,18 +109,50 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     {
         return true;
     }
-    // A call, an index, a path of members.
-    let head = value
-        .iter()
-        .take(64)
-        .position(|byte| !(byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b':')))
-        .unwrap_or_else(|| value.len().min(64));
+    // A call, an index, a path of members, any of them in brackets: `(Get-AzAccessToken).Token`.
+    let open = usize::from(value.first() == Some(&b'('));
+    let mut head = run_within(value, open, KEY, 64);
+    while value[head..].starts_with(b"::") && head < 64 {
+        head = run_within(value, head + 2, KEY, 64);
+    }
+    let called = &value[open..head];
     let next = value.get(head).or_else(|| text.get(end)).copied();
-    if (1..64).contains(&head) && matches!(next, Some(b'(' | b'[')) {
+    let letters = called
+        .iter()
+        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b':'));
+    if open == 1 {
+        return head > open && matches!(next, Some(b')' | b' ')) && (letters || is_cmdlet(called));
+    }
+    // Of a function a name or the path to it may have digits in it: `base64.b64encode(…)`, `sha256(…)`.
+    let call = letters || is_path(called) || is_kind_word(called);
+    if !called.is_empty() && call && matches!(next, Some(b'(' | b'[')) {
         return true;
     }
     let first = &value[..value.iter().position(|byte| *byte == b'.').unwrap_or(0)];
     !first.is_empty() && is_identifier(value) && OWNERS.contains(&first)
+}
+
+/// Identifiers with dots between, two at least.
+fn is_path(word: &[u8]) -> bool {
+    word.contains(&b'.')
+        && word.split(|byte| *byte == b'.').all(|part| {
+            part.first().is_some_and(u8::is_ascii_alphabetic)
+                && part
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        })
+}
+
+/// `ConvertTo-SecureString` and other commands of PowerShell: a verb and a noun.
+pub(super) fn is_cmdlet(word: &[u8]) -> bool {
+    let mut parts = word.split(|byte| *byte == b'-');
+    let mut part = || {
+        parts.next().is_some_and(|part| {
+            part.first().is_some_and(u8::is_ascii_uppercase)
+                && part.iter().all(u8::is_ascii_alphabetic)
+        })
+    };
+    part() && part() && parts.next().is_none()
 }
 
 /// A word for a type or a form, or one that programs have in the place of a value.
