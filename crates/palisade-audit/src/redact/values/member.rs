@@ -820,17 +820,28 @@ fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
 }
 
 /// The finding for a sensitive name's value in a text, unless the value says nothing.
-fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Finding> {
-    if let Some(block) = private_key(text, start) {
-        return Some(block);
-    }
+fn judge(text: &[u8], start: usize, end: usize, kind: Kind) -> Option<Finding> {
     let value = text.get(start..end)?;
-    if mask_length(&text[start..]).is_some() {
-        return None;
+    match value.first()? {
+        b'-' => {
+            if let Some(block) = private_key(text, start) {
+                return Some(block);
+            }
+        }
+        b'[' if mask_length(&text[start..]).is_some() => return None,
+        _ => {}
     }
+    // Of a sentence, or of Markdown.
+    let token = matches!(kind, Kind::Opaque | Kind::Token | Kind::Tokens);
+    let value = value.strip_suffix(b"`").unwrap_or(value);
+    let value = match value.strip_suffix(b".") {
+        Some(head) if token => head,
+        _ => value,
+    };
+    let first = value.first()?;
     let scheme = SCHEMES.iter().find(|scheme| {
         value.len() > scheme.len()
-            && value[0] | 0x20 == scheme[0]
+            && first | 0x20 == scheme[0]
             && value[..scheme.len()].eq_ignore_ascii_case(scheme)
     });
     if let Some(scheme) = scheme {
@@ -839,29 +850,21 @@ fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Findin
             return None;
         }
     }
-    // Of a sentence, or of Markdown.
-    let token = matches!(kind, Kind::Opaque | Kind::Token | Kind::Tokens);
-    let value = value.strip_suffix(b"`").unwrap_or(value);
-    if value.is_empty() {
-        return None;
-    }
-    let value = match value.strip_suffix(b".") {
-        Some(head) if token => head,
-        _ => value,
-    };
-    // A colour.
-    if token && value.len() <= 9 && value[0] == b'#' && value[1..].iter().all(u8::is_ascii_hexdigit)
+    if token
+        && match value {
+            // A colour.
+            [b'#', digits @ ..] => digits.len() <= 8 && digits.iter().all(u8::is_ascii_hexdigit),
+            // A count.
+            _ => value.len() < 4 && value.iter().all(u8::is_ascii_digit),
+        }
     {
         return None;
     }
-    // A count.
-    if token && value.len() < 4 && value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
     let mask = kind.judge(&value[..value.len().min(HEAD_MAX)])?;
-    end = start + value.trim_ascii_end().len();
-    let (secret, mask) = credential(&text[start..end], mask);
-    (!secret.is_empty() && !placeholder(secret)).then_some(Finding {
+    let value = value.trim_ascii_end();
+    let end = start + value.len();
+    let (secret, mask) = credential(value, mask);
+    (!secret.is_empty()).then_some(Finding {
         start: end - secret.len(),
         end,
         mask,
@@ -870,7 +873,10 @@ fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Findin
 
 /// The name of a scheme of the `Authorization` header.
 fn is_scheme(word: &[u8]) -> bool {
-    SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
+    SCHEMES.iter().any(|scheme| {
+        // The length tells nearly all apart; a call to compare them would cost more than all the rest.
+        word.len() == scheme.len() && word.eq_ignore_ascii_case(scheme)
+    })
 }
 
 /// Behind the letters that some languages put before a quote.

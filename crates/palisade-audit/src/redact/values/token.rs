@@ -8,13 +8,14 @@ use crate::redact::{Finding, Mask};
 #[inline(never)]
 pub(super) fn token(text: &[u8], at: usize, runs: &mut Runs) -> Option<Finding> {
     let rest = &text[at..];
-    let [first, second, ..] = *rest else {
-        return None;
-    };
-    let (from, to) = BY_PAIR[pair(first, second)];
+    // No token is as short.
+    let head = *rest.first_chunk()?;
+    let (from, to) = BY_PAIR[pair(head[0], head[1])];
+    let head = u32::from_le_bytes(head);
     for shape in &ORDER[usize::from(from)..usize::from(to)] {
         let shape = &SHAPES[usize::from(*shape)];
-        if !rest.starts_with(shape.prefix) {
+        // Four bytes tell most of them apart; a call to compare them would cost more than all the rest.
+        if head & shape.mask != shape.head || !rest.starts_with(shape.prefix) {
             continue;
         }
         if let Some(end) = shape.end(text, at + shape.prefix.len(), runs) {
@@ -131,6 +132,9 @@ enum Look {
 
 pub(super) struct Shape {
     pub(super) prefix: &'static [u8],
+    /// The first four bytes of the prefix, and which of them it has.
+    head: u32,
+    mask: u32,
     letters: u16,
     /// How many letters behind the prefix.
     min: usize,
@@ -267,8 +271,17 @@ fn is_uuid(text: &[u8]) -> bool {
 }
 
 const fn shape(prefix: &'static str, letters: u16, min: usize, look: Look) -> Shape {
+    let (mut head, mut mask) = ([0; 4], [0; 4]);
+    let mut at = 0;
+    while at < prefix.len() && at < 4 {
+        head[at] = prefix.as_bytes()[at];
+        mask[at] = 0xff;
+        at += 1;
+    }
     Shape {
         prefix: prefix.as_bytes(),
+        head: u32::from_le_bytes(head),
+        mask: u32::from_le_bytes(mask),
         letters,
         min,
         look,

@@ -485,7 +485,9 @@ mod tests {
             ("hunter2", false),
             ("hunter2(", false),
             ("correcthorse", false),
-            ("(x)", false),
+            ("(x)", true),
+            ("(x1)", false),
+            ("(Get-X y)", true),
             ("$ecret", false),
         ] {
             let end = value.find(' ').unwrap_or(value.len());
