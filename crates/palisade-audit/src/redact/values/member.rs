@@ -91,7 +91,11 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
             return super::prose::second(text, end);
         }
         // `password = crypt('…', …)`
-        _ if let Some((from, to)) = hashed(text, start) => (from, to),
+        _ if name.kind == Kind::Password
+            && let Some((from, to)) = hashed(text, start) =>
+        {
+            (from, to)
+        }
         _ if arrow => {
             let word = &text[start..bare_end(text, start, false)];
             let code = word.iter().any(|byte| b".(){}".contains(byte)) || !telling(word);
@@ -101,7 +105,7 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
                 judge(text, start, start + word.len(), name.kind)
             };
         }
-        _ if prefixed(text, start) > start => quoted(text, prefixed(text, start))?,
+        _ if let Some(quote) = prefixed(text, start) => quoted(text, quote)?,
         // `password = ` at the end of a line has no value.
         _ if start > next && ends_line(text, start) => return None,
         _ => return bare(text, start, &name, spaced, encoded),
@@ -279,7 +283,7 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Opti
         }
         b'\\' if matches!(text.get(start + 1), Some(b'"' | b'\'' | b'\\')) => quoted(text, start)?,
         b'{' | b'[' => return braced(text, start, name.kind),
-        _ if prefixed(text, start) > start => quoted(text, prefixed(text, start))?,
+        _ if let Some(quote) = prefixed(text, start) => quoted(text, quote)?,
         _ if name.quoted => (start, run(text, start, VALUE)),
         _ => return plain(text, start, &name),
     };
@@ -879,29 +883,19 @@ fn is_scheme(word: &[u8]) -> bool {
     })
 }
 
-/// Behind the letters that some languages put before a quote.
-fn prefixed(text: &[u8], start: usize) -> usize {
-    let letters = text[start..]
-        .iter()
-        .take(3)
-        .take_while(|byte| {
-            matches!(
-                byte,
-                b'r' | b'b' | b'f' | b'u' | b'R' | b'B' | b'F' | b'U' | b'@' | b'$' | b'&' | b'L'
-            )
-        })
-        .count();
+/// The quote behind the letters that some languages put before it.
+fn prefixed(text: &[u8], start: usize) -> Option<usize> {
+    let is_letter = |at: usize| {
+        text.get(at)
+            .is_some_and(|byte| b"rbfuRBFU@$&L".contains(byte))
+    };
+    if !is_letter(start) {
+        return None;
+    }
+    let quote = start + 1 + usize::from(is_letter(start + 1));
     // `&'a` is a lifetime of Rust.
     let lifetime = text[start..].starts_with(b"&'");
-    if letters > 0
-        && letters < 3
-        && !lifetime
-        && matches!(text.get(start + letters), Some(b'"' | b'\''))
-    {
-        start + letters
-    } else {
-        start
-    }
+    (!lifetime && matches!(text.get(quote), Some(b'"' | b'\''))).then_some(quote)
 }
 
 fn skip_space(text: &[u8], at: usize) -> usize {

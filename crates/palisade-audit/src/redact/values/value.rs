@@ -115,18 +115,22 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     while value[head..].starts_with(b"::") && head < 64 {
         head = run_within(value, head + 2, KEY, 64);
     }
-    let called = &value[open..head];
     let next = value.get(head).or_else(|| text.get(end)).copied();
-    let letters = called
-        .iter()
-        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b':'));
-    if open == 1 {
-        return head > open && matches!(next, Some(b')' | b' ')) && (letters || is_cmdlet(called));
-    }
-    // Of a function a name or the path to it may have digits in it: `base64.b64encode(…)`, `sha256(…)`.
-    let call = letters || is_path(called) || is_kind_word(called);
-    if !called.is_empty() && call && matches!(next, Some(b'(' | b'[')) {
-        return true;
+    if head > open && matches!(next, Some(b'(' | b'[' | b')' | b' ')) {
+        let called = &value[open..head];
+        let letters = called
+            .iter()
+            .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b':'));
+        let code = if open == 1 {
+            matches!(next, Some(b')' | b' ')) && (letters || is_cmdlet(called))
+        } else {
+            // The name of a function or the path to it may have digits: `base64.b64encode(…)`, `sha256(…)`.
+            matches!(next, Some(b'(' | b'['))
+                && (letters || is_path(called) || is_kind_word(called))
+        };
+        if code {
+            return true;
+        }
     }
     let first = &value[..value.iter().position(|byte| *byte == b'.').unwrap_or(0)];
     !first.is_empty() && is_identifier(value) && OWNERS.contains(&first)
