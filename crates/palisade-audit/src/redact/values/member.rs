@@ -83,6 +83,13 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
         }
         b'\\' if matches!(text.get(start + 1), Some(b'"' | b'\'' | b'\\')) => quoted(text, start)?,
         b'{' | b'[' => return braced(text, start, name.kind),
+        // `password = ("…")`
+        b'(' if matches!(text.get(start + 1), Some(b'"' | b'\'')) => {
+            if let Some(finding) = super::prose::second(text, start) {
+                return Some(finding);
+            }
+            quoted(text, start + 1)?
+        }
         // `auth=("bob", "…")`, `auth=BasicAuth("bob", "…")`
         _ if name.kind == Kind::Opaque
             && let end = run_within(text, start, KEY, 48)
@@ -242,8 +249,8 @@ fn bare(
 
 /// `"key": "value"` of JSON in a text, also with its quotes escaped; `Authorization: …` and `Cookie: …`; YAML.
 #[inline(never)]
-pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> {
-    let next = at + width;
+pub(super) fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    let next = at + 1;
     if matches!(text.get(next), Some(b'=' | b':')) || text[..at].last() == Some(&b':') {
         return None;
     }
@@ -298,7 +305,7 @@ fn signature(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         return None;
     }
     let start = run_back(text, floor.max(end.saturating_sub(48)), end, KEY);
-    let name = &text[start.min(end)..end];
+    let name = &text[start..end];
     let known = SIGNATURES.iter().any(|known| {
         name.len()
             .checked_sub(known.len())
@@ -314,9 +321,11 @@ fn signature(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         .iter()
         .position(|byte| matches!(byte, b'"' | b'\'' | b'\\'))
         .unwrap_or(value.len());
-    is_opaque(&value[..length]).then_some(Finding {
+    let value = &value[..length];
+    let value = value.strip_suffix(b",").unwrap_or(value);
+    is_opaque(value).then_some(Finding {
         start: from,
-        end: from + length,
+        end: from + value.len(),
         mask: Mask::Fingerprint,
     })
 }
@@ -365,8 +374,10 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
         return judge(text, start, end, name.kind);
     }
     // Judged by its head: nothing long is read that is not then replaced.
-    let head = &text[start..text.len().min(start + 64)];
-    let head = &head[..run(head, 0, VALUE)];
+    let line = name.structural && name.leads;
+    let whole = line.then(|| yaml_end(text, start, LINE_MAX)).flatten();
+    let end = whole.unwrap_or_else(|| run_within(text, start, VALUE, 64));
+    let head = &text[start..end];
     // `!Ref`, `!vault` and other tags of YAML: what follows says where the secret is.
     if head.len() > 2
         && head[0] == b'!'
@@ -406,11 +417,8 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
             return None;
         }
     }
-    let end = if name.structural && name.leads {
-        yaml_end(text, start)
-    } else {
-        bare_end(text, start, false)
-    };
+    let whole = line.then(|| yaml_end(text, start, usize::MAX)).flatten();
+    let end = whole.unwrap_or_else(|| bare_end(text, start, false));
     judge(text, start, end, name.kind)
 }
 
@@ -424,7 +432,8 @@ fn phrase_end(text: &[u8], start: usize, name: &[u8]) -> Option<usize> {
     if !named {
         return None;
     }
-    let line = &text[start..text.len().min(start + 512)];
+    // The next colon ends it, so nothing is read twice.
+    let line = &text[start..];
     let line = &line[..line
         .iter()
         .position(|byte| !(byte.is_ascii_lowercase() || matches!(byte, b' ' | b'-')))
@@ -455,19 +464,14 @@ fn phrase_end(text: &[u8], start: usize, name: &[u8]) -> Option<usize> {
     (words >= 4 && !sentence).then_some(start + line.len())
 }
 
-/// Of a line `key: value` all that has no space in it.
-fn yaml_end(text: &[u8], start: usize) -> usize {
-    let end = visible_end(text, start);
-    if ends_line(text, end)
-        && !matches!(
-            text[end - 1],
-            b',' | b';' | b')' | b']' | b'}' | b'"' | b'\''
-        )
-    {
-        end
-    } else {
-        bare_end(text, start, false)
-    }
+/// Of a line `key: value` all that has no space in it, if nothing follows within `max` bytes.
+fn yaml_end(text: &[u8], start: usize, max: usize) -> Option<usize> {
+    let end = run_within(text, start, VISIBLE, max);
+    let sign = matches!(
+        text[..end].last(),
+        Some(b',' | b';' | b')' | b']' | b'}' | b'"' | b'\'')
+    );
+    (end > start && ends_line(text, end) && !sign).then_some(end)
 }
 
 /// The name that ends before `end`.
@@ -552,7 +556,7 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
     let structural = STRUCTURAL.contains(&previous)
         || exported
         || word.ends_with(b"\\n")
-        || before < start && DECLARES.iter().any(|known| word.ends_with(known));
+        || DECLARES.iter().any(|known| word.ends_with(known));
     let line = matches!(previous, b'\n' | b'\r' | b'-' | b'\\')
         || exported
         || previous == b'\''
@@ -913,6 +917,9 @@ fn skip_space(text: &[u8], at: usize) -> usize {
     }
 }
 
+/// How much of a line a value is told by, in bytes.
+const LINE_MAX: usize = 128;
+
 /// What a value is judged by.
 const HEAD_MAX: usize = 256;
 
@@ -970,3 +977,6 @@ const QUERY: [&[u8]; 14] = [
     b"sign",
     b"policy",
 ];
+
+#[cfg(test)]
+mod tests;

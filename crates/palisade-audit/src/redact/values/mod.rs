@@ -268,15 +268,15 @@ impl<'a> Scanner<'a> {
             b':' if before == b'p' && at >= 3 && text[at - 3..].starts_with(b" /p") => {
                 rdp(text, at)
             }
-            b':' if after == b'/' => userinfo(text, at).or_else(|| member(text, self.floor, at, 1)),
+            b':' if after == b'/' => userinfo(text, at).or_else(|| member(text, self.floor, at)),
             // Neither a time of day nor a port has a key before its colon.
             b':' if before.is_ascii_digit() => match after {
                 b'A' => telegram(text, self.floor, at),
                 b'0'..=b'9' => None,
-                _ => member(text, self.floor, at, 1),
+                _ => member(text, self.floor, at),
             },
             b':' if after != b':' => {
-                let found = member(text, self.floor, at, 1);
+                let found = member(text, self.floor, at);
                 if found.is_none() && (after.is_ascii_digit() || after == b'*') {
                     return pgpass(text, at);
                 }
@@ -805,3 +805,6 @@ static MARKS: [u8; 256] = {
 
 /// The shortest finding without one of [`PAIRED`]: `12345678Z`, `AB123456C`.
 const SHORTEST_PLAIN: usize = 9;
+
+#[cfg(test)]
+mod tests;
