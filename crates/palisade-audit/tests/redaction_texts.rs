@@ -23,7 +23,11 @@ fn is_masked(mut output: &str, parts: &[String]) -> bool {
     for (at, part) in parts.iter().enumerate() {
         let hash = format!("[REDACTED:sha256:{}]", Fingerprint::of(part.as_bytes()));
         let forms = [part.as_str(), "[REDACTED]", &hash];
-        let forms = if at % 2 == 0 { &forms[..1] } else { &forms[1..] };
+        let forms = if at % 2 == 0 {
+            &forms[..1]
+        } else {
+            &forms[1..]
+        };
         let Some(rest) = forms.iter().find_map(|form| output.strip_prefix(form)) else {
             return false;
         };
@@ -60,5 +64,10 @@ fn nothing_but_the_secrets_goes() {
             }
         }
     }
-    assert!(faults.is_empty(), "{}:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{}:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }

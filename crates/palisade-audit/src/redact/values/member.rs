@@ -4,8 +4,8 @@ use super::classes::{CLASSES, KEY, LINE, VALUE, VISIBLE, WORD, run, run_back, ru
 use super::pem::private_key;
 use super::scheme::credential;
 use super::value::{
-    bare_end, ends_line, in_text, is_cmdlet, is_code, is_identifier, is_kind_word, number_end, quoted,
-    telling, visible_end,
+    bare_end, ends_line, in_text, is_cmdlet, is_code, is_identifier, is_kind_word, number_end,
+    quoted, telling, visible_end,
 };
 use crate::redact::keys::{Kind, is_opaque, mask_length, placeholder};
 use crate::redact::{Finding, Mask};
@@ -301,7 +301,10 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 fn signature(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let end = at - usize::from(matches!(text[..at].last(), Some(b'"' | b'\'')));
     // Nearly every name ends otherwise.
-    if !matches!(text[..end], [.., b'r' | b'R', b'e' | b'E'] | [.., b'5', b'6']) {
+    if !matches!(
+        text[..end],
+        [.., b'r' | b'R', b'e' | b'E'] | [.., b'5', b'6']
+    ) {
         return None;
     }
     let start = run_back(text, floor.max(end.saturating_sub(48)), end, KEY);
@@ -933,7 +936,14 @@ const FORMATS: [&[u8]; 5] = [b":?", b":#?", b":x", b"!r", b"!s"];
 
 /// Functions to which passwords are given to be hashed.
 const HASHES: [&[u8]; 8] = [
-    b"crypt", b"md5", b"sha1", b"sha2", b"sha256", b"hashpw", b"make_password", b"password",
+    b"crypt",
+    b"md5",
+    b"sha1",
+    b"sha2",
+    b"sha256",
+    b"hashpw",
+    b"make_password",
+    b"password",
 ];
 
 /// What stands before the name of a variable that a shell or a container is given.

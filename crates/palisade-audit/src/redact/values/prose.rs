@@ -379,7 +379,14 @@ fn kind(word: &[u8]) -> Option<Kind> {
 /// Skips `is`, `was changed to` and their kin; says whether any was there.
 fn link(text: &[u8], at: usize) -> (usize, bool) {
     const VERBS: [&[u8]; 8] = [
-        b"is", b"was", b"are", b"has been", b"will be", b"should be", b"must be", b"is now",
+        b"is",
+        b"was",
+        b"are",
+        b"has been",
+        b"will be",
+        b"should be",
+        b"must be",
+        b"is now",
     ];
     const CHANGES: [&[u8]; 6] = [
         b"set to",
@@ -389,15 +396,7 @@ fn link(text: &[u8], at: usize) -> (usize, bool) {
         b"rotated to",
         b"now set to",
     ];
-    const SIGNS: [&[u8]; 7] = [
-        b"from",
-        b"to",
-        b"as",
-        b"BY",
-        b"by",
-        b"->",
-        "→".as_bytes(),
-    ];
+    const SIGNS: [&[u8]; 7] = [b"from", b"to", b"as", b"BY", b"by", b"->", "→".as_bytes()];
     let step = |at: usize, words: &[&[u8]]| {
         let rest = text.get(at..).unwrap_or_default();
         // The longest of them, a colon behind it or not.
@@ -459,3 +458,6 @@ const SETTERS: [&[u8]; 13] = [
 const PAIR_MAX: usize = 256;
 
 const VALUE_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests;

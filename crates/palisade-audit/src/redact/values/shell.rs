@@ -317,7 +317,7 @@ fn argument(text: &[u8], start: usize, limit: usize) -> Option<(usize, usize)> {
             let word = &text[start..end];
             let length = word
                 .iter()
-                .position(|byte| matches!(byte, b';' | b')' | b'|' | b'"' | b'\''))
+                .position(|byte| matches!(byte, b';' | b')' | b'|' | b'"' | b'\'' | b'`'))
                 .unwrap_or(word.len());
             (start, start + length)
         }
@@ -355,3 +355,6 @@ fn judge(text: &[u8], from: usize, to: usize) -> Option<Finding> {
 
 /// How far a pipe is looked for, in bytes.
 const PIPE_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests;

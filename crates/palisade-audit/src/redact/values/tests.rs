@@ -136,7 +136,25 @@ fn marks() {
             exact(&format!("x {text} y"));
         }
     }
-    for name in ["1", "2", "2a", "2y", "5", "6", "7", "y", "gy", "apr1", "md5", "sha1", "scrypt", "argon2i", "argon2d", "pbkdf2-sha256", "pbkdf2-sha512"] {
+    for name in [
+        "1",
+        "2",
+        "2a",
+        "2y",
+        "5",
+        "6",
+        "7",
+        "y",
+        "gy",
+        "apr1",
+        "md5",
+        "sha1",
+        "scrypt",
+        "argon2i",
+        "argon2d",
+        "pbkdf2-sha256",
+        "pbkdf2-sha512",
+    ] {
         exact(&format!("‹${name}$aBcdefghijkl›, x"));
         exact(&format!("‹${name}$aBcdefghijkl›. x"));
     }
@@ -196,13 +214,29 @@ x db:5432:app:bob:‹hunter2›
     exact(&format!("{}:5432:app:bob:hunter2", "a".repeat(97)));
     // A compressed text of the same letters is not read for each of them.
     exact(&format!("MTA1MTQ1Njc4OTAxMjM0NTY3.GaBcDe.{}", &MIXED[..24]));
-    exact(&format!("‹MTA1MTQ1Njc4OTAxMjM0NTY3.GaBcDe.{}›", &MIXED[..25]));
-    exact(&format!("‹MTA1MTQ1Njc4OTAxMjM0NTY3.GaBcDeFg.{}›", &MIXED[..25]));
+    exact(&format!(
+        "‹MTA1MTQ1Njc4OTAxMjM0NTY3.GaBcDe.{}›",
+        &MIXED[..25]
+    ));
+    exact(&format!(
+        "‹MTA1MTQ1Njc4OTAxMjM0NTY3.GaBcDeFg.{}›",
+        &MIXED[..25]
+    ));
     exact(&format!("MTA1MTQ1Njc4OTAxMjM0NTY3.GaBcD.{}", &MIXED[..27]));
-    exact(&format!("MTA1MTQ1Njc4OTAxMjM0NTY3.GaBcDeFgh.{}", &MIXED[..27]));
+    exact(&format!(
+        "MTA1MTQ1Njc4OTAxMjM0NTY3.GaBcDeFgh.{}",
+        &MIXED[..27]
+    ));
     exact(&format!("MTA1MTQ1Njc4OTAxMjM0NT.GaBcDe.{}", &MIXED[..27]));
-    exact(&format!("‹MTA1MTQ1Njc4OTAxMjM0NTY.GaBcDe.{}›", &MIXED[..27]));
-    exact(&format!("‹{}.GaBcDe.{}›", &MIXED.replace('a', "N")[..1].replace('N', "N5A1MTQ1Njc4OTAxMjM0NTY3aBcDeF"), &MIXED[..27]));
+    exact(&format!(
+        "‹MTA1MTQ1Njc4OTAxMjM0NTY.GaBcDe.{}›",
+        &MIXED[..27]
+    ));
+    exact(&format!(
+        "‹{}.GaBcDe.{}›",
+        &MIXED.replace('a', "N")[..1].replace('N', "N5A1MTQ1Njc4OTAxMjM0NTY3aBcDeF"),
+        &MIXED[..27]
+    ));
 }
 
 // REQ: L-2

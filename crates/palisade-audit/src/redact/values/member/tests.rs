@@ -122,7 +122,11 @@ authorization=\"Bearer ‹abc123›\"
 authorization=\"‹Basic abc123›\"");
     for name in SCHEMES {
         let name = std::str::from_utf8(name).unwrap();
-        let shown = if name == "bearer" { "bearer ‹" } else { &format!("‹{name} ") };
+        let shown = if name == "bearer" {
+            "bearer ‹"
+        } else {
+            &format!("‹{name} ")
+        };
         exact(&format!("authorization={shown}x1y2z3›, z"));
         exact(&format!("authorization={}x1y2z3›, z", shown.to_uppercase()));
         exact(&format!("authorization: {shown}x1y2z3›"));
@@ -249,7 +253,9 @@ password:⏎  x: 1
 password:    ‹hunter2›
 password:\t‹hunter2›
 password:\u{a0}‹hunter2›");
-    for word in ["is", "the", "at", "be", "must", "a", "of", "to", "for", "in", "not", "and", "or"] {
+    for word in [
+        "is", "the", "at", "be", "must", "a", "of", "to", "for", "in", "not", "and", "or",
+    ] {
         exact(&format!("passphrase: alpha beta gamma {word} delta"));
     }
     let words = "alpha ".repeat(200);
@@ -327,7 +333,10 @@ fn names() {
     }
     for sign in [")", ".", "!", "%", "x ", "the "] {
         let text = format!("x{sign}password");
-        assert!(name(&text).is_none_or(|name| !name.structural || name.name.contains(&b'.')), "{text:?}");
+        assert!(
+            name(&text).is_none_or(|name| !name.structural || name.name.contains(&b'.')),
+            "{text:?}"
+        );
     }
     assert!(name("password").unwrap().structural);
     assert!(name("\\npassword").is_some());
@@ -504,12 +513,26 @@ phone=[\"4155552671\"]");
         exact(&format!("key=\"password\"{}value=\"‹x1y2›\"", pad(count)));
     }
     exact(&format!("key=\"password\"{}value=\"x1y2\"", pad(78)));
-    exact(&format!("<key>password</key>{}<string>‹x1y2›</string>", pad(32)));
-    exact(&format!("<key>password</key>{}<string>x1y2</string>", pad(33)));
+    exact(&format!(
+        "<key>password</key>{}<string>‹x1y2›</string>",
+        pad(32)
+    ));
+    exact(&format!(
+        "<key>password</key>{}<string>x1y2</string>",
+        pad(33)
+    ));
     exact(&format!("<password>‹{}›</password>", "x1".repeat(2000)));
     exact(&format!("<password>{}</password>", "x1".repeat(2049)));
-    exact(&format!("<{}password>‹x1y2›</{}password>", "a.".repeat(28), "a.".repeat(28)));
-    exact(&format!("<{}password>x1y2</{}password>", "a.".repeat(29), "a.".repeat(29)));
+    exact(&format!(
+        "<{}password>‹x1y2›</{}password>",
+        "a.".repeat(28),
+        "a.".repeat(28)
+    ));
+    exact(&format!(
+        "<{}password>x1y2</{}password>",
+        "a.".repeat(29),
+        "a.".repeat(29)
+    ));
     exact(&format!("<password {}>‹x1y2›</password>", "a".repeat(120)));
     exact(&format!("<password {}>x1y2</password>", "a".repeat(130)));
     exact(&format!("password: string{}= \"‹x1y2›\"", pad(40)));
