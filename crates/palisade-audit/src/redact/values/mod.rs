@@ -237,10 +237,7 @@ impl<'a> Scanner<'a> {
             b's' | b'S' => prose::announced(text, at).or_else(|| prose::called(text, at)),
             _ => prose::announced(text, at),
         };
-        match first {
-            b'a' | b'A' | b'd' | b'i' | b'I' | b'k' | b'K' | b'o' | b'O' | b't' | b'T' => found,
-            _ => found.or_else(|| shell::placed(text, at)),
-        }
+        found.or_else(|| shell::placed(text, at))
     }
 
     /// A token of Terraform begins with an id: `xxxxxxxxxxxxxx.atlasv1.…`
@@ -295,7 +292,7 @@ impl<'a> Scanner<'a> {
                 _ => None,
             },
             b'<' if after.is_ascii_alphabetic() => element(text, at),
-            b'<' if after == b'<' && before == b' ' && text.get(at + 2) == Some(&b'<') => {
+            b'<' if before != b'<' && text[at..].starts_with(b"<<<") => {
                 let floor = self.floor.max(self.here);
                 self.here = at;
                 shell::here(text, floor, at)

@@ -114,6 +114,14 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
             (start, said) = (behind, true);
         }
     }
+    if let Some(behind) = aside(text, start) {
+        (start, said) = (behind, true);
+    }
+    // A hyphen and the border of a table say less.
+    let bordered = [b"- ".as_slice(), b"| "]
+        .iter()
+        .any(|sign| text[start..].starts_with(sign));
+    start += if bordered { 2 } else { 0 };
     if word.eq_ignore_ascii_case(b"identified") && !said {
         return None;
     }
@@ -146,8 +154,10 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         && crate::redact::keys::is_opaque(secret)
         && secret.iter().any(u8::is_ascii_uppercase)
         && secret.iter().any(u8::is_ascii_lowercase);
+    let private = kind == Kind::Token && text[..at].ends_with(b"rivate ") && is_private(secret);
     let convinced = match kind {
-        _ if random => true,
+        _ if random || private => true,
+        _ if bordered => kind == Kind::Password && !quoted && strong(secret),
         // `SECRET '…'` of SQL.
         Kind::Token if quoted && !said => {
             word.iter().all(u8::is_ascii_uppercase)
@@ -178,7 +188,7 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
                 || said && quoted && secret.len() >= 8 && !secret.contains(&b' ') && telling(secret)
         }
     };
-    if !convinced || is_kind_word(secret) {
+    if !convinced || is_kind_word(secret) || is_compound(secret) {
         return None;
     }
     let mask = kind.judge(secret)?;
@@ -201,6 +211,33 @@ fn whose(text: &[u8], at: usize) -> Option<usize> {
         .iter()
         .position(|byte| !(byte.is_ascii_alphanumeric() || b" _.@-".contains(byte)))?;
     (length > 0 && rest[length..].starts_with(b": ")).then_some(at + length + 2)
+}
+
+/// Behind `(temporary): `, `[admin]: `.
+fn aside(text: &[u8], at: usize) -> Option<usize> {
+    let close = match text.get(at)? {
+        b'(' => b')',
+        b'[' => b']',
+        _ => return None,
+    };
+    let head = &text[at..text.len().min(at + 32)];
+    let length = memchr::memchr(close, head)?;
+    text[at + length + 1..]
+        .starts_with(b": ")
+        .then_some(at + length + 3)
+}
+
+/// The private key of a wallet: 64 hexadecimal digits.
+fn is_private(secret: &[u8]) -> bool {
+    let digits = secret.strip_prefix(b"0x").unwrap_or(secret);
+    digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// `base64-encoded`
+fn is_compound(word: &[u8]) -> bool {
+    memchr::memchr(b'-', word).is_some_and(|at| {
+        is_kind_word(&word[..at]) && word[at + 1..].iter().all(u8::is_ascii_alphabetic)
+    })
 }
 
 /// `aws configure set aws_secret_access_key …`

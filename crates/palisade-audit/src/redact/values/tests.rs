@@ -290,6 +290,40 @@ code is 1234, verification code is ‹1234›");
 name,token⏎bob,‹ghp_abcdefghijklmnopqrst›⏎eve,x");
 }
 
+/// Numbers of persons: what stands behind their first digit.
+// REQ: L-2
+#[test]
+fn grouped_numbers() {
+    all("x ‹1.234.567-4› y
+‹1.234.567-4›
+x 1.23.567-4 y
+x 1.2345.567-4 y
+x ‹1 85 05 78 006 084 91› y
+‹1 85 05 78 006 084 91›
+x 1 8 05 78 006 084 91
+x 12
+x 1
+x 1.
+x 1.2
+x 1 2");
+}
+
+/// A finding within another that is put off; two that overlap are one, and what was told is not told again.
+// REQ: L-2
+#[test]
+fn overlaps() {
+    all("password is ‹ghp_abcdefghijklmnopqrst›, x
+the password for bob is ‹ghp_abcdefghijklmnopqrst› x
+echo ‹ghp_abcdefghijklmnopqrst› | sudo -S true
+password is ‹pin1234x› pin is ‹1234›
+bw login a@b ‹hunter2›
+secret is ‹abcd1234-eyJhbGciOi.eyJzdWI.x› y
+secret is [REDACTED]
+secret is abcd1234[REDACTED]
+name,password⏎‹alice@example.com›,‹hunter2›
+name,password⏎x,‹alice@example.com›⏎y,‹hunter2›");
+}
+
 /// `text` without any of the signs that say at once that there is something to find.
 // REQ: L-2
 #[test]

@@ -62,6 +62,22 @@ The password for bob@x.y-z_1: ‹hunter2x›
 The password for the (box): hunter2x
 The password for the box:hunter2x
 The password for : hunter2x
+The password (temporary): ‹hunter2x›
+The password [admin]: ‹hunter2x›
+The password (temporary) hunter2x/y
+The password (temporary):hunter2x/y
+The password [admin): hunter2x/y
+The password - ‹hunter2x›
+The password | ‹hunter2x› |
+The password - hunter
+The password - hunt2
+The token - hunter2x
+The password - \"hunter2x\"
+The password -- hunter2x
+the private key 0123456789abcdef
+the token is base64-encoded
+the token is ‹base64-enc0ded›
+the token is ‹abcd1234-encoded›
 passwd ‹hunter2x›
 passphrase ‹hunter2x›
 passcode is ‹hunter2x›
@@ -149,6 +165,15 @@ aws configure set aws_secret_access_key ‹abcdefghijklmnop›
 aws configure set aws_secret_access_key abcdefghijklmno
 aws configure set aws_session_token ‹abcdefghijklmnop› x
 aws configure set aws_access_key abcdefghijklmnop");
+    let key = "0123456789abcdef".repeat(4);
+    exact(&format!("private key ‹{key}›"));
+    exact(&format!("Private key ‹0x{key}›"));
+    exact(&format!("public key {key}"));
+    exact(&format!("private key {key}0"));
+    exact(&format!("private key {}", &key[1..]));
+    exact(&format!("private key {}g", &key[1..]));
+    exact(&format!("password ({}): ‹hunter2x›", "a".repeat(30)));
+    exact(&format!("password ({}): hunter2x/y", "a".repeat(31)));
     // How far is looked.
     exact(&format!("password for {}: ‹hunter2x›", "a".repeat(59)));
     exact(&format!("password for {}: hunter2x", "a".repeat(63)));

@@ -52,6 +52,10 @@ sudo -S true <<< ‹hunter2›
 sudo -S true <<< \"‹hunter2›\"
 sudo -S true <<<‹hunter2›
 sudo true <<< hunter2
+sudo -S true<<< ‹hunter2›
+<<<<<<< HEAD2
+sudo -S <<<< hunter2
+sudo -S << hunter2
 x; sudo -S true <<< ‹hunter2›
 sudo -S true; x <<< hunter2
 sudo -S true | x <<< hunter2
@@ -158,6 +162,11 @@ setx API_KEY ‹hunter2›
 setx API_KEY \"‹hunter2›\"
 setx API_KEY
 setx OTHER hunter2
+setenv API_KEY ‹hunter2›
+set -x API_KEY ‹hunter2›
+set -gx API_KEY ‹hunter2›
+set -x OTHER hunter2
+set API_KEY hunter2
 setx API_KEY string
 ENV API_KEY ‹hunter2›
 ENV \"API_KEY\" ‹hunter2›
