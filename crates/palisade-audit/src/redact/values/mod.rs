@@ -193,24 +193,25 @@ impl<'a> Scanner<'a> {
     #[inline(never)]
     fn look_at_prefix(&mut self, first: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
+        let end = run_within(text, at, WORD, 32);
+        let after = text.get(end).copied();
         let found = match first.to_ascii_lowercase() {
             b'e' => self.jwt(at),
-            b'a' | b'b' | b's' | b't' => scheme(text, at),
+            b'a' | b'b' | b's' | b't' if after == Some(b' ') => scheme(text, at),
             _ => None,
         };
         if let Some(found) = found.or_else(|| token(text, at, &mut self.runs)) {
             return Some(self.with_its_id(found));
         }
         // What was redacted before is not redacted again.
-        self.named_by(first).filter(|finding| {
+        self.named_by(first, end).filter(|finding| {
             memchr::memmem::find(&text[finding.start..finding.end], b"[REDACTED").is_none()
         })
     }
 
-    /// What the words of a sentence, a command or a program say of what comes behind them.
-    fn named_by(&mut self, first: u8) -> Option<Finding> {
+    /// What the words of a sentence, a command or a program say of what comes behind them; `end` is that of the word.
+    fn named_by(&mut self, first: u8, end: usize) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
-        let end = run_within(text, at, WORD, 32);
         // What they speak of stands behind a space or a bracket, or the word goes on behind a sign.
         if !matches!(
             text.get(end),
@@ -218,9 +219,7 @@ impl<'a> Scanner<'a> {
         ) {
             return None;
         }
-        if prose::LENGTHS[usize::from(first & 31)] & 1 << (end - at & 31) == 0
-            && !(first | 0x20 == b's' && text[at + 1..].starts_with(b"et"))
-        {
+        if prose::LENGTHS[usize::from(first & 31)] & 1 << (end - at & 31) == 0 {
             return None;
         }
         let found = match first {

@@ -74,8 +74,9 @@ pub(super) static LENGTHS: [u32; 32] = {
         lengths[(word[0] & 31) as usize] |= 1 << word.len();
         at += 1;
     }
-    // `setItem`, `getenv`, `printf`
+    // `getenv`; `setItem`, `setPassword` and all the others.
     lengths[(b'g' & 31) as usize] |= 1 << 6;
+    lengths[(b's' & 31) as usize] = u32::MAX;
     lengths
 };
 

@@ -34,12 +34,11 @@ pub(super) fn scheme(text: &[u8], at: usize) -> Option<Finding> {
         });
     };
     let start = at + length;
-    let mut end = run(text, start, TOKEN68);
+    let letters = &text[start..run(text, start, TOKEN68)];
     // The sentence's.
-    while end > start && text[end - 1] == b'.' {
-        end -= 1;
-    }
-    let secret = &text[start..end];
+    let dots = letters.iter().rev().take_while(|byte| **byte == b'.');
+    let secret = &letters[..letters.len() - dots.count()];
+    let end = start + secret.len();
     if basic {
         // Only what decodes to `user:password`; "basic understanding" does not.
         return has_colon(secret).then_some(Finding {

@@ -274,6 +274,10 @@ fn aws() {
     exact(&format!("‹{id}› {}", secret.to_uppercase()));
     exact(&format!("‹{id}A› {secret}"));
     exact(secret);
+    for first in (b'0'..=b'9').chain(b'a'..=b'z') {
+        let secret = format!("{}{}", char::from(first), &secret[1..]);
+        exact(&format!("‹{id}› ‹{secret}› x"));
+    }
 }
 
 /// Two findings that overlap are one; a token before a private key leaves it to be seen.
@@ -296,6 +300,7 @@ name,token⏎bob,‹ghp_abcdefghijklmnopqrst›⏎eve,x");
 fn grouped_numbers() {
     all("x ‹1.234.567-4› y
 ‹1.234.567-4›
+1.234.56
 x 1.23.567-4 y
 x 1.2345.567-4 y
 x ‹1 85 05 78 006 084 91› y
@@ -321,6 +326,8 @@ secret is ‹abcd1234-eyJhbGciOi.eyJzdWI.x› y
 secret is [REDACTED]
 secret is abcd1234[REDACTED]
 name,password⏎‹alice@example.com›,‹hunter2›
+name,password⏎bob,‹zz.ghp_abcdefghijklmnopqrst.ghp_abcdefghijklmnopqrst›
+name,password⏎bob,‹zz.ghp_abcdefghijklmnopqrst.ghp_abcdefghijklmnopqrst›⏎x,‹hunter2›
 name,password⏎x,‹alice@example.com›⏎y,‹hunter2›");
 }
 
@@ -336,6 +343,8 @@ beard basics
 a=b
 x@y
 a:b
+pw=‹abcd›
+pw:‹abc1›
 ‹12345678Z›
 1234567Z
 short

@@ -62,6 +62,8 @@ sudo -S true | x <<< hunter2
 sudo -S true⏎x <<< hunter2
 chpasswd <<< bob:‹hunter2›
 chpasswd <<< hunter2
+sudo <<< ‹hunter2› -S
+sudo <<< hunter2 -s
 sudo -S true <<< $PW
 sudo -S true <<< <x
 sudo -S true <<<
