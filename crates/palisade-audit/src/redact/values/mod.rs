@@ -496,7 +496,7 @@ impl Scanner<'_> {
                 return Some(self.found(finding));
             }
             let class = CLASSES[usize::from(byte)];
-            if class & (STARTS | MARK) != 0 || at < self.aws && class & WORD != 0 {
+            if class & (STARTS | MARK) != 0 || at < self.aws && class & BASE64 != 0 {
                 self.at = at;
                 let mut finding = if at < self.aws {
                     self.aws_secret(at)

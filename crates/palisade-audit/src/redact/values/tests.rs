@@ -108,6 +108,7 @@ fn marks() {
         // A client secret of Entra.
         (true, format!("abc8Q~{t34}")),
         (true, format!("_~.8Q~{}", &MIXED[..30])),
+        (true, format!("abc8Q~{MIXED}aB3dE")),
         (false, format!("abc8Q~{}", &MIXED[..29])),
         (false, format!("abcdQ~{t34}")),
         (false, format!("a+c8Q~{t34}")),
@@ -274,7 +275,7 @@ fn aws() {
     exact(&format!("‹{id}› {}", secret.to_uppercase()));
     exact(&format!("‹{id}A› {secret}"));
     exact(secret);
-    for first in (b'0'..=b'9').chain(b'a'..=b'z') {
+    for first in (b'0'..=b'9').chain(b'a'..=b'z').chain(*b"/+") {
         let secret = format!("{}{}", char::from(first), &secret[1..]);
         exact(&format!("‹{id}› ‹{secret}› x"));
     }

@@ -101,7 +101,7 @@ fn with_check(text: &[u8], prefix: &[u8], end: usize) -> usize {
                     .take(2)
                     .take_while(|byte| **byte == b'=')
                     .count();
-            if padding > end && text.get(padding) == Some(&b'_') {
+            if text.get(padding) == Some(&b'_') {
                 return run(text, padding + 1, TOKEN68);
             }
         }
