@@ -218,7 +218,7 @@ fn short(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
     }
     let (start, end) = match text.get(from)? {
         b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
-        b'-' | b' ' | b'=' | b'$' => return None,
+        b'-' | b' ' | b'=' | b'$' | b'`' => return None,
         _ => {
             let mut end = value::visible_end(text, from);
             // The quote that the whole command stands in.
@@ -264,7 +264,11 @@ pub(super) fn pair(text: &[u8], from: usize, sign: u8) -> Option<Finding> {
     }
     let (start, end) = match text.get(from)? {
         b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
-        _ => (from, run_within(text, from, VISIBLE, 512)),
+        _ => {
+            let end = run_within(text, from, VISIBLE, 512);
+            // The quote of Markdown that the whole command stands in.
+            (from, end - usize::from(text[from..end].ends_with(b"`")))
+        }
     };
     let at = memchr::memchr(sign, text.get(start..end)?)?;
     let start = start + at + 1;

@@ -378,7 +378,10 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
     }
     // Judged by its head: nothing long is read that is not then replaced.
     let line = name.structural && name.leads;
-    let whole = line.then(|| yaml_end(text, start, LINE_MAX)).flatten();
+    let whole = line
+        .then(|| yaml_end(text, start, LINE_MAX))
+        .flatten()
+        .filter(|end| telling(&text[start..*end]));
     let end = whole.unwrap_or_else(|| run_within(text, start, VALUE, 64));
     let head = &text[start..end];
     // `!Ref`, `!vault` and other tags of YAML: what follows says where the secret is.

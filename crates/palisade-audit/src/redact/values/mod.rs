@@ -219,7 +219,7 @@ impl<'a> Scanner<'a> {
         ) {
             return None;
         }
-        if prose::LENGTHS[usize::from(first & 31)] & 1 << (end - at & 31) == 0 {
+        if prose::LENGTHS[usize::from(first & 31)] & 1 << ((end - at) & 31) == 0 {
             return None;
         }
         let found = match first {

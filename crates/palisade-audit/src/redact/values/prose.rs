@@ -158,7 +158,10 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     let private = kind == Kind::Token && text[..at].ends_with(b"rivate ") && is_private(secret);
     let convinced = match kind {
         _ if random || private => true,
-        _ if bordered => kind == Kind::Password && !quoted && strong(secret),
+        _ if bordered => {
+            let ends = value::ends_line(text, to) || text[to..].starts_with(b" |");
+            kind == Kind::Password && !quoted && ends && strong(secret)
+        }
         // `SECRET '…'` of SQL.
         Kind::Token if quoted && !said => {
             word.iter().all(u8::is_ascii_uppercase)
@@ -303,7 +306,11 @@ pub(super) fn second(text: &[u8], at: usize) -> Option<Finding> {
         let rest = text.get(at..).unwrap_or_default();
         text.len() - rest.trim_ascii_start().len()
     };
-    let (_, to) = value::quoted(text, blank(at + 1))?;
+    let (from, to) = value::quoted(text, blank(at + 1))?;
+    // A path is nobody's name.
+    if text[from..].starts_with(b"/") {
+        return None;
+    }
     let comma = blank(behind_quote(text, to));
     if text.get(comma) != Some(&b',') {
         return None;
@@ -378,7 +385,9 @@ pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
     let start = text.len() - rest.len();
     let (from, to) = value::quoted(text, start)?;
     let value = text.get(from..to)?;
-    if is_kind_word(value) {
+    // `add('password', 'Enter your password')` of a form.
+    let label = !telling(value) && (value.contains(&b' ') || value::in_text(value).is_some());
+    if label || is_kind_word(value) {
         return None;
     }
     let mask = kind.judge(value)?;

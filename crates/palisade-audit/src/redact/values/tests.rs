@@ -118,6 +118,8 @@ fn marks() {
         (true, format!("{HEX32}-us123")),
         (false, format!("{HEX32}-us")),
         (false, format!("{HEX32}-eu1")),
+        (false, format!("{HEX32}-ut1")),
+        (false, format!("{HEX32}-xs1")),
         (false, format!("{}-us1", &HEX32[1..])),
         (false, format!("a{HEX32}-us1")),
         (false, format!("x{HEX32}-us1")),
@@ -267,7 +269,7 @@ fn aws() {
     for space in [1, 2, 40, 63] {
         exact(&format!("‹{id}›{}‹{secret}› x", " ".repeat(space)));
     }
-    exact(&format!("‹{id}›{}{secret} x", " ".repeat(65)));
+    exact(&format!("‹{id}›{}{secret} x", " ".repeat(64)));
     exact(&format!("‹ASIAIOSFODNN7EXAMPLE› ‹{secret}›"));
     exact(&format!("‹{id}› {}", &secret[1..]));
     exact(&format!("‹{id}› {secret}a"));

@@ -240,6 +240,8 @@ password: hunter.⏎
 password: hunter:⏎
 password: hunter(⏎
 password: ‹a,b;c1›
+password: a,b
+token: a,b
 password: ‹a1b›,
 password: ‹a1b›, c
 - password: ‹hunter›

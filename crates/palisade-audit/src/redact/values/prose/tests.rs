@@ -69,6 +69,7 @@ The password (temporary):hunter2x/y
 The password [admin): hunter2x/y
 The password - ‹hunter2x›
 The password | ‹hunter2x› |
+The password - hunter2x is it
 The password - hunter
 The password - hunt2
 The token - hunter2x
@@ -194,6 +195,10 @@ define(DB_PASSWORD, 'hunter2x')
 define('DB_PASSWORD', x)
 define('DB_PASSWORD', 'string')
 define('DB_PASSWORD', '')
+define('DB_PASSWORD', 'Enter the password')
+define('DB_PASSWORD', 'Password')
+define('DB_PASSWORD', '‹two words1›')
+define('DB_PASSWORD', '‹hunter›')
 define 'DB_PASSWORD', 'hunter2x'
 getenv('DB_PASSWORD', '‹hunter2x›')
 get('DB_PASSWORD', '‹hunter2x›')
@@ -230,6 +235,7 @@ login('bob', 'password')
 login('bob', '‹password1›')
 login('bob', '')
 login(bob, 'hunter2x')
+login('/bob', 'hunter2x')
 login 'bob', 'hunter2x'
 login(\\\"bob\\\", \\\"‹hunter2x›\\\")
 basicAuth('bob', '‹hunter2x›')

@@ -94,7 +94,7 @@ fn beginnings() {
     for shape in SHAPES {
         let (first, second) = (shape.prefix[0], shape.prefix[1]);
         let third = shape.prefix.get(2).copied();
-        for third in third.map_or((b'0'..=b'z').collect(), |third| vec![third]) {
+        for third in third.map_or_else(|| (b'0'..=b'z').collect(), |third| vec![third]) {
             assert!(may_begin(first, second, third), "{:?}", shape.prefix);
         }
         let (from, to) = BY_PAIR[pair(first, second)];
