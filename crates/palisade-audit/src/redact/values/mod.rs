@@ -622,8 +622,9 @@ fn rdp(text: &[u8], at: usize) -> Option<Finding> {
     let line = &text[at.saturating_sub(96)..at];
     memchr::memmem::find(line, b"rdp ")?;
     let start = at + 1 + usize::from(matches!(text.get(at + 1), Some(b'"' | b'\'')));
-    let mut end = run_within(text, start, classes::VISIBLE, 128);
-    end -= usize::from(start > at + 1 && end > start && matches!(text[end - 1], b'"' | b'\''));
+    // The quote that it stands in, or the whole command.
+    let end = run_within(text, start, classes::VISIBLE, 128);
+    let end = end - usize::from(matches!(text[end - 1], b'"' | b'\''));
     (end > start && mask_length(&text[start..]).is_none()).then_some(Finding {
         start,
         end,

@@ -190,6 +190,9 @@ xfreerdp /u:bob /p:‹hunter2› /v:h
 xfreerdp /u:bob /p:\"‹hunter2›\" /v:h
 xfreerdp /u:bob /p:'‹hunter2›' /v:h
 xfreerdp /u:bob /p:‹h›
+'xfreerdp /u:bob /p:‹hunter2›'
+xfreerdp /u:bob /p:\"
+xfreerdp /u:bob /p:\" x
 xfreerdp /u:bob /p:
 xfreerdp /u:bob /p: x
 xfreerdp /u:bob /p:[REDACTED]
