@@ -121,6 +121,7 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
 }
 
 /// What is in quotes behind the name of a function that hashes passwords: `crypt('…', …)`.
+#[inline(never)]
 fn hashed(text: &[u8], start: usize) -> Option<(usize, usize)> {
     let end = run_within(text, start, KEY, 48);
     if text.get(end) != Some(&b'(') || !matches!(text.get(end + 1), Some(b'"' | b'\'')) {
@@ -132,6 +133,7 @@ fn hashed(text: &[u8], start: usize) -> Option<(usize, usize)> {
 }
 
 /// `password == "…"` of a program.
+#[inline(never)]
 fn compared(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     if matches!(text[..at].last(), Some(b'=' | b'!' | b'<' | b'>')) {
         return None;
@@ -153,6 +155,7 @@ fn compared(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 }
 
 /// `password: string = "…"`, `var password string = "…"`
+#[inline(never)]
 fn typed(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let start = skip_space(text, at + 1);
     if !matches!(text.get(start), Some(b'"' | b'\'')) {
@@ -298,6 +301,7 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 }
 
 /// `X-Hub-Signature-256: sha256=…`, `Stripe-Signature: t=…,v1=…`: what proves that a webhook is its sender's.
+#[inline]
 fn signature(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let end = at - usize::from(matches!(text[..at].last(), Some(b'"' | b'\'')));
     // Nearly every name ends otherwise.
@@ -307,6 +311,12 @@ fn signature(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     ) {
         return None;
     }
+    signed(text, floor, end, at)
+}
+
+/// The value behind the colon at `at`, if the name that ends at `end` is that of a signature.
+#[inline(never)]
+fn signed(text: &[u8], floor: usize, end: usize, at: usize) -> Option<Finding> {
     let start = run_back(text, floor.max(end.saturating_sub(48)), end, KEY);
     let name = &text[start..end];
     let known = SIGNATURES.iter().any(|known| {
@@ -429,6 +439,7 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
 }
 
 /// The end of the words of a pass phrase, of which there are four at least, in small letters, and none of a sentence.
+#[inline(never)]
 fn phrase_end(text: &[u8], start: usize, name: &[u8]) -> Option<usize> {
     let named = [b"phrase".as_slice(), b"mnemonic"].iter().any(|end| {
         name.len()
@@ -719,6 +730,7 @@ fn by_attribute(attributes: &[u8]) -> Option<Kind> {
 }
 
 /// The lines of a block scalar of YAML: `password: |`, and lines with more space before them.
+#[inline(never)]
 fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
     let mut at = start + 1;
     while matches!(text.get(at), Some(b'-' | b'+' | b'0'..=b'9' | b' ' | b'\r')) && at < start + 8 {
@@ -749,6 +761,7 @@ fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
 }
 
 /// Of `- name: API_KEY` and a line `value: …` the kind by the line before; of `variable "password" {` and `default = …`.
+#[inline(never)]
 fn named_above(text: &[u8], floor: usize, at: usize) -> Option<Kind> {
     let lowest = floor.max(at.saturating_sub(24));
     let end = lowest + text[lowest..at].trim_ascii_end().len();
@@ -780,6 +793,7 @@ fn named_above(text: &[u8], floor: usize, at: usize) -> Option<Kind> {
 }
 
 /// The value behind `named_above`.
+#[inline(never)]
 fn below(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
     let (from, to) = match text.get(start)? {
         b'"' | b'\'' => quoted(text, start)?,
