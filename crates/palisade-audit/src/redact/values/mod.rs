@@ -547,8 +547,10 @@ impl Scanner<'_> {
             match slot {
                 None => free = Some(slot),
                 Some(known) if known.start < finding.end && finding.start < known.end => {
-                    if finding.start < known.start {
-                        known.start = finding.start;
+                    // Where one reaches further than the other, what both are goes.
+                    if finding.start < known.start || finding.end > known.end {
+                        known.start = known.start.min(finding.start);
+                        known.end = known.end.max(finding.end);
                         known.mask = Mask::Plain;
                     }
                     self.due = self.due.min(finding.start);

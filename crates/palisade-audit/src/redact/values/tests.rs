@@ -1,5 +1,6 @@
 //! What is found in a text, to the byte: each case is written with its secrets between `‹` and `›`.
 
+use super::*;
 use crate::digest::Fingerprint;
 use crate::redact::redact_text;
 
@@ -355,4 +356,57 @@ pw:‹abc1›
 1234567Z
 short
 ");
+}
+
+/// Findings that are put off: two that overlap become one, more than there is room for go with what lies between.
+#[test]
+fn put_off() {
+    let print = Mask::Fingerprint;
+    for (waiting, expected) in [
+        (vec![(5, 9)], vec![(5, 9, print)]),
+        (vec![(5, 9), (5, 9)], vec![(5, 9, print)]),
+        (vec![(5, 9), (6, 8)], vec![(5, 9, print)]),
+        (vec![(5, 9), (7, 12)], vec![(5, 12, Mask::Plain)]),
+        (vec![(5, 9), (3, 6)], vec![(3, 9, Mask::Plain)]),
+        (vec![(5, 9), (9, 12)], vec![(5, 9, print), (9, 12, print)]),
+        (vec![(5, 9), (3, 5)], vec![(3, 5, print), (5, 9, print)]),
+        (vec![(7, 9), (3, 5)], vec![(3, 5, print), (7, 9, print)]),
+        (
+            vec![(2, 4), (6, 8), (12, 14)],
+            vec![(2, 4, print), (6, 14, Mask::Plain)],
+        ),
+    ] {
+        let mut scanner = Scanner::surveyed(&[b'x'; 20], Aim::All, &Masker::PLAIN);
+        for (start, end) in &waiting {
+            scanner.wait(Finding {
+                start: *start,
+                end: *end,
+                mask: print,
+            });
+            assert!(scanner.due <= *start);
+        }
+        let mut found = Vec::new();
+        while let Some(finding) = scanner.take_due() {
+            found.push((finding.start, finding.end, finding.mask));
+        }
+        assert_eq!(found, expected, "{waiting:?}");
+        assert_eq!(scanner.due, usize::MAX);
+    }
+    // What was told before is left out.
+    for (floor, expected) in [
+        (4, Some(5)),
+        (5, Some(5)),
+        (7, Some(7)),
+        (9, None),
+        (12, None),
+    ] {
+        let mut scanner = Scanner::surveyed(&[b'x'; 20], Aim::All, &Masker::PLAIN);
+        scanner.floor = floor;
+        scanner.wait(Finding {
+            start: 5,
+            end: 9,
+            mask: print,
+        });
+        assert_eq!(scanner.take_due().map(|finding| finding.start), expected);
+    }
 }
