@@ -2,7 +2,7 @@
 
 use super::classes::{KEY, VISIBLE, run_within};
 use super::value::{self, in_text, is_code};
-use crate::redact::keys::Kind;
+use crate::redact::keys::{Kind, mask_length};
 use crate::redact::{Finding, Mask};
 
 /// What the argument behind this one is, if this is a flag that names it.
@@ -218,7 +218,7 @@ fn short(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
     }
     let (start, end) = match text.get(from)? {
         b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
-        b'-' | b' ' | b'=' | b'$' => return None,
+        b'-' | b' ' | b'=' | b'$' | b'`' => return None,
         _ => {
             let mut end = value::visible_end(text, from);
             // The quote that the whole command stands in.
@@ -258,9 +258,17 @@ fn keys_say(text: &[u8], at: usize) -> bool {
 
 /// Of `name:secret` the secret.
 pub(super) fn pair(text: &[u8], from: usize, sign: u8) -> Option<Finding> {
+    // What was redacted before is no pair.
+    if mask_length(text.get(from..)?).is_some() {
+        return None;
+    }
     let (start, end) = match text.get(from)? {
         b'"' | b'\'' | b'\\' => value::quoted(text, from)?,
-        _ => (from, run_within(text, from, VISIBLE, 512)),
+        _ => {
+            let end = run_within(text, from, VISIBLE, 512);
+            // The quote of Markdown that the whole command stands in.
+            (from, end - usize::from(text[from..end].ends_with(b"`")))
+        }
     };
     let at = memchr::memchr(sign, text.get(start..end)?)?;
     let start = start + at + 1;

@@ -1,11 +1,11 @@
 //! Values that stand behind the name of a secret, inside a text.
 
-use super::classes::{CLASSES, KEY, LINE, VALUE, WORD, run, run_back, run_within};
+use super::classes::{CLASSES, KEY, LINE, VALUE, VISIBLE, WORD, run, run_back, run_within};
 use super::pem::private_key;
 use super::scheme::credential;
 use super::value::{
-    bare_end, ends_line, in_text, is_code, is_identifier, is_kind_word, number_end, quoted,
-    telling, visible_end,
+    bare_end, ends_line, in_text, is_cmdlet, is_code, is_identifier, is_kind_word, number_end,
+    quoted, telling, visible_end,
 };
 use crate::redact::keys::{Kind, is_opaque, mask_length, placeholder};
 use crate::redact::{Finding, Mask};
@@ -83,6 +83,26 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
         }
         b'\\' if matches!(text.get(start + 1), Some(b'"' | b'\'' | b'\\')) => quoted(text, start)?,
         b'{' | b'[' => return braced(text, start, name.kind),
+        // `password = ("…")`
+        b'(' if matches!(text.get(start + 1), Some(b'"' | b'\'')) => {
+            if let Some(finding) = super::prose::second(text, start) {
+                return Some(finding);
+            }
+            quoted(text, start + 1)?
+        }
+        // `auth=("bob", "…")`, `auth=BasicAuth("bob", "…")`
+        _ if name.kind == Kind::Opaque
+            && let end = run_within(text, start, KEY, 48)
+            && text.get(end) == Some(&b'(') =>
+        {
+            return super::prose::second(text, end);
+        }
+        // `password = crypt('…', …)`
+        _ if name.kind == Kind::Password
+            && let Some((from, to)) = hashed(text, start) =>
+        {
+            (from, to)
+        }
         _ if arrow => {
             let word = &text[start..bare_end(text, start, false)];
             let code = word.iter().any(|byte| b".(){}".contains(byte)) || !telling(word);
@@ -92,7 +112,7 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
                 judge(text, start, start + word.len(), name.kind)
             };
         }
-        _ if prefixed(text, start) > start => quoted(text, prefixed(text, start))?,
+        _ if let Some(quote) = prefixed(text, start) => quoted(text, quote)?,
         // `password = ` at the end of a line has no value.
         _ if start > next && ends_line(text, start) => return None,
         _ => return bare(text, start, &name, spaced, encoded),
@@ -100,7 +120,20 @@ pub(super) fn assignment(text: &[u8], floor: usize, at: usize, width: usize) -> 
     judge(text, start, stop, name.kind)
 }
 
+/// What is in quotes behind the name of a function that hashes passwords: `crypt('…', …)`.
+#[inline(never)]
+fn hashed(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    let end = run_within(text, start, KEY, 48);
+    if text.get(end) != Some(&b'(') || !matches!(text.get(end + 1), Some(b'"' | b'\'')) {
+        return None;
+    }
+    let name = text[start..end].rsplit(|byte| *byte == b'.').next()?;
+    let known = HASHES.iter().any(|known| name.eq_ignore_ascii_case(known));
+    known.then(|| quoted(text, end + 1)).flatten()
+}
+
 /// `password == "…"` of a program.
+#[inline(never)]
 fn compared(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     if matches!(text[..at].last(), Some(b'=' | b'!' | b'<' | b'>')) {
         return None;
@@ -122,6 +155,7 @@ fn compared(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
 }
 
 /// `password: string = "…"`, `var password string = "…"`
+#[inline(never)]
 fn typed(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let start = skip_space(text, at + 1);
     if !matches!(text.get(start), Some(b'"' | b'\'')) {
@@ -154,9 +188,7 @@ fn bare(
 ) -> Option<Finding> {
     // Judged by its head: nothing long is read that is not then replaced.
     let head = run_within(text, start, VALUE, HEAD_MAX);
-    let scheme = SCHEMES
-        .iter()
-        .any(|scheme| text[start..head].eq_ignore_ascii_case(scheme));
+    let scheme = is_scheme(&text[start..head]);
     if mask_length(&text[start..]).is_some()
         || !scheme
             && !matches!(name.kind, Kind::Digits(_))
@@ -176,19 +208,25 @@ fn bare(
         number_end(text, start)
     } else if shell {
         let end = visible_end(text, start);
-        end - usize::from(text[end - 1] == b';')
+        match name.opened {
+            // `-e "KEY=…"`
+            Some(quote) => start + memchr::memchr(quote, &text[start..end]).unwrap_or(end - start),
+            None => end - usize::from(text[end - 1] == b';'),
+        }
     } else {
         bare_end(text, start, name.query)
     };
     let value = &text[start..end];
     // Of `authorization=Bearer abc` the space does not end the value.
-    if SCHEMES
-        .iter()
-        .any(|scheme| value.eq_ignore_ascii_case(scheme))
-        && text.get(end) == Some(&b' ')
-    {
+    if scheme && is_scheme(value) && text.get(end) == Some(&b' ') {
         end = run(text, end + 1, VALUE);
         return judge(text, start, end, name.kind);
+    }
+    // `$password = ConvertTo-SecureString "…"`
+    if is_cmdlet(value)
+        && let Some([b' ', b'"' | b'\'' | b'$' | b'-' | b'(']) = text.get(end..end + 2)
+    {
+        return None;
     }
     let last = name
         .name
@@ -214,12 +252,15 @@ fn bare(
 
 /// `"key": "value"` of JSON in a text, also with its quotes escaped; `Authorization: …` and `Cookie: …`; YAML.
 #[inline(never)]
-pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> {
-    let next = at + width;
+pub(super) fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    let next = at + 1;
     if matches!(text.get(next), Some(b'=' | b':')) || text[..at].last() == Some(&b':') {
         return None;
     }
     let Some(name) = name_before(text, floor, at) else {
+        if let Some(finding) = signature(text, floor, at) {
+            return Some(finding);
+        }
         if !matches!(text[..at].last(), Some(b'e' | b't')) {
             return None;
         }
@@ -252,11 +293,54 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize, width: usize) -> Opti
         }
         b'\\' if matches!(text.get(start + 1), Some(b'"' | b'\'' | b'\\')) => quoted(text, start)?,
         b'{' | b'[' => return braced(text, start, name.kind),
-        _ if prefixed(text, start) > start => quoted(text, prefixed(text, start))?,
+        _ if let Some(quote) = prefixed(text, start) => quoted(text, quote)?,
         _ if name.quoted => (start, run(text, start, VALUE)),
         _ => return plain(text, start, &name),
     };
     judge(text, from, to, name.kind)
+}
+
+/// `X-Hub-Signature-256: sha256=…`, `Stripe-Signature: t=…,v1=…`: what proves that a webhook is its sender's.
+#[inline]
+fn signature(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
+    let end = at - usize::from(matches!(text[..at].last(), Some(b'"' | b'\'')));
+    // Nearly every name ends otherwise.
+    if !matches!(
+        text[..end],
+        [.., b'r' | b'R', b'e' | b'E'] | [.., b'5', b'6']
+    ) {
+        return None;
+    }
+    signed(text, floor, end, at)
+}
+
+/// The value behind the colon at `at`, if the name that ends at `end` is that of a signature.
+#[inline(never)]
+fn signed(text: &[u8], floor: usize, end: usize, at: usize) -> Option<Finding> {
+    let start = run_back(text, floor.max(end.saturating_sub(48)), end, KEY);
+    let name = &text[start..end];
+    let known = SIGNATURES.iter().any(|known| {
+        name.len()
+            .checked_sub(known.len())
+            .is_some_and(|at| at > 0 && name[at..].eq_ignore_ascii_case(known))
+    });
+    if !known {
+        return None;
+    }
+    let from = skip_space(text, at + 1);
+    let from = from + usize::from(matches!(text.get(from), Some(b'"' | b'\'')));
+    let value = &text[from..run_within(text, from, VISIBLE, 512)];
+    let length = value
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\'' | b'\\'))
+        .unwrap_or(value.len());
+    let value = &value[..length];
+    let value = value.strip_suffix(b",").unwrap_or(value);
+    is_opaque(value).then_some(Finding {
+        start: from,
+        end: from + value.len(),
+        mask: Mask::Fingerprint,
+    })
 }
 
 /// A value without quotes behind a name without quotes and a colon. In a sentence a colon says little: `invalid token:
@@ -285,6 +369,11 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
         } else {
             run(text, start, LINE)
         };
+        // `Cookie: chocolate chip`
+        let cookie = last.eq_ignore_ascii_case(b"cookie");
+        if cookie && !text[start..end].contains(&b'=') && !telling(&text[start..end]) {
+            return None;
+        }
         return judge(text, start, end, name.kind);
     }
     if matches!(name.kind, Kind::Digits(_)) {
@@ -298,8 +387,13 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
         return judge(text, start, end, name.kind);
     }
     // Judged by its head: nothing long is read that is not then replaced.
-    let head = &text[start..text.len().min(start + 64)];
-    let head = &head[..run(head, 0, VALUE)];
+    let line = name.structural && name.leads;
+    let whole = line
+        .then(|| yaml_end(text, start, LINE_MAX))
+        .flatten()
+        .filter(|end| telling(&text[start..*end]));
+    let end = whole.unwrap_or_else(|| run_within(text, start, VALUE, 64));
+    let head = &text[start..end];
     // `!Ref`, `!vault` and other tags of YAML: what follows says where the secret is.
     if head.len() > 2
         && head[0] == b'!'
@@ -339,15 +433,13 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
             return None;
         }
     }
-    let end = if name.structural && name.leads {
-        yaml_end(text, start)
-    } else {
-        bare_end(text, start, false)
-    };
+    let whole = line.then(|| yaml_end(text, start, usize::MAX)).flatten();
+    let end = whole.unwrap_or_else(|| bare_end(text, start, false));
     judge(text, start, end, name.kind)
 }
 
 /// The end of the words of a pass phrase, of which there are four at least, in small letters, and none of a sentence.
+#[inline(never)]
 fn phrase_end(text: &[u8], start: usize, name: &[u8]) -> Option<usize> {
     let named = [b"phrase".as_slice(), b"mnemonic"].iter().any(|end| {
         name.len()
@@ -357,7 +449,8 @@ fn phrase_end(text: &[u8], start: usize, name: &[u8]) -> Option<usize> {
     if !named {
         return None;
     }
-    let line = &text[start..text.len().min(start + 512)];
+    // The next colon ends it, so nothing is read twice.
+    let line = &text[start..];
     let line = &line[..line
         .iter()
         .position(|byte| !(byte.is_ascii_lowercase() || matches!(byte, b' ' | b'-')))
@@ -388,19 +481,14 @@ fn phrase_end(text: &[u8], start: usize, name: &[u8]) -> Option<usize> {
     (words >= 4 && !sentence).then_some(start + line.len())
 }
 
-/// Of a line `key: value` all that has no space in it.
-fn yaml_end(text: &[u8], start: usize) -> usize {
-    let end = visible_end(text, start);
-    if ends_line(text, end)
-        && !matches!(
-            text[end - 1],
-            b',' | b';' | b')' | b']' | b'}' | b'"' | b'\''
-        )
-    {
-        end
-    } else {
-        bare_end(text, start, false)
-    }
+/// Of a line `key: value` all that has no space in it, if nothing follows within `max` bytes.
+fn yaml_end(text: &[u8], start: usize, max: usize) -> Option<usize> {
+    let end = run_within(text, start, VISIBLE, max);
+    let sign = matches!(
+        text[..end].last(),
+        Some(b',' | b';' | b')' | b']' | b'}' | b'"' | b'\'')
+    );
+    (end > start && ends_line(text, end) && !sign).then_some(end)
 }
 
 /// The name that ends before `end`.
@@ -474,60 +562,18 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
         before -= 1;
     }
     let previous = text[..before].last().copied().unwrap_or(b'\n');
-    let exported = [
-        b"export".as_slice(),
-        b"set",
-        b"ENV",
-        b"env",
-        b"-e",
-        b"--env",
-        b"setx",
-        b"ARG",
-    ]
-    .iter()
-    .any(|word| text[..before].ends_with(word));
+    // Nearly everything that stands before a name is a sign.
+    let word = if previous.is_ascii_alphabetic() {
+        &text[..before]
+    } else {
+        &[]
+    };
+    let exported = EXPORTS.iter().any(|known| word.ends_with(known));
     // A sentence may end with a colon, a list item begin with a hyphen.
-    let structural = matches!(
-        previous,
-        b'\n'
-            | b'\r'
-            | b'{'
-            | b','
-            | b'('
-            | b';'
-            | b'['
-            | b'-'
-            | b'|'
-            | b'&'
-            | b'?'
-            | b'"'
-            | b'\''
-            | b'`'
-            | b'\\'
-            | b'='
-            | b'/'
-            | b'$'
-            | b'*'
-            | b'#'
-            | b':'
-            | b'>'
-            | b'<'
-            | b'+'
-    ) || exported
-        || text[..before].ends_with(b"\\n")
-        || [
-            b"let".as_slice(),
-            b"var",
-            b"const",
-            b"val",
-            b"string",
-            b"String",
-            b"auto",
-            b"final",
-            b"mut",
-        ]
-        .iter()
-        .any(|word| text[..before].ends_with(word) && before < start);
+    let structural = STRUCTURAL.contains(&previous)
+        || exported
+        || word.ends_with(b"\\n")
+        || DECLARES.iter().any(|known| word.ends_with(known));
     let line = matches!(previous, b'\n' | b'\r' | b'-' | b'\\')
         || exported
         || previous == b'\''
@@ -547,12 +593,15 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
     })
 }
 
-/// `key="ApiKey" value="…"` of XML.
+/// `key="ApiKey" value="…"` of XML, `name="csrf-token" content="…"` of HTML.
 fn beside(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
-    if !text[..at].ends_with(b"value") || !matches!(text.get(at + 1), Some(b'"' | b'\'')) {
+    if !matches!(text.get(at + 1), Some(b'"' | b'\'')) {
         return None;
     }
-    let before = &text[floor.max(at.saturating_sub(96))..at - 5];
+    let head = &text[floor.max(at.saturating_sub(96))..at];
+    let before = head
+        .strip_suffix(b"value")
+        .or_else(|| head.strip_suffix(b"content"))?;
     let before = before.trim_ascii_end();
     let quote = *before.last()?;
     let inside = before
@@ -619,25 +668,34 @@ pub(super) fn element(text: &[u8], at: usize) -> Option<Finding> {
     if name.is_empty() || text.get(close) != Some(&b'>') {
         return None;
     }
+    // `<setting name="ApiKey"><value>…`
+    if let Some(kind) = kind
+        && let Some((start, end)) = inner(text, close + 1)
+    {
+        return judge(text, start, end, kind);
+    }
     let (start, end) = content(text, close + 1, tag)?;
     if matches!(name, b"key" | b"name" | b"Key" | b"Name") {
         let kind = in_text(text[start..end].trim_ascii())?;
-        let next = end + tag.len() + 3;
-        let next = next
-            + text
-                .get(next..)?
-                .iter()
-                .take(32)
-                .take_while(|byte| byte.is_ascii_whitespace())
-                .count();
-        let sibling = [b"<string>".as_slice(), b"<value>", b"<Value>"]
-            .into_iter()
-            .find(|sibling| text[next..].starts_with(sibling))?;
-        let (start, end) = content(text, next + sibling.len(), &sibling[1..sibling.len() - 1])?;
+        let (start, end) = inner(text, end + tag.len() + 3)?;
         return judge(text, start, end, kind);
     }
     let kind = in_text(name).or(kind)?;
     judge(text, start, end, kind)
+}
+
+/// What an element has in it that says no more than that it is a value, behind spaces at most.
+fn inner(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?;
+    let space = rest
+        .iter()
+        .take(32)
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count();
+    let tag = [b"<string>".as_slice(), b"<value>", b"<Value>"]
+        .into_iter()
+        .find(|tag| rest[space..].starts_with(tag))?;
+    content(text, at + space + tag.len(), &tag[1..tag.len() - 1])
 }
 
 /// What stands between the tags of an element that holds no other.
@@ -672,6 +730,7 @@ fn by_attribute(attributes: &[u8]) -> Option<Kind> {
 }
 
 /// The lines of a block scalar of YAML: `password: |`, and lines with more space before them.
+#[inline(never)]
 fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
     let mut at = start + 1;
     while matches!(text.get(at), Some(b'-' | b'+' | b'0'..=b'9' | b' ' | b'\r')) && at < start + 8 {
@@ -702,6 +761,7 @@ fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
 }
 
 /// Of `- name: API_KEY` and a line `value: …` the kind by the line before; of `variable "password" {` and `default = …`.
+#[inline(never)]
 fn named_above(text: &[u8], floor: usize, at: usize) -> Option<Kind> {
     let lowest = floor.max(at.saturating_sub(24));
     let end = lowest + text[lowest..at].trim_ascii_end().len();
@@ -733,6 +793,7 @@ fn named_above(text: &[u8], floor: usize, at: usize) -> Option<Kind> {
 }
 
 /// The value behind `named_above`.
+#[inline(never)]
 fn below(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
     let (from, to) = match text.get(start)? {
         b'"' | b'\'' => quoted(text, start)?,
@@ -766,11 +827,10 @@ fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
         && inside
             .iter()
             .all(|byte| CLASSES[usize::from(*byte)] & WORD != 0 || byte.is_ascii_punctuation());
-    // `{token}`: to be filled in.
-    let named = inside
-        .iter()
-        .all(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
-        && in_text(inside).is_some();
+    // `{token}`, `{name:?}`, `{0}`: to be filled in.
+    let named = is_identifier(FORMATS.iter().fold(inside, |inside, format| {
+        inside.strip_suffix(*format).unwrap_or(inside)
+    })) || matches!(inside, [digit] if digit.is_ascii_digit());
     let braced = word && !named && text[start] == b'{';
     if !(list || braced) {
         return None;
@@ -788,16 +848,29 @@ fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
 }
 
 /// The finding for a sensitive name's value in a text, unless the value says nothing.
-fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Finding> {
-    if let Some(block) = private_key(text, start) {
-        return Some(block);
-    }
+fn judge(text: &[u8], start: usize, end: usize, kind: Kind) -> Option<Finding> {
     let value = text.get(start..end)?;
-    if mask_length(&text[start..]).is_some() {
-        return None;
+    match value.first()? {
+        b'-' => {
+            if let Some(block) = private_key(text, start) {
+                return Some(block);
+            }
+        }
+        b'[' if mask_length(&text[start..]).is_some() => return None,
+        _ => {}
     }
+    // Of a sentence, or of Markdown.
+    let token = matches!(kind, Kind::Opaque | Kind::Token | Kind::Tokens);
+    let value = value.strip_suffix(b"`").unwrap_or(value);
+    let value = match value.strip_suffix(b".") {
+        Some(head) if token => head,
+        _ => value,
+    };
+    let first = value.first()?;
     let scheme = SCHEMES.iter().find(|scheme| {
-        value.len() > scheme.len() && value[..scheme.len()].eq_ignore_ascii_case(scheme)
+        value.len() > scheme.len()
+            && first | 0x20 == scheme[0]
+            && value[..scheme.len()].eq_ignore_ascii_case(scheme)
     });
     if let Some(scheme) = scheme {
         let secret = value[scheme.len()..].trim_ascii_start();
@@ -805,52 +878,48 @@ fn judge(text: &[u8], start: usize, mut end: usize, kind: Kind) -> Option<Findin
             return None;
         }
     }
-    // Of a sentence, or of Markdown.
-    let token = matches!(kind, Kind::Opaque | Kind::Token | Kind::Tokens);
-    let value = value.strip_suffix(b"`").unwrap_or(value);
-    if value.is_empty() {
-        return None;
-    }
-    let value = match value.strip_suffix(b".") {
-        Some(head) if token => head,
-        _ => value,
-    };
-    // A colour.
-    if token && value.len() <= 9 && value[0] == b'#' && value[1..].iter().all(u8::is_ascii_hexdigit)
+    if token
+        && match value {
+            // A colour.
+            [b'#', digits @ ..] => digits.len() <= 8 && digits.iter().all(u8::is_ascii_hexdigit),
+            // A count.
+            _ => value.len() < 4 && value.iter().all(u8::is_ascii_digit),
+        }
     {
         return None;
     }
-    // A count.
-    if token && value.len() < 4 && value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
     let mask = kind.judge(&value[..value.len().min(HEAD_MAX)])?;
-    end = start + value.trim_ascii_end().len();
-    let (secret, mask) = credential(&text[start..end], mask);
-    (!secret.is_empty() && !placeholder(secret)).then_some(Finding {
+    let value = value.trim_ascii_end();
+    let end = start + value.len();
+    let (secret, mask) = credential(value, mask);
+    (!secret.is_empty()).then_some(Finding {
         start: end - secret.len(),
         end,
         mask,
     })
 }
 
-/// Behind the letters that some languages put before a quote.
-fn prefixed(text: &[u8], start: usize) -> usize {
-    let letters = text[start..]
-        .iter()
-        .take(3)
-        .take_while(|byte| {
-            matches!(
-                byte,
-                b'r' | b'b' | b'f' | b'u' | b'R' | b'B' | b'F' | b'U' | b'@' | b'$' | b'&' | b'L'
-            )
-        })
-        .count();
-    if letters > 0 && letters < 3 && matches!(text.get(start + letters), Some(b'"' | b'\'')) {
-        start + letters
-    } else {
-        start
+/// The name of a scheme of the `Authorization` header.
+fn is_scheme(word: &[u8]) -> bool {
+    SCHEMES.iter().any(|scheme| {
+        // The length tells nearly all apart; a call to compare them would cost more than all the rest.
+        word.len() == scheme.len() && word.eq_ignore_ascii_case(scheme)
+    })
+}
+
+/// The quote behind the letters that some languages put before it.
+fn prefixed(text: &[u8], start: usize) -> Option<usize> {
+    let is_letter = |at: usize| {
+        text.get(at)
+            .is_some_and(|byte| b"rbfuRBFU@$&L".contains(byte))
+    };
+    if !is_letter(start) {
+        return None;
     }
+    let quote = start + 1 + usize::from(is_letter(start + 1));
+    // `&'a` is a lifetime of Rust.
+    let lifetime = text[start..].starts_with(b"&'");
+    (!lifetime && matches!(text.get(quote), Some(b'"' | b'\''))).then_some(quote)
 }
 
 fn skip_space(text: &[u8], at: usize) -> usize {
@@ -868,12 +937,51 @@ fn skip_space(text: &[u8], at: usize) -> usize {
     }
 }
 
+/// How much of a line a value is told by, in bytes.
+const LINE_MAX: usize = 128;
+
 /// What a value is judged by.
 const HEAD_MAX: usize = 256;
 
 /// The second words of names in two words.
 const PAIRED: [&[u8]; 8] = [
     b"key", b"keys", b"number", b"code", b"id", b"card", b"word", b"phrase",
+];
+
+/// What stands behind a name in braces, and how it is to be written.
+const FORMATS: [&[u8]; 5] = [b":?", b":#?", b":x", b"!r", b"!s"];
+
+/// Functions to which passwords are given to be hashed.
+const HASHES: [&[u8]; 8] = [
+    b"crypt",
+    b"md5",
+    b"sha1",
+    b"sha2",
+    b"sha256",
+    b"hashpw",
+    b"make_password",
+    b"password",
+];
+
+/// What stands before the name of a variable that a shell or a container is given.
+const EXPORTS: [&[u8]; 8] = [
+    b"export", b"set", b"ENV", b"env", b"-e", b"--env", b"setx", b"ARG",
+];
+
+/// What stands before the name of a variable in a program.
+const DECLARES: [&[u8]; 9] = [
+    b"let", b"var", b"const", b"val", b"string", b"String", b"auto", b"final", b"mut",
+];
+
+/// The signs behind which a name stands, rather than a word of a sentence.
+const STRUCTURAL: &[u8] = b"\n\r{,(;[-|&?\"'`\\=/$*#:><+";
+
+/// How the names of headers end in which webhooks have their signatures.
+const SIGNATURES: [&[u8]; 4] = [
+    b"-signature",
+    b"-signature-256",
+    b"-hmac-sha256",
+    b"-signature-v256",
 ];
 
 const SCHEMES: [&[u8]; 7] = [
@@ -896,3 +1004,6 @@ const QUERY: [&[u8]; 14] = [
     b"sign",
     b"policy",
 ];
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ use member::{assignment, element, member};
 use number::{may_be_number, number};
 use pem::private_key;
 use scheme::scheme;
-use token::{Runs, may_begin, token};
+use token::{Runs, may_begin, numbered, token};
 
 pub(crate) use number::is_card;
 pub(crate) use scheme::credential;
@@ -131,14 +131,10 @@ impl<'a> Scanner<'a> {
                 text.get(from..to)
                     .is_some_and(|group| group.iter().all(u8::is_ascii_digit))
             };
-            // A refresh token of Google.
-            if first == b'1' && text[at..].starts_with(b"1//0") {
-                let end = run(text, at + 4, URL_SAFE);
-                return (end >= at + 24).then_some(Finding {
-                    start: at,
-                    end,
-                    mask: Mask::Fingerprint,
-                });
+            if first <= b'2'
+                && let Some(finding) = numbered(text, at)
+            {
+                return Some(finding);
             }
             let grouped = match text.get(at + 1) {
                 Some(b'0'..=b'9') => true,
@@ -197,44 +193,50 @@ impl<'a> Scanner<'a> {
     #[inline(never)]
     fn look_at_prefix(&mut self, first: u8) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
+        let end = run_within(text, at, WORD, 32);
+        let after = text.get(end).copied();
         let found = match first.to_ascii_lowercase() {
             b'e' => self.jwt(at),
-            b'a' | b'b' | b's' | b't' => scheme(text, at),
+            b'a' | b'b' | b's' | b't' if after == Some(b' ') => scheme(text, at),
             _ => None,
         };
         if let Some(found) = found.or_else(|| token(text, at, &mut self.runs)) {
             return Some(self.with_its_id(found));
         }
         // What was redacted before is not redacted again.
-        self.named_by(first).filter(|finding| {
+        self.named_by(first, end).filter(|finding| {
             memchr::memmem::find(&text[finding.start..finding.end], b"[REDACTED").is_none()
         })
     }
 
-    /// What the words of a sentence, a command or a program say of what comes behind them.
-    fn named_by(&mut self, first: u8) -> Option<Finding> {
+    /// What the words of a sentence, a command or a program say of what comes behind them; `end` is that of the word.
+    fn named_by(&mut self, first: u8, end: usize) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
-        let length = run_within(text, at, WORD, 32) - at;
-        if prose::LENGTHS[usize::from(first & 31)] & 1 << (length & 31) == 0
-            && !text[at..].starts_with(b"set")
-        {
+        // What they speak of stands behind a space or a bracket, or the word goes on behind a sign.
+        if !matches!(
+            text.get(end),
+            Some(b' ' | b'\t' | b'(' | b'_' | b'-' | b':')
+        ) {
+            return None;
+        }
+        if prose::LENGTHS[usize::from(first & 31)] & 1 << ((end - at) & 31) == 0 {
             return None;
         }
         let found = match first {
             b't' if text[at..].starts_with(b"thin:") => return thin(text, at + 4),
-            b'b' | b'h' | b'n' | b'w' => None,
-            b'd' | b'g' => prose::called(text, at),
+            b'w' => None,
+            b'b' | b'B' | b'd' | b'g' | b'h' | b'l' | b'n' | b'N' => prose::called(text, at),
             b'e' | b'E' => shell::piped(text, at),
             b'i' | b'I' => prose::announced(text, at).or_else(|| self.insert(at)),
             b'p' => prose::announced(text, at).or_else(|| shell::piped(text, at)),
-            b'A' => prose::announced(text, at).or_else(|| shell::auth(text, at)),
-            b's' => prose::announced(text, at).or_else(|| prose::called(text, at)),
+            b'a' => prose::announced(text, at).or_else(|| prose::called(text, at)),
+            b'A' => prose::announced(text, at)
+                .or_else(|| shell::auth(text, at))
+                .or_else(|| prose::called(text, at)),
+            b's' | b'S' => prose::announced(text, at).or_else(|| prose::called(text, at)),
             _ => prose::announced(text, at),
         };
-        match first {
-            b'a' | b'A' | b'd' | b'i' | b'I' | b'k' | b'K' | b'o' | b'O' | b't' | b'T' => found,
-            _ => found.or_else(|| shell::placed(text, at)),
-        }
+        found.or_else(|| shell::placed(text, at))
     }
 
     /// A token of Terraform begins with an id: `xxxxxxxxxxxxxx.atlasv1.…`
@@ -262,15 +264,15 @@ impl<'a> Scanner<'a> {
             b':' if before == b'p' && at >= 3 && text[at - 3..].starts_with(b" /p") => {
                 rdp(text, at)
             }
-            b':' if after == b'/' => userinfo(text, at).or_else(|| member(text, self.floor, at, 1)),
+            b':' if after == b'/' => userinfo(text, at).or_else(|| member(text, self.floor, at)),
             // Neither a time of day nor a port has a key before its colon.
             b':' if before.is_ascii_digit() => match after {
                 b'A' => telegram(text, self.floor, at),
                 b'0'..=b'9' => None,
-                _ => member(text, self.floor, at, 1),
+                _ => member(text, self.floor, at),
             },
             b':' if after != b':' => {
-                let found = member(text, self.floor, at, 1);
+                let found = member(text, self.floor, at);
                 if found.is_none() && (after.is_ascii_digit() || after == b'*') {
                     return pgpass(text, at);
                 }
@@ -289,7 +291,7 @@ impl<'a> Scanner<'a> {
                 _ => None,
             },
             b'<' if after.is_ascii_alphabetic() => element(text, at),
-            b'<' if after == b'<' && before == b' ' && text.get(at + 2) == Some(&b'<') => {
+            b'<' if before != b'<' && text[at..].starts_with(b"<<<") => {
                 let floor = self.floor.max(self.here);
                 self.here = at;
                 shell::here(text, floor, at)
@@ -494,7 +496,7 @@ impl Scanner<'_> {
                 return Some(self.found(finding));
             }
             let class = CLASSES[usize::from(byte)];
-            if class & (STARTS | MARK) != 0 || at < self.aws && class & WORD != 0 {
+            if class & (STARTS | MARK) != 0 || at < self.aws && class & BASE64 != 0 {
                 self.at = at;
                 let mut finding = if at < self.aws {
                     self.aws_secret(at)
@@ -545,8 +547,10 @@ impl Scanner<'_> {
             match slot {
                 None => free = Some(slot),
                 Some(known) if known.start < finding.end && finding.start < known.end => {
-                    if finding.start < known.start {
-                        known.start = finding.start;
+                    // Where one reaches further than the other, what both are goes.
+                    if finding.start < known.start || finding.end > known.end {
+                        known.start = known.start.min(finding.start);
+                        known.end = known.end.max(finding.end);
                         known.mask = Mask::Plain;
                     }
                     self.due = self.due.min(finding.start);
@@ -604,8 +608,11 @@ impl Scanner<'_> {
 /// `123456789:AA…`, a bot of Telegram.
 fn telegram(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     let start = run_back(text, floor.max(at.saturating_sub(12)), at, classes::DIGIT);
+    if at - start < 6 {
+        return None;
+    }
     let end = run_within(text, at + 1, URL_SAFE, 64);
-    (at - start >= 6 && end - at > 33).then_some(Finding {
+    (end - at > 33).then_some(Finding {
         start,
         end,
         mask: Mask::Fingerprint,
@@ -617,8 +624,9 @@ fn rdp(text: &[u8], at: usize) -> Option<Finding> {
     let line = &text[at.saturating_sub(96)..at];
     memchr::memmem::find(line, b"rdp ")?;
     let start = at + 1 + usize::from(matches!(text.get(at + 1), Some(b'"' | b'\'')));
-    let mut end = run_within(text, start, classes::VISIBLE, 128);
-    end -= usize::from(start > at + 1 && end > start && matches!(text[end - 1], b'"' | b'\''));
+    // The quote that it stands in, or the whole command.
+    let end = run_within(text, start, classes::VISIBLE, 128);
+    let end = end - usize::from(matches!(text[end - 1], b'"' | b'\''));
     (end > start && mask_length(&text[start..]).is_none()).then_some(Finding {
         start,
         end,
@@ -796,3 +804,6 @@ static MARKS: [u8; 256] = {
 
 /// The shortest finding without one of [`PAIRED`]: `12345678Z`, `AB123456C`.
 const SHORTEST_PLAIN: usize = 9;
+
+#[cfg(test)]
+mod tests;

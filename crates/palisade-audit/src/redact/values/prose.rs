@@ -10,6 +10,16 @@ use crate::redact::{Finding, Mask};
 pub(super) static WORDS: &[&str] = &[
     "bearer",
     "basic",
+    "add",
+    "addheader",
+    "basicauth",
+    "getconnection",
+    "header",
+    "login",
+    "networkcredential",
+    "setbasicauth",
+    "setenvironmentvariable",
+    "snyk",
     "password",
     "passwd",
     "passphrase",
@@ -64,8 +74,9 @@ pub(super) static LENGTHS: [u32; 32] = {
         lengths[(word[0] & 31) as usize] |= 1 << word.len();
         at += 1;
     }
-    // `setItem`, `getenv`, `printf`
+    // `getenv`; `setItem`, `setPassword` and all the others.
     lengths[(b'g' & 31) as usize] |= 1 << 6;
+    lengths[(b's' & 31) as usize] = u32::MAX;
     lengths
 };
 
@@ -100,8 +111,18 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         let (behind, is) = link(text, who + 1);
         if is {
             (start, said) = (behind, true);
+        } else if let Some(behind) = whose(text, start + 4) {
+            (start, said) = (behind, true);
         }
     }
+    if let Some(behind) = aside(text, start) {
+        (start, said) = (behind, true);
+    }
+    // A hyphen and the border of a table say less.
+    let bordered = [b"- ".as_slice(), b"| "]
+        .iter()
+        .any(|sign| text[start..].starts_with(sign));
+    start += if bordered { 2 } else { 0 };
     if word.eq_ignore_ascii_case(b"identified") && !said {
         return None;
     }
@@ -112,12 +133,15 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     };
     let quoted = from > start;
     if !quoted {
-        while to > from
-            && matches!(
-                text[to - 1],
-                b'.' | b',' | b';' | b':' | b'!' | b'?' | b')' | b'"' | b'\''
-            )
-        {
+        let mut marked = false;
+        while to > from {
+            match text[to - 1] {
+                b')' | b'"' | b'\'' => {}
+                b'.' | b',' | b';' | b':' => marked = true,
+                // A sentence has one of them: before a full stop they are the secret's.
+                b'!' | b'?' if !marked => marked = true,
+                _ => break,
+            }
             to -= 1;
         }
         while from < to && matches!(text[from], b'(' | b'*' | b'_') {
@@ -131,8 +155,13 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         && crate::redact::keys::is_opaque(secret)
         && secret.iter().any(u8::is_ascii_uppercase)
         && secret.iter().any(u8::is_ascii_lowercase);
+    let private = kind == Kind::Token && text[..at].ends_with(b"rivate ") && is_private(secret);
     let convinced = match kind {
-        _ if random => true,
+        _ if random || private => true,
+        _ if bordered => {
+            let ends = value::ends_line(text, to) || text[to..].starts_with(b" |");
+            kind == Kind::Password && !quoted && ends && strong(secret)
+        }
         // `SECRET '…'` of SQL.
         Kind::Token if quoted && !said => {
             word.iter().all(u8::is_ascii_uppercase)
@@ -163,7 +192,7 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
                 || said && quoted && secret.len() >= 8 && !secret.contains(&b' ') && telling(secret)
         }
     };
-    if !convinced || is_kind_word(secret) {
+    if !convinced || is_kind_word(secret) || is_compound(secret) {
         return None;
     }
     let mask = kind.judge(secret)?;
@@ -175,6 +204,43 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         } else {
             Mask::Plain
         },
+    })
+}
+
+/// Behind the colon of `password for the staging box: `; `at` is behind `for `.
+fn whose(text: &[u8], at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    let rest = &rest[..rest.len().min(64)];
+    let length = rest
+        .iter()
+        .position(|byte| !(byte.is_ascii_alphanumeric() || b" _.@-".contains(byte)))?;
+    (length > 0 && rest[length..].starts_with(b": ")).then_some(at + length + 2)
+}
+
+/// Behind `(temporary): `, `[admin]: `.
+fn aside(text: &[u8], at: usize) -> Option<usize> {
+    let close = match text.get(at)? {
+        b'(' => b')',
+        b'[' => b']',
+        _ => return None,
+    };
+    let head = &text[at..text.len().min(at + 32)];
+    let length = memchr::memchr(close, head)?;
+    text[at + length + 1..]
+        .starts_with(b": ")
+        .then_some(at + length + 3)
+}
+
+/// The private key of a wallet: 64 hexadecimal digits.
+fn is_private(secret: &[u8]) -> bool {
+    let digits = secret.strip_prefix(b"0x").unwrap_or(secret);
+    digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// `base64-encoded`
+fn is_compound(word: &[u8]) -> bool {
+    memchr::memchr(b'-', word).is_some_and(|at| {
+        is_kind_word(&word[..at]) && word[at + 1..].iter().all(u8::is_ascii_alphabetic)
     })
 }
 
@@ -233,18 +299,73 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
     })
 }
 
-/// `define('DB_PASSWORD', '…')`, `setItem("token", "…")`, `setPassword("…")`.
+/// The second of two strings in brackets, a user's name and a password: `("bob", "…")`; `at` is the bracket.
+pub(super) fn second(text: &[u8], at: usize) -> Option<Finding> {
+    let text = &text[..text.len().min(at + PAIR_MAX)];
+    let blank = |at: usize| {
+        let rest = text.get(at..).unwrap_or_default();
+        text.len() - rest.trim_ascii_start().len()
+    };
+    let (from, to) = value::quoted(text, blank(at + 1))?;
+    // A path is nobody's name.
+    if text[from..].starts_with(b"/") {
+        return None;
+    }
+    let comma = blank(behind_quote(text, to));
+    if text.get(comma) != Some(&b',') {
+        return None;
+    }
+    let mut start = blank(comma + 1);
+    if text[start..].starts_with(b"Some(") {
+        start += 5;
+    }
+    let (from, to) = value::quoted(text, start)?;
+    let secret = &text[from..to];
+    let closed = matches!(text.get(blank(behind_quote(text, to))), Some(b')' | b','));
+    // `("username", "password")` of a manual.
+    let word = !telling(secret) && value::in_text(secret).is_some();
+    (closed && !word && !secret.contains(&b' '))
+        .then(|| Kind::Password.judge(secret))
+        .flatten()
+        .map(|_| Finding {
+            start: from,
+            end: to,
+            mask: Mask::Plain,
+        })
+}
+
+/// Behind the quote, with backslashes before it or without, at which a text in quotes ends.
+fn behind_quote(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let slashes = rest.iter().take_while(|byte| **byte == b'\\').count();
+    at + slashes + 1
+}
+
+/// `define('DB_PASSWORD', '…')`, `setItem("token", "…")`, `setPassword("…")`, `login("bob", "…")`.
 #[inline(never)]
 pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
-    let end = run_within(text, at, WORD, 32);
+    let mut end = run_within(text, at, WORD, 32);
+    if text[end..].starts_with(b"_auth(") {
+        end += 5;
+    }
     let name = &text[at..end];
+    if PAIRS.iter().any(|known| name.eq_ignore_ascii_case(known)) && text.get(end) == Some(&b'(') {
+        return second(text, end);
+    }
+    if name == b"getConnection" && text.get(end) == Some(&b'(') {
+        // The first is the address.
+        let (_, to) = value::quoted(&text[..text.len().min(end + PAIR_MAX)], end + 1)?;
+        return second(text, behind_quote(text, to));
+    }
     let quote = text.get(end + 1)?;
     if text.get(end) != Some(&b'(') || !matches!(quote, b'"' | b'\'') {
         return None;
     }
     let (from, to) = value::quoted(&text[..text.len().min(end + 256)], end + 1)?;
     let first = &text[from..to];
-    if let Some(what) = name.strip_prefix(b"set")
+    if let Some(what) = name
+        .strip_prefix(b"set")
+        .or_else(|| name.strip_prefix(b"Set"))
         && let Some(kind) = value::in_text(what)
     {
         return kind
@@ -256,19 +377,7 @@ pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
                 mask: Mask::Plain,
             });
     }
-    if !matches!(
-        name,
-        b"define"
-            | b"get"
-            | b"getenv"
-            | b"set"
-            | b"setItem"
-            | b"setdefault"
-            | b"setenv"
-            | b"setProperty"
-            | b"setHeader"
-            | b"setRequestHeader"
-    ) {
+    if !SETTERS.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return None;
     }
     let kind = value::in_text(first)?;
@@ -276,7 +385,9 @@ pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
     let start = text.len() - rest.len();
     let (from, to) = value::quoted(text, start)?;
     let value = text.get(from..to)?;
-    if is_kind_word(value) {
+    // `add('password', 'Enter your password')` of a form.
+    let label = !telling(value) && (value.contains(&b' ') || value::in_text(value).is_some());
+    if label || is_kind_word(value) {
         return None;
     }
     let mask = kind.judge(value)?;
@@ -312,29 +423,42 @@ fn kind(word: &[u8]) -> Option<Kind> {
     }
 }
 
-/// Skips `is` and its kin; says whether one was there.
+/// Skips `is`, `was changed to` and their kin; says whether any was there.
 fn link(text: &[u8], at: usize) -> (usize, bool) {
-    const LINKS: [&[u8]; 16] = [
-        b"reset to ",
-        b"changed to ",
-        b"updated to ",
-        b"from ",
-        b"is set to ",
-        b"is now ",
-        b"is: ",
-        b"is ",
-        b"was ",
-        b"to ",
-        b"are ",
-        b"as ",
-        b"BY ",
-        b"by ",
-        b"-> ",
-        "→ ".as_bytes(),
+    const VERBS: [&[u8]; 8] = [
+        b"is",
+        b"was",
+        b"are",
+        b"has been",
+        b"will be",
+        b"should be",
+        b"must be",
+        b"is now",
     ];
-    let rest = text.get(at..).unwrap_or_default();
-    match LINKS.iter().find(|link| rest.starts_with(link)) {
-        Some(link) => (at + link.len(), true),
+    const CHANGES: [&[u8]; 6] = [
+        b"set to",
+        b"reset to",
+        b"changed to",
+        b"updated to",
+        b"rotated to",
+        b"now set to",
+    ];
+    const SIGNS: [&[u8]; 7] = [b"from", b"to", b"as", b"BY", b"by", b"->", "→".as_bytes()];
+    let step = |at: usize, words: &[&[u8]]| {
+        let rest = text.get(at..).unwrap_or_default();
+        // The longest of them, a colon behind it or not.
+        let words = words.iter().filter(|word| rest.starts_with(word));
+        let behind = words.filter_map(|word| {
+            let rest = &rest[word.len()..];
+            let space = usize::from(rest.first() == Some(&b':'));
+            (rest.get(space) == Some(&b' ')).then_some(at + word.len() + space + 1)
+        });
+        behind.max()
+    };
+    let verb = step(at, &VERBS);
+    let from = verb.unwrap_or(at);
+    match step(from, &CHANGES).or(verb).or_else(|| step(at, &SIGNS)) {
+        Some(behind) => (behind, true),
         None => (at, false),
     }
 }
@@ -351,4 +475,36 @@ fn strong(word: &[u8]) -> bool {
         && !word.starts_with(b"-")
 }
 
+/// What is called with a user's name and a password.
+const PAIRS: [&[u8]; 5] = [
+    b"basicauth",
+    b"basic_auth",
+    b"login",
+    b"networkcredential",
+    b"setbasicauth",
+];
+
+/// What is called with a name and a value.
+const SETTERS: [&[u8]; 13] = [
+    b"add",
+    b"addheader",
+    b"define",
+    b"get",
+    b"getenv",
+    b"header",
+    b"set",
+    b"setdefault",
+    b"setenv",
+    b"setenvironmentvariable",
+    b"setheader",
+    b"setitem",
+    b"setproperty",
+];
+
+/// How far two strings in brackets are looked for, in bytes.
+const PAIR_MAX: usize = 256;
+
 const VALUE_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests;

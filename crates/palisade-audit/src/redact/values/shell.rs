@@ -81,17 +81,25 @@ pub(super) fn placed(text: &[u8], at: usize) -> Option<Finding> {
     let name = &text[at..end];
     let line = &text[..text.len().min(end + PIPE_MAX)];
     match name {
-        b"setx" | b"ENV" => return variable(text, line, end),
+        b"setx" | b"setenv" | b"ENV" => return variable(text, line, end),
+        // Of a shell without a flag it sets no variable that others see.
+        b"set" if line[end..].starts_with(b" -") => {
+            let flag = visible_end(line, end + 1);
+            return variable(text, line, flag);
+        }
         b"sqlplus" => return slashed(text, line, end),
         _ => {}
     }
     PLACES
         .iter()
-        .filter(|place| name.eq_ignore_ascii_case(place.name))
+        .filter(|place| {
+            // One letter tells most of them apart; a call to compare them would cost more than all the rest.
+            text[at] | 0x20 == place.name[0] && name.eq_ignore_ascii_case(place.name)
+        })
         .find_map(|place| place.find(text, line, end))
 }
 
-/// `setx API_KEY …`, `ENV API_KEY …` of a Dockerfile.
+/// `setx API_KEY …`, `ENV API_KEY …` of a Dockerfile, `set -x API_KEY …` of fish.
 fn variable(text: &[u8], line: &[u8], end: usize) -> Option<Finding> {
     let start = skip_spaces(line, end);
     let (from, to) = argument(line, start, line.len())?;
@@ -157,6 +165,13 @@ impl Place {
                     // `htpasswd -nb user secret` has no file.
                     skip -= usize::from(word.contains(&b'n')).min(skip);
                 }
+                continue;
+            }
+            // `net use Z: \\\\host\\share …`
+            if self.slashes
+                && matches!(word, [_, b':'])
+                && line[skip_spaces(line, rest)..].starts_with(b"\\")
+            {
                 continue;
             }
             if skip > 0 {
@@ -295,6 +310,7 @@ const PLACES: &[Place] = &[
     place("pulumi", &["config", "set", "--secret"], 1),
     place("gcloud", &["auth", "activate-refresh-token"], 0),
     place("convertto-securestring", &[], 0),
+    place("snyk", &["auth"], 0),
     place("bw", &["unlock"], 0),
     place("bw", &["login"], 1),
 ];
@@ -309,7 +325,7 @@ fn argument(text: &[u8], start: usize, limit: usize) -> Option<(usize, usize)> {
             let word = &text[start..end];
             let length = word
                 .iter()
-                .position(|byte| matches!(byte, b';' | b')' | b'|' | b'"' | b'\''))
+                .position(|byte| matches!(byte, b';' | b')' | b'|' | b'"' | b'\'' | b'`'))
                 .unwrap_or(word.len());
             (start, start + length)
         }
@@ -347,3 +363,6 @@ fn judge(text: &[u8], from: usize, to: usize) -> Option<Finding> {
 
 /// How far a pipe is looked for, in bytes.
 const PIPE_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests;

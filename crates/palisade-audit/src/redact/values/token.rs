@@ -1,6 +1,6 @@
 //! Tokens that are known by the prefix their issuer gives them.
 
-use super::classes::{BASE64, CLASSES, DOTTED, HEX, TOKEN68, UPPER, URL_SAFE, WORD, run};
+use super::classes::{BASE64, CLASSES, DIGIT, DOTTED, HEX, TOKEN68, UPPER, URL_SAFE, WORD, run};
 use super::prose::WORDS;
 use crate::redact::{Finding, Mask};
 
@@ -8,10 +8,14 @@ use crate::redact::{Finding, Mask};
 #[inline(never)]
 pub(super) fn token(text: &[u8], at: usize, runs: &mut Runs) -> Option<Finding> {
     let rest = &text[at..];
-    let (from, to) = BY_LETTER[usize::from(rest[0])];
-    for shape in &SHAPES[usize::from(from)..usize::from(to)] {
-        // One byte tells most of them apart; a call to compare them would cost more than all the rest.
-        if rest.get(1) != Some(&shape.second) || !rest.starts_with(shape.prefix) {
+    // No token is as short.
+    let head = *rest.first_chunk()?;
+    let (from, to) = BY_PAIR[pair(head[0], head[1])];
+    let head = u32::from_le_bytes(head);
+    for shape in &ORDER[usize::from(from)..usize::from(to)] {
+        let shape = &SHAPES[usize::from(*shape)];
+        // Four bytes tell most of them apart; a call to compare them would cost more than all the rest.
+        if head & shape.mask != shape.head || !rest.starts_with(shape.prefix) {
             continue;
         }
         if let Some(end) = shape.end(text, at + shape.prefix.len(), runs) {
@@ -25,14 +29,69 @@ pub(super) fn token(text: &[u8], at: usize, runs: &mut Runs) -> Option<Finding> 
     None
 }
 
+/// A token that begins with a digit: a refresh token of Google, a token of Asana, Bitwarden or Salesforce.
+#[inline]
+pub(super) fn numbered(text: &[u8], at: usize) -> Option<Finding> {
+    let rest = &text[at..];
+    let length = match *rest {
+        [b'1', b'/', b'/', b'0', ..] => {
+            let end = run(rest, 4, URL_SAFE);
+            (end >= 24).then_some(end)
+        }
+        [b'1' | b'2', b'/', b'0'..=b'9', ..] => asana(rest),
+        [b'0', b'.', ..] if is_uuid(&rest[2..]) => bitwarden(rest),
+        [b'0', b'0', b'D', ..] => salesforce(rest),
+        _ => None,
+    }?;
+    Some(Finding {
+        start: at,
+        end: at + length,
+        mask: Mask::Fingerprint,
+    })
+}
+
+/// `1/1204567890123456:…`, `2/1204567890123456/1204567890123457:…`, with 32 hexadecimal digits.
+fn asana(rest: &[u8]) -> Option<usize> {
+    let mut end = run(&rest[..rest.len().min(22)], 2, DIGIT);
+    if rest[0] == b'2' && rest.get(end) == Some(&b'/') {
+        end = run(&rest[..rest.len().min(end + 21)], end + 1, DIGIT);
+    }
+    let last = run(&rest[..rest.len().min(end + 34)], end + 1, WORD);
+    let hex = rest.get(end + 1..last)?;
+    (end >= 12 && rest[end] == b':' && hex.len() == 32 && hex.iter().all(u8::is_ascii_hexdigit))
+        .then_some(last)
+}
+
+/// `0.`, a UUID, a secret and a key.
+fn bitwarden(rest: &[u8]) -> Option<usize> {
+    let secret = run(rest, 39, WORD);
+    (rest.get(38) == Some(&b'.') && secret >= 59 && rest.get(secret) == Some(&b':'))
+        .then(|| run(rest, secret + 1, BASE64))
+}
+
+/// `00D`, the rest of an organisation's id, and a session.
+fn salesforce(rest: &[u8]) -> Option<usize> {
+    let id = run(&rest[..rest.len().min(19)], 3, WORD);
+    let end = run(rest, id + 1, DOTTED);
+    (matches!(id, 15 | 18) && rest.get(id) == Some(&b'!') && end >= id + 40).then_some(end)
+}
+
 /// The end of a token with what some issuers put behind a sign that tokens do not have: Atlassian a check sum, Sentry
-/// a signature.
+/// a signature, Databricks a number.
 fn with_check(text: &[u8], prefix: &[u8], end: usize) -> usize {
     match prefix {
         b"ATATT3" | b"ATCTT3" | b"ATSTT3" => {
             let check = run(&text[..text.len().min(end + 10)], end + 1, HEX);
             if text.get(end) == Some(&b'=') && check == end + 9 {
                 return check;
+            }
+        }
+        b"dapi" => {
+            if let Some([b'-', digit]) = text.get(end..end + 2)
+                && digit.is_ascii_digit()
+                && run(&text[..text.len().min(end + 3)], end + 1, WORD) == end + 2
+            {
+                return end + 2;
             }
         }
         b"sntrys_" => {
@@ -42,7 +101,7 @@ fn with_check(text: &[u8], prefix: &[u8], end: usize) -> usize {
                     .take(2)
                     .take_while(|byte| **byte == b'=')
                     .count();
-            if padding > end && text.get(padding) == Some(&b'_') {
+            if text.get(padding) == Some(&b'_') {
                 return run(text, padding + 1, TOKEN68);
             }
         }
@@ -73,7 +132,9 @@ enum Look {
 
 pub(super) struct Shape {
     pub(super) prefix: &'static [u8],
-    second: u8,
+    /// The first four bytes of the prefix, and which of them it has.
+    head: u32,
+    mask: u32,
     letters: u16,
     /// How many letters behind the prefix.
     min: usize,
@@ -210,9 +271,17 @@ fn is_uuid(text: &[u8]) -> bool {
 }
 
 const fn shape(prefix: &'static str, letters: u16, min: usize, look: Look) -> Shape {
+    let (mut head, mut mask) = ([0; 4], [0; 4]);
+    let mut at = 0;
+    while at < prefix.len() && at < 4 {
+        head[at] = prefix.as_bytes()[at];
+        mask[at] = 0xff;
+        at += 1;
+    }
     Shape {
         prefix: prefix.as_bytes(),
-        second: prefix.as_bytes()[1],
+        head: u32::from_le_bytes(head),
+        mask: u32::from_le_bytes(mask),
         letters,
         min,
         look,
@@ -238,6 +307,8 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("ASIA", UPPER, 16, Look::Any),
     shape("ATBB", URL_SAFE, 20, Look::Mixed),
     shape("ATTA", HEX, 64, Look::Exact),
+    shape("BSA", URL_SAFE, 28, Look::ExactMixed),
+    shape("CCDB1_", URL_SAFE, 20, Look::Any),
     shape("CCIPAT_", WORD, 20, Look::Any),
     shape("CCIPRJ_", WORD, 20, Look::Any),
     shape("CLOJARS_", WORD, 40, Look::Any),
@@ -250,8 +321,10 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("FwoGZXIvYXdz", BASE64, 40, Look::Any),
     shape("FLWSECK-", URL_SAFE, 20, Look::Any),
     shape("GOCSPX-", URL_SAFE, 20, Look::Any),
+    shape("GR1348941", URL_SAFE, 20, Look::Any),
     shape("HRKU-", URL_SAFE, 20, Look::Mixed),
     shape("IQoJb3JpZ2lu", BASE64, 40, Look::Any),
+    shape("KGAT_", WORD, 20, Look::Any),
     shape("LTAI", WORD, 12, Look::Mixed),
     shape("NRAK-", URL_SAFE, 20, Look::Any),
     shape("NRII-", URL_SAFE, 20, Look::Any),
@@ -265,6 +338,7 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("access-sandbox-", HEX, 0, Look::Uuid),
     shape("amzn.mws.", HEX, 0, Look::Uuid),
     shape("atlasv1.", URL_SAFE, 40, Look::Any),
+    shape("api-", HEX, 0, Look::Uuid),
     shape("apify_api_", URL_SAFE, 20, Look::Any),
     shape("api_org_", WORD, 20, Look::Any),
     shape("aio_", WORD, 20, Look::Mixed),
@@ -272,6 +346,10 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("bb_test_", URL_SAFE, 20, Look::Any),
     shape("bkua_", WORD, 20, Look::Any),
     shape("cio", WORD, 32, Look::ExactMixed),
+    shape("cal_live_", WORD, 20, Look::Any),
+    shape("cflt", BASE64, 56, Look::Mixed),
+    shape("cnvca", URL_SAFE, 40, Look::Mixed),
+    shape("ctx7sk-", URL_SAFE, 20, Look::Any),
     shape("cmVmdGtu", WORD, 60, Look::Mixed),
     shape("cfat_", URL_SAFE, 20, Look::Any),
     shape("cfut_", URL_SAFE, 20, Look::Any),
@@ -297,6 +375,9 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("dkea", HEX, 32, Look::Mixed),
     shape("dose", HEX, 32, Look::Mixed),
     shape("e2b_", WORD, 20, Look::Mixed),
+    shape("esecret_", WORD, 20, Look::Any),
+    shape("essu_", BASE64, 20, Look::Any),
+    shape("eyJrIjoi", BASE64, 60, Look::Any),
     shape("figd_", URL_SAFE, 20, Look::Any),
     shape("figo_", URL_SAFE, 20, Look::Any),
     shape("figu_", URL_SAFE, 20, Look::Any),
@@ -332,6 +413,9 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("hvr.", URL_SAFE, 20, Look::Any),
     shape("hvs.", URL_SAFE, 20, Look::Any),
     shape("hf_", WORD, 20, Look::Any),
+    shape("hbp_", WORD, 20, Look::Mixed),
+    shape("hcaik_", WORD, 20, Look::Any),
+    shape("hcxik_", WORD, 20, Look::Any),
     shape("jina_", WORD, 20, Look::Any),
     shape("key-", HEX, 32, Look::Exact),
     shape("lin_oauth_", WORD, 20, Look::Any),
@@ -340,7 +424,10 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("lsv2_sk_", URL_SAFE, 20, Look::Any),
     shape("lin_wh_", WORD, 20, Look::Any),
     shape("mdb_sa_sk_", URL_SAFE, 20, Look::Any),
+    shape("lip_", WORD, 20, Look::Mixed),
+    shape("mfa.", URL_SAFE, 80, Look::Any),
     shape("mob-", HEX, 0, Look::Uuid),
+    shape("n8n_api_", DOTTED, 20, Look::Any),
     shape("nvapi-", URL_SAFE, 20, Look::Any),
     shape("napi_", WORD, 20, Look::Any),
     shape("nfp_", WORD, 20, Look::Any),
@@ -348,6 +435,10 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("ntn_", WORD, 20, Look::Any),
     shape("oy2", WORD, 43, Look::Exact),
     shape("ops_eyJ", WORD, 20, Look::Any),
+    shape("packagist_ack_", WORD, 20, Look::Any),
+    shape("pdl_live_", URL_SAFE, 20, Look::Any),
+    shape("pdl_sdbx_", URL_SAFE, 20, Look::Any),
+    shape("polar_oat_", WORD, 20, Look::Any),
     shape("pscale_oauth_", URL_SAFE, 20, Look::Any),
     shape("pscale_tkn_", URL_SAFE, 20, Look::Any),
     shape("pscale_pw_", URL_SAFE, 20, Look::Any),
@@ -356,6 +447,8 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("pat-na1-", HEX, 0, Look::Uuid),
     shape("pat-na2-", HEX, 0, Look::Uuid),
     shape("pcsk_", URL_SAFE, 20, Look::Any),
+    shape("pa-", URL_SAFE, 40, Look::Mixed),
+    shape("pk_", WORD, 30, Look::Two),
     shape("pplx-", WORD, 20, Look::Mixed),
     shape("pypi-", URL_SAFE, 16, Look::Opaque),
     shape("phx_", WORD, 20, Look::Any),
@@ -363,6 +456,8 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("pnu_", WORD, 20, Look::Any),
     shape("pul-", URL_SAFE, 20, Look::Mixed),
     shape("pat", DOTTED, 60, Look::Mixed),
+    shape("retool_", WORD, 20, Look::Any),
+    shape("rpa_", WORD, 20, Look::Mixed),
     shape("rubygems_", WORD, 20, Look::Any),
     shape("rzp_live_", WORD, 20, Look::Any),
     shape("rzp_test_", WORD, 20, Look::Any),
@@ -372,6 +467,8 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("rnd_", WORD, 20, Look::Mixed),
     shape("r8_", WORD, 20, Look::Any),
     shape("re_", WORD, 16, Look::Two),
+    shape("secret-token:", URL_SAFE, 10, Look::Any),
+    shape("sha256~", URL_SAFE, 40, Look::Mixed),
     shape("shippo_live_", WORD, 20, Look::Any),
     shape("sb_secret_", URL_SAFE, 16, Look::Any),
     shape("sk_live_", WORD, 10, Look::Any),
@@ -387,13 +484,14 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("shpat_", HEX, 20, Look::Any),
     shape("shpca_", HEX, 20, Look::Any),
     shape("shppa_", HEX, 20, Look::Any),
+    shape("shpua_", HEX, 20, Look::Any),
     shape("shpss_", HEX, 20, Look::Any),
     shape("sk-lf-", HEX, 0, Look::Uuid),
-    shape("sk.eyJ", URL_SAFE, 20, Look::Any),
+    shape("sk.eyJ", DOTTED, 20, Look::Any),
     shape("sess-", URL_SAFE, 16, Look::Opaque),
     shape("sbp_", WORD, 20, Look::Any),
     shape("sdk-", HEX, 0, Look::Uuid),
-    shape("sgp_", WORD, 20, Look::Any),
+    shape("sgp_", URL_SAFE, 20, Look::Any),
     shape("slk_", WORD, 20, Look::Any),
     shape("sqa_", HEX, 40, Look::Exact),
     shape("sqp_", HEX, 40, Look::Exact),
@@ -415,6 +513,7 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("vcr_", WORD, 20, Look::Any),
     shape("wandb_v1_", WORD, 20, Look::Any),
     shape("whsec_", BASE64, 16, Look::Any),
+    shape("xau_", WORD, 20, Look::Any),
     shape("xsmtpsib-", URL_SAFE, 20, Look::Any),
     shape("xkeysib-", URL_SAFE, 20, Look::Any),
     shape("xapp-", URL_SAFE, 10, Look::Opaque),
@@ -433,23 +532,37 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("y0_", DOTTED, 20, Look::Any),
 ];
 
-/// By first letter: where its shapes stand in [`SHAPES`], in which they stand together.
-static BY_LETTER: [(u8, u8); 256] = {
-    let mut letters = [(0, 0); 256];
+/// By the first two letters, of any size: where their shapes stand in [`ORDER`].
+static BY_PAIR: [(u16, u16); 1024] = {
+    let mut places = [(0, 0); 1024];
     let mut at = 0;
     while at < SHAPES.len() {
-        let letter = SHAPES[at].prefix[0] as usize;
-        if letters[letter].1 == 0 {
-            letters[letter].0 = at as u8;
-        }
-        assert!(
-            letters[letter].1 == 0 || letters[letter].1 as usize == at,
-            "shapes go by letter"
-        );
+        places[pair(SHAPES[at].prefix[0], SHAPES[at].prefix[1])].1 += 1;
         at += 1;
-        letters[letter].1 = at as u8;
     }
-    letters
+    let mut end = 0;
+    at = 0;
+    while at < places.len() {
+        places[at].0 = end;
+        end += places[at].1;
+        places[at].1 = end;
+        at += 1;
+    }
+    places
+};
+
+/// The numbers of [`SHAPES`], those with the same first two letters together, and among these as they stand there.
+static ORDER: [u16; SHAPES.len()] = {
+    let mut order = [0; SHAPES.len()];
+    let mut next = BY_PAIR;
+    let mut at = 0;
+    while at < SHAPES.len() {
+        let place = &mut next[pair(SHAPES[at].prefix[0], SHAPES[at].prefix[1])].0;
+        order[*place as usize] = at as u16;
+        *place += 1;
+        at += 1;
+    }
+    order
 };
 
 /// By first letter of a word: one bit for each second letter that anything we look for has.
@@ -512,93 +625,4 @@ pub(super) fn may_begin(first: u8, second: u8, third: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Letters of a class that look random, none of them like the prefix of something else.
-    fn letters(class: u16, count: usize) -> String {
-        let all: Vec<char> = (b'0'..=b'z')
-            .rev()
-            .filter(|byte| {
-                CLASSES[usize::from(*byte)] & class != 0 && CLASSES[usize::from(*byte)] & WORD != 0
-            })
-            .map(char::from)
-            .collect();
-        (0..count).map(|at| all[(at * 7 + 3) % all.len()]).collect()
-    }
-
-    fn found(text: &str) -> Option<usize> {
-        token(text.as_bytes(), 0, &mut Runs::default()).map(|finding| finding.end)
-    }
-
-    /// Each prefix with letters enough is found, to its end; with one too few it is not.
-    // REQ: L-2
-    #[test]
-    fn every_shape() {
-        for shape in SHAPES {
-            let prefix = std::str::from_utf8(shape.prefix).unwrap();
-            let (good, short) = match shape.look {
-                Look::Uuid => (
-                    "12345678-90ab-cdef-1234-567890abcdef".to_owned(),
-                    "12345678-90ab-cdef-1234-567890abcde".to_owned(),
-                ),
-                Look::Two => (
-                    format!("{}_{}", letters(WORD, 8), letters(WORD, shape.min + 1)),
-                    format!("{}_{}", letters(WORD, 8), letters(WORD, shape.min - 1)),
-                ),
-                Look::Upper => (letters(UPPER, shape.min), letters(UPPER, shape.min - 1)),
-                _ => (
-                    letters(shape.letters, shape.min),
-                    letters(shape.letters, shape.min - 1),
-                ),
-            };
-            let whole = format!("{prefix}{good}");
-            assert_eq!(found(&whole), Some(whole.len()), "{whole}");
-            assert_eq!(found(&format!("{whole} x")), Some(whole.len()), "{whole}");
-            let other = |text: &str| {
-                // A shorter prefix of the same letters may be content with less.
-                SHAPES
-                    .iter()
-                    .filter(|other| other.prefix != shape.prefix)
-                    .any(|other| text.as_bytes().starts_with(other.prefix))
-            };
-            let short = format!("{prefix}{short}");
-            assert!(found(&short).is_none() || other(&short), "{short}");
-            let example = format!("{prefix}{}", "x".repeat(shape.min.max(8)));
-            assert!(
-                found(&example).is_none() || shape.letters & HEX != 0 || other(&example),
-                "{example}"
-            );
-        }
-    }
-
-    #[test]
-    fn looks() {
-        for (text, expected) in [
-            // Exactly so long.
-            ("SK0123456789abcdef0123456789abcdef", Some(34)),
-            ("SK0123456789abcdef0123456789abcdef0", None),
-            ("SK0123456789abcdef0123456789abcdeg", None),
-            ("SK0123456789abcdef0123456789abcdef_x", Some(34)),
-            // Words with hyphens are words.
-            ("sk-learn-contribution-guide", None),
-            ("sk-learn-contribution-guide2", Some(28)),
-            ("sk-learncontributionguide", Some(25)),
-            // Neither a digit nor two sizes.
-            ("aio_abcdefghijklmnopqrstuvwxyz", None),
-            ("aio_abcdefghijklmnopqrstuvwxyZ", Some(30)),
-            ("aio_abcdefghijklmnopqrstuvwxy1", Some(30)),
-            ("aio_12345678901234567890", None),
-            ("re_compile_pattern", None),
-            ("re_Abc12_abcdefghijklmnopqrst", None),
-            ("re_Abc123_abcdefghijklmnopqrst", Some(30)),
-            ("mob-12345678-90ab-cdef-1234-567890abcdeg", None),
-            ("mob-12345678x90ab-cdef-1234-567890abcdef", None),
-            ("ghp_xxxxxxxxxxxxxxxxxxxxxxxx", None),
-            ("ghp_xxxxxxxxxxxxxxxxxxxxxxx1", Some(28)),
-            ("zzz_abcdefghijklmnopqrstuvwxyz", None),
-        ] {
-            assert_eq!(found(text), expected, "{text}");
-        }
-    }
-}
+mod tests;

@@ -91,9 +91,10 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     {
         return true;
     }
+    // What a shell puts there, or reads from elsewhere.
     if matches!(
         value,
-        [b'$', b'(' | b'{', ..] | [b'%', .., b'%'] | [b'`', ..]
+        [b'$', b'(' | b'{', ..] | [b'%', .., b'%'] | [b'`', ..] | [b'<', b'<', ..]
     ) {
         return true;
     }
@@ -108,25 +109,58 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     {
         return true;
     }
-    // A call, an index, a path of members.
-    let head = value
-        .iter()
-        .take(64)
-        .position(|byte| !(byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b':')))
-        .unwrap_or_else(|| value.len().min(64));
+    // A call, an index, a path of members, any of them in brackets: `(Get-AzAccessToken).Token`.
+    let open = usize::from(value.first() == Some(&b'('));
+    let mut head = run_within(value, open, KEY, 64);
+    while value[head..].starts_with(b"::") && head < 64 {
+        head = run_within(value, head + 2, KEY, 64);
+    }
     let next = value.get(head).or_else(|| text.get(end)).copied();
-    if (1..64).contains(&head) && matches!(next, Some(b'(' | b'[')) {
-        return true;
+    if head > open && matches!(next, Some(b'(' | b'[' | b')' | b' ')) {
+        let called = &value[open..head];
+        let letters = called
+            .iter()
+            .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b':'));
+        let code = if open == 1 {
+            matches!(next, Some(b')' | b' ')) && (letters || is_cmdlet(called))
+        } else {
+            // The name of a function or the path to it may have digits: `base64.b64encode(…)`, `sha256(…)`.
+            matches!(next, Some(b'(' | b'['))
+                && (letters || is_path(called) || is_kind_word(called))
+        };
+        if code {
+            return true;
+        }
     }
     let first = &value[..value.iter().position(|byte| *byte == b'.').unwrap_or(0)];
     !first.is_empty() && is_identifier(value) && OWNERS.contains(&first)
 }
 
+/// Identifiers with dots between, two at least.
+fn is_path(word: &[u8]) -> bool {
+    word.contains(&b'.')
+        && word.split(|byte| *byte == b'.').all(|part| {
+            part.first().is_some_and(u8::is_ascii_alphabetic)
+                && part
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        })
+}
+
+/// `ConvertTo-SecureString` and other commands of PowerShell: a verb and a noun.
+pub(super) fn is_cmdlet(word: &[u8]) -> bool {
+    let mut parts = word.split(|byte| *byte == b'-');
+    let mut part = || {
+        parts.next().is_some_and(|part| {
+            part.first().is_some_and(u8::is_ascii_uppercase)
+                && part.iter().all(u8::is_ascii_alphabetic)
+        })
+    };
+    part() && part() && parts.next().is_none()
+}
+
 /// A word for a type or a form, or one that programs have in the place of a value.
 pub(super) fn is_kind_word(word: &[u8]) -> bool {
-    if word.len() > KIND_MAX + 3 {
-        return false;
-    }
     let word = word.strip_suffix(b"?").unwrap_or(word);
     let word = word.strip_prefix(b"&").unwrap_or(word);
     let word = word.strip_suffix(b";").unwrap_or(word);
@@ -338,9 +372,7 @@ const KIND_WORDS: &[&[u8]] = &[
     b"char[]",
     b"string[]",
     b"list[str]",
-    b"&str",
-    b"&'static",
-    b"&mut",
+    b"'static",
     b"mut",
     b"const",
     b"let",
@@ -381,139 +413,4 @@ static FIRST_LETTERS: [u32; KIND_MAX + 1] = {
 };
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotes() {
-        for (text, expected) in [
-            (r#""a" b"#, "a"),
-            (r#""a\"b" c"#, r#"a\"b"#),
-            (r#""a\\" b"#, r"a\\"),
-            (r"'a' b", "a"),
-            ("`a` b", "a"),
-            (r#"\"a\" b"#, "a"),
-            (r#"\"a\\\"b\" c"#, r#"a\\\"b"#),
-            (r#"\\\"a\\\" b"#, "a"),
-            (r#""""a"b""" c"#, "a\"b"),
-            (r#""a"#, "a"),
-            (r#""""a"#, "a"),
-            (r#""" b"#, ""),
-        ] {
-            let found = quoted(text.as_bytes(), 0).map(|(start, end)| &text[start..end]);
-            assert_eq!(found, Some(expected), "{text}");
-        }
-        assert_eq!(quoted(b"a", 0), None);
-        assert_eq!(quoted(b"", 0), None);
-    }
-
-    #[test]
-    fn bare_ends() {
-        for (text, query, end) in [
-            ("ab cd", false, 2),
-            ("ab&c=d", false, 2),
-            ("ab&c", false, 4),
-            ("ab&c", true, 2),
-            ("ab&amp;c", false, 2),
-            ("ab;c=d", false, 2),
-            ("ab; c", false, 2),
-            ("ab;c d", false, 4),
-            ("ab,c", false, 4),
-            ("ab,", false, 2),
-            ("ab,,c", false, 2),
-            ("ab#c", true, 2),
-            ("ab#c", false, 4),
-            ("ab)", false, 2),
-            ("ab", false, 2),
-        ] {
-            assert_eq!(bare_end(text.as_bytes(), 0, query), end, "{text}");
-        }
-    }
-
-    #[test]
-    fn code_and_words() {
-        for (value, code) in [
-            ("getToken()", true),
-            ("tokens[0]", true),
-            ("a::b(c)", true),
-            ("self.token", true),
-            ("process.env.TOKEN", true),
-            ("my.token", false),
-            ("$TOKEN", true),
-            ("$token", false),
-            ("$(cat x)", true),
-            ("${X}", true),
-            ("%TOKEN%", true),
-            ("`x`", true),
-            ("String", true),
-            ("u32", true),
-            ("str?", true),
-            ("token", true),
-            ("hunter2", false),
-            ("hunter2(", false),
-            ("correcthorse", false),
-            ("(x)", false),
-            ("$ecret", false),
-        ] {
-            let end = value.find(' ').unwrap_or(value.len());
-            assert_eq!(is_code(value.as_bytes(), 0, end, b"token"), code, "{value}");
-        }
-        for (word, is) in [
-            ("hunter2", true),
-            ("hunter", false),
-            ("hunTer", true),
-            ("Hunter", false),
-            ("HUNTER", false),
-            ("a!b", true),
-            ("", false),
-        ] {
-            assert_eq!(telling(word.as_bytes()), is, "{word}");
-        }
-        for (word, is) in [
-            ("abc", true),
-            ("a_b.c", true),
-            ("a1", false),
-            ("a-b", false),
-        ] {
-            assert_eq!(is_identifier(word.as_bytes()), is, "{word}");
-        }
-        for (word, is) in [
-            ("&str", true),
-            ("STRING;", true),
-            ("strings", false),
-            ("", false),
-            ("optional[str]", true),
-            ("a-word-that-is-too-long", false),
-        ] {
-            assert_eq!(is_kind_word(word.as_bytes()), is, "{word}");
-        }
-    }
-
-    #[test]
-    fn numbers_and_lines() {
-        for (text, end) in [
-            ("+1 (415) 555-2671, x", 17),
-            ("1234.", 4),
-            ("1234 ", 4),
-            ("1234 abc", 4),
-            ("X1234567 b", 8),
-            ("abc", 3),
-            ("1234", 4),
-        ] {
-            assert_eq!(number_end(text.as_bytes(), 0), end, "{text}");
-        }
-        for (text, ends) in [
-            ("", true),
-            ("\n", true),
-            ("  \nx", true),
-            (" x", false),
-            (" # c", true),
-            ("\\nx", true),
-            (";", false),
-            ("\r\n", true),
-        ] {
-            assert_eq!(ends_line(text.as_bytes(), 0), ends, "{text:?}");
-        }
-        assert_eq!(visible_end(b"ab,c d", 0), 4);
-    }
-}
+mod tests;
