@@ -27,8 +27,11 @@ impl Copier<'_> {
         // Paths are of patches (RFC 6902) only: others are files.
         if before.ends_with(b"\"path\":") {
             let operation = before.len().saturating_sub(64);
+            let follows = skip_space(rest.get(plain + 1..).unwrap_or_default())
+                .and_then(|rest| skip_space(rest.strip_prefix(b",")?))
+                .is_some_and(|rest| rest.starts_with(b"\"op\""));
             if !name.starts_with(b"/")
-                || memchr::memmem::find(&before[operation..], b"\"op\"").is_none()
+                || !follows && memchr::memmem::find(&before[operation..], b"\"op\"").is_none()
             {
                 return;
             }
@@ -291,6 +294,8 @@ fn names_secret(name: &[u8]) -> bool {
         Some(Kind::Password | Kind::Word) => words <= 4,
         Some(Kind::Token) => words <= 2,
         Some(Kind::Digits(_)) => words <= 3,
+        // A header: `X-Hub-Signature`.
+        Some(Kind::Opaque) => words == 1 && name.contains(&b'-'),
         _ => false,
     }
 }
@@ -305,7 +310,7 @@ const FIELDS: [&[u8]; 6] = [
 ];
 
 /// Names of columns.
-const HEADINGS: &[&[u8]] = &[
+pub(super) const HEADINGS: &[&[u8]] = &[
     b"user",
     b"username",
     b"name",
@@ -334,7 +339,7 @@ fn is_header(text: &[u8]) -> bool {
         && keys::classify(text) == Some(Kind::Token)
 }
 
-fn skip_space(text: &[u8]) -> Option<&[u8]> {
+pub(super) fn skip_space(text: &[u8]) -> Option<&[u8]> {
     let start = text
         .iter()
         .position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))?;
@@ -342,7 +347,7 @@ fn skip_space(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// The end of the string or number at `start` of JSON that has been read before.
-fn scalar_end(json: &[u8], start: usize) -> Option<usize> {
+pub(super) fn scalar_end(json: &[u8], start: usize) -> Option<usize> {
     let rest = json.get(start..)?;
     if rest.first() != Some(&b'"') {
         let length = rest

@@ -20,8 +20,13 @@ impl Kind {
                 (word && !says_nothing(text)).then_some(Mask::Plain)
             }
             Self::Email => is_address(text).then_some(Mask::Address),
-            Self::Opaque => (!says_nothing(text) && is_opaque(text)).then_some(Mask::Fingerprint),
+            Self::Opaque => (!says_nothing(text) && (is_opaque(text) || is_mixed(text)))
+                .then_some(Mask::Fingerprint),
             Self::Password => (!placeholder(text)).then_some(Mask::Plain),
+            Self::Phrase => is_phrase(text).then_some(Mask::Plain),
+            Self::Single => {
+                (!text.contains(&b' ') && !says_nothing(text)).then_some(Mask::Fingerprint)
+            }
             Self::Token => (!says_nothing(text)).then_some(Mask::Fingerprint),
             Self::Tokens => {
                 let counts = text
@@ -36,7 +41,7 @@ impl Kind {
                 let count = text.len() < 4 && text.iter().all(u8::is_ascii_digit);
                 (!count && !placeholder(text) && !looks_like_path(text)).then_some(Mask::Plain)
             }
-            Self::Name | Self::Schema | Self::Value => None,
+            Self::Columns | Self::Name | Self::Rows | Self::Schema | Self::Value => None,
         }
     }
 
@@ -48,11 +53,16 @@ impl Kind {
             Self::Digits(4) => whole && (4..=12).contains(&digits),
             Self::Digits(least) => whole && digits >= usize::from(least),
             Self::Password => true,
-            Self::Token | Self::Word => digits >= 4,
-            Self::Content => digits >= 4,
-            Self::Email | Self::Name | Self::Opaque | Self::Schema | Self::Tokens | Self::Value => {
-                false
-            }
+            Self::Content | Self::Single | Self::Token | Self::Word => digits >= 4,
+            Self::Columns
+            | Self::Email
+            | Self::Name
+            | Self::Opaque
+            | Self::Phrase
+            | Self::Rows
+            | Self::Schema
+            | Self::Tokens
+            | Self::Value => false,
         }
     }
 }
@@ -157,6 +167,110 @@ pub(crate) fn is_opaque(text: &[u8]) -> bool {
         && (digits >= 2 && lower + upper >= 2 || lower >= 4 && upper >= 4 && text.len() >= 20)
 }
 
+/// A short secret: letters and digits mixed, and no name of a method with its version; or a user's name and such a
+/// secret behind a colon.
+fn is_mixed(text: &[u8]) -> bool {
+    if let Some(colon) = memchr::memchr(b':', text) {
+        let (user, secret) = (&text[..colon], &text[colon + 1..]);
+        return !user.is_empty()
+            && user.iter().all(u8::is_ascii_alphanumeric)
+            && is_mixed_word(secret);
+    }
+    is_mixed_word(text)
+}
+
+fn is_mixed_word(text: &[u8]) -> bool {
+    let word = (6..=32).contains(&text.len())
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!@#%&+~".contains(byte));
+    let letters = text
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphabetic())
+        .count();
+    let digit = text.iter().any(u8::is_ascii_digit);
+    let letter = text.iter().any(u8::is_ascii_alphabetic);
+    word && digit
+        && letter
+        && !METHODS
+            .iter()
+            .any(|method| text[..letters].eq_ignore_ascii_case(method))
+}
+
+/// Names that have a number behind them and are no secret.
+const METHODS: &[&[u8]] = &[
+    b"oauth",
+    b"auth",
+    b"saml",
+    b"openid",
+    b"oidc",
+    b"sha",
+    b"hs",
+    b"rs",
+    b"es",
+    b"ps",
+    b"hmac",
+    b"pkcs",
+    b"fido",
+    b"webauthn",
+    b"ntlmv",
+    b"ntlm",
+    b"http",
+    b"https",
+    b"tls",
+    b"mtls",
+    b"ssl",
+    b"rfc",
+    b"version",
+    b"level",
+    b"step",
+    b"type",
+    b"mode",
+    b"user",
+    b"admin",
+    b"group",
+    b"role",
+    b"team",
+    b"service",
+    b"server",
+    b"client",
+    b"test",
+    b"method",
+    b"option",
+    b"phase",
+    b"aes",
+    b"basic",
+    b"digest",
+    b"token",
+    b"bearer",
+    b"jwt",
+    b"kerberos",
+    b"ldap",
+    b"ldapv",
+    b"snmpv",
+    b"argon",
+    b"bcrypt",
+    b"ed",
+    b"curve",
+    b"secp",
+];
+
+/// The words of a wallet's seed (BIP 39 has twelve at least), or the beginning of them.
+fn is_phrase(text: &[u8]) -> bool {
+    text.split(u8::is_ascii_whitespace)
+        .filter(|word| {
+            word.len() >= 3
+                && word
+                    .iter()
+                    .all(|byte| byte.is_ascii_lowercase() || *byte >= 0x80)
+        })
+        .count()
+        >= PHRASE_MIN
+}
+
+/// Mnemonics of other things are shorter.
+const PHRASE_MIN: usize = 10;
+
 /// Words that configurations have in the place of a token.
 fn says_nothing(text: &[u8]) -> bool {
     placeholder(text) || is_listed(text, WORDS_ABOUT, &ABOUT)
@@ -183,10 +297,22 @@ fn holds_digits(text: &[u8], least: usize) -> bool {
         .count();
     // A PIN is digits; the numbers of persons may begin or end with letters, hold a few words.
     let fits = match least {
+        // Codes that are sent mix letters and digits: those of a board's pins begin with their letters.
+        3 | 4 if is_code(text, digits, letters) => return true,
         3 | 4 => letters == 0 || letters <= 3 && digits >= 6,
         _ => text.len() <= 64,
     };
     fits && digits >= least && !looks_like_time(text)
+}
+
+/// `a1b2c3`
+fn is_code(text: &[u8], digits: usize, letters: usize) -> bool {
+    text.len() <= 10
+        && digits >= 3
+        && digits + letters == text.len()
+        && text
+            .windows(2)
+            .any(|pair| pair[0].is_ascii_digit() && pair[1].is_ascii_alphabetic())
 }
 
 /// `2026-01-31T12:00:00Z`: nobody's number.
@@ -371,7 +497,7 @@ mod tests {
             (Kind::Email, "A <a@b.com>", None),
             (Kind::Email, "say a@b.com", None),
             (Kind::Opaque, "0123456789ab", print),
-            (Kind::Opaque, "0123456789a", None),
+            (Kind::Opaque, "0123456789a", print),
             (Kind::Opaque, "123456789012", None),
             (Kind::Opaque, "oauth2", None),
             (Kind::Opaque, "client_credentials_grant", None),

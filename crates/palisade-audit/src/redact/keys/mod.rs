@@ -12,13 +12,18 @@ mod fold;
 mod judge;
 mod names;
 
-use names::{ENDINGS, Meaning, NAMES, NO_ENDINGS, OTHER_SCRIPTS, PAGING, PAIRS, WORD_MAX, word};
+use names::{
+    ENDINGS, Meaning, NAMES, NO_ENDINGS, OTHER_NUMBERS, OTHER_SCRIPTS, PAGING, PAIRS, WORD_MAX,
+    word,
+};
 
 pub(crate) use judge::{is_opaque, mask_length, placeholder};
 
 /// What stands under a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
+    /// The names of columns.
+    Columns,
     /// A number of a person: so many digits at least.
     Digits(u8),
     /// What stands beside its name, if it is one word: else it is likely to speak about it.
@@ -31,8 +36,14 @@ pub(crate) enum Kind {
     Opaque,
     /// A secret that people choose or remember, whatever it looks like.
     Password,
+    /// A secret of many words.
+    Phrase,
+    /// Values in columns.
+    Rows,
     /// Descriptions of values, by their names.
     Schema,
+    /// A secret that machines make, if it is one word.
+    Single,
     /// A secret that machines make.
     Token,
     /// Secrets, or counts of units of text.
@@ -60,6 +71,9 @@ pub(crate) fn classify(key: &[u8]) -> Option<Kind> {
         let text = folded.lower.as_str();
         if OTHER_SCRIPTS.iter().any(|name| text.ends_with(name)) {
             return Some(Kind::Password);
+        }
+        if OTHER_NUMBERS.contains(&text) {
+            return Some(Kind::Digits(5));
         }
         return classify_ascii(folded.latin.as_bytes());
     }
@@ -183,25 +197,34 @@ impl State {
         };
         self.previous = word;
         match meaning {
+            Meaning::About => self.qualified = true,
+            Meaning::Columns => {
+                self.last = Some(Kind::Columns);
+                // `api_keys` are keys; the others are about.
+                self.qualified = word != KEYS;
+            }
             Meaning::Digits4 => self.find(Kind::Digits(4)),
             Meaning::Digits5 => self.find(Kind::Digits(5)),
             Meaning::Email => self.find(Kind::Email),
             Meaning::Name => {
                 self.last = Some(Kind::Name);
                 // A key may be the secret itself.
-                self.qualified = segment.len() != 3;
+                self.qualified = word != KEY;
             }
             Meaning::Opaque => self.last = Some(Kind::Opaque),
             Meaning::Part => {}
             Meaning::Password => self.find(Kind::Password),
             Meaning::PasswordLast => self.last = Some(Kind::Word),
+            Meaning::Phrase => self.find(Kind::Phrase),
             Meaning::Plural if PAGING.contains(&previous) => {}
             Meaning::Plural => self.find(Kind::Tokens),
             Meaning::Qualifier => self.qualified = true,
             Meaning::Quantity => self.counted = true,
+            Meaning::Rows => self.last = Some(Kind::Rows),
             Meaning::Schema => self.last = Some(Kind::Schema),
             Meaning::Secret if PAGING.contains(&previous) => {}
             Meaning::Secret => self.find(Kind::Token),
+            Meaning::Single => self.find(Kind::Single),
             Meaning::Content => self.last = Some(Kind::Content),
             Meaning::Value => self.last = Some(Kind::Value),
         }
@@ -233,16 +256,28 @@ impl State {
     fn finish(self) -> Option<Kind> {
         let alone = self.segments == 1;
         match (self.kind, self.last) {
-            (None, last @ Some(Kind::Content | Kind::Name | Kind::Schema | Kind::Value))
-                if alone =>
-            {
-                last
-            }
-            (kind, Some(Kind::Content | Kind::Name | Kind::Schema | Kind::Value))
-                if !self.qualified =>
-            {
-                kind
-            }
+            (
+                None,
+                last @ Some(
+                    Kind::Columns
+                    | Kind::Content
+                    | Kind::Name
+                    | Kind::Rows
+                    | Kind::Schema
+                    | Kind::Value,
+                ),
+            ) if alone => last,
+            (
+                kind,
+                Some(
+                    Kind::Columns
+                    | Kind::Content
+                    | Kind::Name
+                    | Kind::Rows
+                    | Kind::Schema
+                    | Kind::Value,
+                ),
+            ) if !self.qualified => kind,
             _ if self.qualified => None,
             (Some(Kind::Token), _) if self.counted => Some(Kind::Tokens),
             (kind, last @ Some(Kind::Word)) if kind != Some(Kind::Password) => last,
@@ -250,6 +285,9 @@ impl State {
         }
     }
 }
+
+const KEY: u128 = word("key");
+const KEYS: u128 = word("keys");
 
 /// As [`word`], of at most [`WORD_MAX`] letters of any size.
 #[inline]
@@ -352,7 +390,7 @@ static ENDS: [Lengths; 256] = {
             all[ends].lengths |= 1 << name.len();
             if !matches!(
                 NAMES[at].1,
-                Meaning::Part | Meaning::Qualifier | Meaning::Quantity
+                Meaning::About | Meaning::Part | Meaning::Qualifier | Meaning::Quantity
             ) {
                 all[ends].alone |= 1 << name.len();
             }
@@ -398,7 +436,7 @@ mod tests {
             assert_eq!(classify(name.as_bytes()), kind, "{name}");
             let says = !matches!(
                 meaning,
-                Meaning::Part | Meaning::Quantity | Meaning::Qualifier
+                Meaning::About | Meaning::Part | Meaning::Quantity | Meaning::Qualifier
             );
             assert_eq!(kind.is_some(), says, "{name}");
         }
@@ -454,7 +492,7 @@ mod tests {
                 assert_eq!(classify(name.as_bytes()), Some(kind), "{name}");
             }
         }
-        for name in "_ tokenizer tokenize author keyboard passenger compass bypass keys keywords monkey secretary emailed pinned spin \
+        for name in "_ tokenizer tokenize author keyboard passenger compass bypass keywords monkey secretary emailed pinned spin \
              token_count tokenType password_policy passwordRequired token_endpoint email_verified token_expires_in secret_name \
              nextPageToken next_token progressToken accession session primaryKey number code card \
              a_very_long_segmentwithoutanyend_x tokenAddress token_symbol tokenId secretName secretRef secret_arn password_policy_url \

@@ -53,9 +53,13 @@ fn is_domain(text: &[u8], local: &[u8], domain_start: usize, mut end: usize) -> 
     // Near the end, so a plain loop is there first.
     let dot = domain.iter().rposition(|byte| *byte == b'.')?;
     let (host, last) = (&domain[..dot], &domain[dot + 1..]);
-    let top_level =
-        last.len() >= 2 && (last.iter().all(u8::is_ascii_alphabetic) || last.starts_with(b"xn--"));
-    if !top_level || matches!(host, [] | [b'.', ..]) {
+    let wide = !last.is_ascii();
+    let top_level = last.len() >= 2
+        && (last.iter().all(u8::is_ascii_alphabetic)
+            || last.starts_with(b"xn--")
+            || last.len() > 3 && last.iter().all(|byte| *byte >= 0x80));
+    // No name of another script begins with a digit.
+    if !top_level || matches!(host, [] | [b'.', ..]) || wide && host[0].is_ascii_digit() {
         return None;
     }
     // `icon@2x.png`, `package@1.2.3-beta.rc`, `git@github.com:owner/repository`, `getty@tty1.service`
@@ -76,16 +80,43 @@ fn back_over_letters(text: &[u8], lowest: usize, at: usize) -> usize {
     {
         start = run_back(text, lowest, start - 2, LOCAL);
     }
+    if start == at {
+        // Names in scripts that are written without spaces are not told from the words before them: only they reach
+        // back to those.
+        while start >= lowest + 2 {
+            let Some(length) = [2, 3, 4].into_iter().find(|length| {
+                start >= lowest + length && letter(&text[start - length..start]) == Some(*length)
+            }) else {
+                break;
+            };
+            start = run_back(text, lowest, start - length, LOCAL);
+        }
+    }
     start
+}
+
+/// The length of the letter that `text` begins with, if it is one of another script than ASCII's: no punctuation, no
+/// symbol.
+fn letter(text: &[u8]) -> Option<usize> {
+    match *text {
+        [0xc3..=0xdf, ..] => Some(2),
+        // General punctuation and symbols; the punctuation of East Asia; full-width forms.
+        [0xe2, 0x80..=0xaf, ..] | [0xe3, 0x80, ..] | [0xef, 0xac..=0xbf, ..] => None,
+        [0xe0..=0xef, ..] => Some(3),
+        [0xf0, 0xa0..=0xaf, ..] => Some(4),
+        _ => None,
+    }
 }
 
 fn over_domain(text: &[u8], start: usize, mut end: usize) -> usize {
     // No domain is longer, RFC 1035, section 2.3.4.
     let most = text.len().min(start + 255);
-    while end < most && text[end] >= 0x80 {
-        end = run(&text[..most], end + 1, DOMAIN);
+    while end < most
+        && let Some(length) = letter(&text[end..most])
+    {
+        end = run(&text[..most], end + length, DOMAIN);
     }
-    end
+    end.min(most)
 }
 
 /// `1.2`, `v1.2.3-rc`
@@ -128,6 +159,63 @@ pub(super) fn userinfo(text: &[u8], at: usize) -> Option<Finding> {
         mask: Mask::Plain,
     })
 }
+
+/// `https%3A%2F%2Fuser%3Apassword%40host`: a URL within another, escaped once or more often; `at` is its first `%`.
+#[inline(never)]
+pub(super) fn encoded(text: &[u8], at: usize) -> Option<Finding> {
+    let (colon, escape) = escaped(text, at)?;
+    let (slash, _) = escaped(text, at + escape)?;
+    if (colon, slash) != (b':', b'/') || escaped(text, at + 2 * escape) != Some((b'/', escape)) {
+        return None;
+    }
+    let start = at + 3 * escape;
+    let (mut colon, mut sign) = (None, None);
+    let mut end = start;
+    // What is no part of it is an escape of other signs, or not escaped as often.
+    loop {
+        match text.get(end)? {
+            b'%' => match escaped(text, end) {
+                Some((b'/' | b'?' | b'#' | b' ' | b'"', _)) | None => break,
+                Some((b':', _)) if colon.is_none() => colon = Some(end),
+                Some((b'@', _)) => sign = Some(end),
+                Some(_) => {}
+            },
+            byte if CLASSES[usize::from(*byte)] & LOCAL == 0 && !b"!*~".contains(byte) => break,
+            _ => {}
+        }
+        end += 1;
+        if end == text.len() {
+            break;
+        }
+    }
+    let sign = sign?;
+    let secret = match colon.filter(|colon| *colon < sign) {
+        Some(colon) => !is_nothing(&text[colon + escape..sign]),
+        None => sign >= start + 20,
+    };
+    secret.then_some(Finding {
+        start,
+        end: sign,
+        mask: Mask::Plain,
+    })
+}
+
+/// The sign that is escaped at `at`, and how long its escape is: `%3A`, `%253A`, `%25253A`.
+fn escaped(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    let mut rest = text.get(at..)?.strip_prefix(b"%")?;
+    let mut length = 3;
+    while let Some(behind) = rest.strip_prefix(b"25").filter(|_| length < ESCAPE_MAX) {
+        rest = behind;
+        length += 2;
+    }
+    let &[high, low] = rest.first_chunk::<2>()?;
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let sign = digit(high)? << 4 | digit(low)?;
+    Some((u8::try_from(sign).ok()?, length))
+}
+
+/// As often as URLs within URLs are escaped, in bytes of one escape.
+const ESCAPE_MAX: usize = 9;
 
 /// `user:pa/ss@host`: a password whose signs should have been escaped.
 fn unescaped(rest: &[u8], start: usize, length: usize) -> Option<Finding> {

@@ -109,7 +109,9 @@ fn fold(text: &[u8]) -> Option<(usize, Option<u8>)> {
         [0xe2, 0x80, 0x9c | 0x9d, ..] => (3, Some(b'"')),
         [0xe3, 0x80, 0x80, ..] => (3, Some(b' ')),
         [0xe3, 0x80, 0x81, ..] => (3, Some(b',')),
-        [0xe3, 0x80, 0x82, ..] => (3, Some(b'.')),
+        // A sentence ends with it, too.
+        [0xe3, 0x80, 0x82, next, ..] if next.is_ascii_alphanumeric() => (3, Some(b'.')),
+        [0xe3, 0x80, 0x82, ..] => (3, Some(b' ')),
         [0xef, 0xbb, 0xbf, ..] => (3, None),
         [0xef, 0xbc, low @ 0x81..=0xbf, ..] => (3, Some(low - 0x60)),
         [0xef, 0xbd, low @ 0x80..=0x9e, ..] => (3, Some(low - 0x20)),
@@ -179,7 +181,13 @@ fn header(line: &[u8]) -> Option<(u8, usize, Vec<Option<Kind>>)> {
         kinds.push(value::in_text(name).filter(|kind| {
             matches!(
                 kind,
-                Kind::Digits(_) | Kind::Opaque | Kind::Password | Kind::Token | Kind::Word
+                Kind::Digits(_)
+                    | Kind::Opaque
+                    | Kind::Password
+                    | Kind::Phrase
+                    | Kind::Single
+                    | Kind::Token
+                    | Kind::Word
             )
         }));
     }
@@ -199,16 +207,7 @@ fn cell(text: &[u8], start: usize, end: usize, kind: Kind, sign: u8) -> Option<F
         (from, to) = (from + 1, to - 1);
     }
     let value = &text[from..to];
-    let convinced = match kind {
-        Kind::Digits(_) | Kind::Opaque => true,
-        Kind::Token => value.len() >= 6 && (telling(value) || is_opaque(value)),
-        _ if sign == b'|' => value.len() >= 4 && telling(value),
-        _ => value.len() >= 4,
-    };
-    if !convinced
-        || value.contains(&b' ') && !matches!(kind, Kind::Digits(_))
-        || is_kind_word(value)
-    {
+    if !convinces(kind, value) || sign == b'|' && is_chosen(kind) && !telling(value) {
         return None;
     }
     let mask = kind.judge(value)?;
@@ -217,6 +216,22 @@ fn cell(text: &[u8], start: usize, end: usize, kind: Kind, sign: u8) -> Option<F
         end: to,
         mask,
     })
+}
+
+/// Whether what stands in a column of this kind is more than a word about it.
+pub(crate) fn convinces(kind: Kind, value: &[u8]) -> bool {
+    let convinced = match kind {
+        Kind::Digits(_) | Kind::Opaque | Kind::Phrase => true,
+        Kind::Single | Kind::Token => value.len() >= 6 && (telling(value) || is_opaque(value)),
+        _ => value.len() >= 4,
+    };
+    let spaces = matches!(kind, Kind::Digits(_) | Kind::Phrase);
+    convinced && (spaces || !value.contains(&b' ')) && !is_kind_word(value)
+}
+
+/// Whether people choose what stands there.
+fn is_chosen(kind: Kind) -> bool {
+    matches!(kind, Kind::Password | Kind::Word)
 }
 
 /// The lines of a text, one after the other: where they begin and end.

@@ -110,6 +110,9 @@ static SHAPES: &[Shape] = &[
     shape("9.999.999-?", rut),
     shape("99-99999999-9", cuit),
     shape("999-99-9999", itin),
+    shape("99.999.999/9999-99", cnpj),
+    shape("999999-9999", personnummer),
+    shape("99999999-9999", personnummer),
 ];
 
 static LETTERED: &[Shape] = &[
@@ -119,6 +122,7 @@ static LETTERED: &[Shape] = &[
     shape("AAAAAA99A99A999A", codice_fiscale),
     shape("AAAA999999AAAAAAX9", curp),
     shape("A999999(X)", hong_kong),
+    shape("AAAPA9999A", |_| true),
 ];
 
 fn digit(byte: u8) -> u32 {
@@ -146,6 +150,35 @@ fn cpf(digits: &[u8]) -> bool {
         sum * 10 % 11 % 10 == digit(digits[count])
     };
     !all_same(digits) && check(9) && check(10)
+}
+
+/// Brazil's of companies: two check digits, modulo 11.
+fn cnpj(digits: &[u8]) -> bool {
+    let check = |count: usize| {
+        let sum: u32 = digits[..count]
+            .iter()
+            .rev()
+            .enumerate()
+            .map(|(at, byte)| digit(*byte) * (2 + at as u32 % 8))
+            .sum();
+        (11 - sum % 11) % 11 % 10 == digit(digits[count])
+    };
+    !all_same(digits) && check(12) && check(13)
+}
+
+/// Sweden: a date of birth, and Luhn; not a day with a time of the day, as builds and files are called.
+fn personnummer(digits: &[u8]) -> bool {
+    let (century, short) = digits.split_at(digits.len() - 10);
+    let year = if century.is_empty() {
+        1900
+    } else {
+        number(century) * 100
+    };
+    let time = number(&short[6..8]) < 24 && number(&short[8..]) < 60;
+    (1900..=2000).contains(&year)
+        && date(1900, number(&short[2..4]), number(&short[4..6]))
+        && super::number::luhn(short)
+        && !time
 }
 
 /// Switzerland: as an EAN-13, the country's prefix included.

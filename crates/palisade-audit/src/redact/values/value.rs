@@ -142,7 +142,13 @@ pub(super) fn is_kind_word(word: &[u8]) -> bool {
 /// Whether the value under this name may stand in a text; what only objects have does not.
 pub(super) fn in_text(key: &[u8]) -> Option<Kind> {
     match keys::classify(key)? {
-        Kind::Content | Kind::Email | Kind::Name | Kind::Schema | Kind::Value => None,
+        Kind::Columns
+        | Kind::Content
+        | Kind::Email
+        | Kind::Name
+        | Kind::Rows
+        | Kind::Schema
+        | Kind::Value => None,
         kind => Some(kind),
     }
 }
