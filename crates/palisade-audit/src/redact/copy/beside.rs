@@ -109,7 +109,7 @@ impl Copier<'_> {
     /// Whether the string that was read is an element of an array.
     #[inline]
     pub(super) fn in_array(&self) -> bool {
-        self.depth > 0 && !self.in_object() && !self.in_key
+        self.depth > 0 && !self.in_object()
     }
 
     /// `["mysql", "-psecret"]`: of a flag with its value behind it, where the value begins.
@@ -147,7 +147,7 @@ impl Copier<'_> {
 
     /// `["--password", "…"]`: the string behind a flag is its value.
     pub(super) fn after_flag(&mut self, text: &[u8]) {
-        if !self.in_array() || text.len() > 256 {
+        if !self.in_array() {
             return;
         }
         let rest = self.json.get(self.at..).unwrap_or_default();
@@ -198,7 +198,7 @@ impl Copier<'_> {
 
     /// The container that is about to open: which paths lead into it.
     pub(super) fn leading(&self) -> u64 {
-        if self.depth > 0 && self.in_object() {
+        if self.in_object() {
             self.lead
         } else {
             self.alive[self.depth as usize]

@@ -421,9 +421,7 @@ impl<'a> Copier<'a> {
         let inside = &self.json[text.start..text.end];
         if values::may_hold_surveyed(inside, text.survey) {
             self.scan(&text.as_text());
-        } else if text.survey.telling && inside.first() == Some(&b'-')
-            || self.in_array() && inside.len() <= 48
-        {
+        } else if self.in_array() && inside.len() <= FLAG_MAX {
             if let Some(from) = self.glued(inside) {
                 return self.replace_tail(&text.as_text(), from);
             }
@@ -587,7 +585,7 @@ impl<'a> Copier<'a> {
 
     /// Copies innocent characters of a string: later, with what follows, unless they must not be shown raw.
     fn innocent(&mut self, from: usize, to: usize, odd: bool) {
-        if odd && !self.inner {
+        if odd {
             self.flush(from);
             push_shown(self.out, &self.json[from..to]);
             self.run = to;
@@ -756,6 +754,9 @@ impl<'a> Copier<'a> {
     }
 }
 
+/// Elements of an array that are longer name nothing, in bytes.
+const FLAG_MAX: usize = 48;
+
 /// Members of a JSON schema that hold values.
 const SCHEMA_VALUES: [&[u8]; 6] = [
     b"const",
@@ -765,3 +766,6 @@ const SCHEMA_VALUES: [&[u8]; 6] = [
     b"examples",
     b"value",
 ];
+
+#[cfg(test)]
+mod tests;

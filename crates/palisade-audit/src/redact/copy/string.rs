@@ -180,3 +180,61 @@ fn hex(digits: &[u8; 4]) -> Option<u32> {
         Some(value << 4 | char::from(digit).to_digit(16)?)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes() {
+        for (escape, letter, length) in [
+            ("n", '\n', 1),
+            ("bx", '\u{8}', 1),
+            ("f", '\u{c}', 1),
+            ("r", '\r', 1),
+            ("t", '\t', 1),
+            ("\"", '"', 1),
+            ("\\", '\\', 1),
+            ("/", '/', 1),
+            ("u0041b", 'A', 5),
+            ("u00e9", 'é', 5),
+            ("uFFFD", '\u{fffd}', 5),
+            ("ud7ff", '\u{d7ff}', 5),
+            ("ue000", '\u{e000}', 5),
+            ("ud800\\udc00", '\u{10000}', 11),
+            ("ud83d\\ude00", '😀', 11),
+            ("uD801\\uDC37", '\u{10437}', 11),
+            ("udbff\\udfff", '\u{10ffff}', 11),
+            ("", char::REPLACEMENT_CHARACTER, 0),
+        ] {
+            assert_eq!(unescape(escape.as_bytes()), (letter, length), "{escape}");
+        }
+        assert_eq!(hex(b"12aF"), Some(0x12af));
+        assert_eq!(hex(b"12ag"), None);
+    }
+
+    #[test]
+    fn places() {
+        let raw = br"a\u00e9b\ud83d\ude00c\n";
+        let mut cursor = RawCursor::new(raw);
+        for (decoded, spelt) in [
+            (0, 0),
+            (1, 1),
+            (3, 7),
+            (4, 8),
+            (8, 20),
+            (9, 21),
+            (10, 23),
+            (11, 23),
+        ] {
+            assert_eq!(cursor.advance(decoded), spelt, "{decoded}");
+        }
+        // It never goes back.
+        assert_eq!(cursor.advance(2), 23);
+        let mut cursor = RawCursor::new(b"abcdef");
+        assert_eq!(cursor.advance(4), 4);
+        assert_eq!(cursor.advance(9), 6);
+        let mut cursor = RawCursor::new(b"a\\");
+        assert_eq!(cursor.advance(9), 3 - 1);
+    }
+}

@@ -47,7 +47,6 @@ pub(super) fn fold(name: &[u8]) -> Option<Folded> {
 fn latin(letter: char) -> Option<char> {
     let code = u32::from(letter);
     match letter {
-        '\0'..='\u{7f}' => Some(letter),
         // Fullwidth forms.
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(code - 0xfee0),
         '\u{3000}' | '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' => Some(' '),
@@ -74,7 +73,7 @@ static LOOKS: [u8; 0x530] = {
         let mut byte = 0;
         // All of them are of two bytes in UTF-8.
         while byte < letters.len() {
-            let code = ((letters[byte] & 0x1f) as usize) << 6 | (letters[byte + 1] & 0x3f) as usize;
+            let code = (letters[byte] & 0x1f) as usize * 64 + (letters[byte + 1] & 0x3f) as usize;
             looks[code] = seen as u8;
             byte += 2;
         }
@@ -132,3 +131,60 @@ const SEEN_AS: &[(char, &str)] = &[
     ('z', "źżž"),
     ('Z', "ŹŻŽΖ"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // REQ: L-2
+    #[test]
+    fn as_seen() {
+        for (name, seen) in [
+            ("Pass", "Pass"),
+            ("ｐＡ！～", "pA!~"),
+            (
+                "a\u{ad}b\u{300}\u{36f}\u{200b}\u{200f}\u{202a}\u{202e}\u{2060}\u{206f}\u{fe00}\u{fe0f}\u{feff}\u{61c}",
+                "ab",
+            ),
+            ("\u{3000}\u{a0}\u{2000}\u{200a}\u{202f}", "     "),
+            ("\u{2010}\u{2015}", "--"),
+            (
+                "\u{1d400}\u{1d419}\u{1d41a}\u{1d433}\u{1d434}\u{1d6a3}",
+                "AZazAz",
+            ),
+            ("éÉаАοΟżŻь", "eEaAoOzZb"),
+            (
+                "密жΩ\u{9f}\u{2016}\u{2009}\u{ff5f}\u{1d6a4}",
+                "\u{80}\u{80}\u{80}\u{80}\u{80} \u{80}\u{80}",
+            ),
+        ] {
+            assert_eq!(
+                fold(name.as_bytes()).map(|folded| folded.latin).as_deref(),
+                Some(seen),
+                "{name}"
+            );
+        }
+        assert_eq!(
+            fold("ÄbЖÉ".as_bytes())
+                .map(|folded| folded.lower)
+                .as_deref(),
+            Some("äbжé")
+        );
+        assert!(fold(&[b'a'; 256]).is_some());
+        assert!(fold(&[b'a'; 257]).is_none());
+        assert!(fold(b"\xff").is_none());
+    }
+
+    /// Each letter stands for the one it is listed under, and no code between them for any.
+    #[test]
+    fn listed() {
+        let mut known = 0;
+        for (seen, letters) in SEEN_AS {
+            for letter in letters.chars() {
+                assert_eq!(latin(letter), Some(*seen), "{letter}");
+                known += 1;
+            }
+        }
+        assert_eq!(LOOKS.iter().filter(|seen| **seen != 0).count(), known);
+    }
+}

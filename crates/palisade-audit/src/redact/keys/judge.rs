@@ -551,4 +551,214 @@ mod tests {
             );
         }
     }
+
+    /// Each rule with what is just short of it.
+    // REQ: L-2
+    #[test]
+    fn edges() {
+        for (text, is) in [
+            ("abc123", true),
+            ("abc12", false),
+            ("a1b2c3", true),
+            ("hunter2!", true),
+            ("oauth2", false),
+            ("OAuth20", false),
+            ("oauthx2", true),
+            ("123456", false),
+            ("abcdef", false),
+            ("abc-123", false),
+            ("bob:abc123", true),
+            ("bob:abc12", false),
+            (":abc123", false),
+            ("b-b:abc123", false),
+            ("bob:x:abc123", false),
+            ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1", true),
+            ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1", false),
+        ] {
+            assert_eq!(is_mixed(text.as_bytes()), is, "{text}");
+        }
+        for (text, is) in [
+            ("0123456789ab", true),
+            ("0123456789a", false),
+            ("/123456789ab", false),
+            ("012 456789ab", false),
+            ("0123456789\u{7f}a", false),
+            ("01234567890a", false),
+            ("abcdefghij12", true),
+            ("abcdefghijk1", false),
+            ("ABCDEFGHIJ12", true),
+            ("abcdefghijklmnopABCD", true),
+            ("abcdefghijklmnopqABC", false),
+            ("ABCDEFGHIJKLMNOPabcd", true),
+            ("ABCDEFGHIJKLMNOPQabc", false),
+            ("abcdefghijklmnoABCD", false),
+            ("a1://bcdefgh23", false),
+        ] {
+            assert_eq!(is_opaque(text.as_bytes()), is, "{text}");
+        }
+        for (text, is) in [
+            ("/x", true),
+            ("~/x", true),
+            ("./x", true),
+            ("C:\\x", true),
+            ("c:/x", true),
+            ("1:/x", false),
+            ("c:x", false),
+            ("~x", false),
+            (".x", false),
+            ("x/", false),
+        ] {
+            assert_eq!(looks_like_path(text.as_bytes()), is, "{text}");
+        }
+        for (text, is) in [
+            ("2026-01-31T12:00", true),
+            ("2026-01-31T12:0", false),
+            ("202x-01-31T12:00", false),
+            ("2026.01-31T12:00", false),
+            ("2026-01-31 12:00", false),
+        ] {
+            assert_eq!(looks_like_time(text.as_bytes()), is, "{text}");
+        }
+        for (text, is) in [
+            ("a@b", true),
+            ("@b", false),
+            ("a(at)b", true),
+            ("a%40b", true),
+            ("a b@c", false),
+            ("a@b\n", false),
+            ("<a@b", false),
+            ("abc", false),
+        ] {
+            assert_eq!(is_address(text.as_bytes()), is, "{text}");
+        }
+        for (text, least, is) in [
+            ("1234", 4, true),
+            ("123", 4, false),
+            ("123", 3, true),
+            ("12", 3, false),
+            ("1 2 3 4", 4, true),
+            ("abc123456", 4, true),
+            ("abcd123456", 4, false),
+            ("abc12345", 4, false),
+            ("a1b2c3", 4, true),
+            ("a1b2cd", 4, false),
+            ("abc123", 4, false),
+            ("a1b2c3-", 4, false),
+            ("a1b2c3d4e5", 4, true),
+            ("a1b2c3d4e5f", 4, false),
+            ("12345", 5, true),
+            ("1234", 5, false),
+            ("call 12345 or so", 5, true),
+        ] {
+            assert_eq!(holds_digits(text.as_bytes(), least), is, "{text}");
+        }
+        assert!(holds_digits(
+            format!("12345{}", " ".repeat(59)).as_bytes(),
+            5
+        ));
+        assert!(!holds_digits(
+            format!("12345{}", " ".repeat(60)).as_bytes(),
+            5
+        ));
+        let words = "legal winner thank year wave sausage worth useful legal winner";
+        assert!(is_phrase(words.as_bytes()));
+        assert!(!is_phrase(words.trim_start_matches("legal ").as_bytes()));
+        assert!(!is_phrase(words.replace("year", "yr").as_bytes()));
+        assert!(!is_phrase(words.replace("year", "Year").as_bytes()));
+        assert!(is_phrase(words.replace("year", "été").as_bytes()));
+        for (text, is) in [
+            ("", true),
+            ("  ", true),
+            (" null ", true),
+            ("nulls", false),
+            ("${a.b-c}", true),
+            ("${}", false),
+            ("{{ a }}", true),
+            ("{{ a b }}", false),
+            ("{a}", true),
+            ("{a b}", false),
+            ("$ABC", true),
+            ("$AB", false),
+            ("$A1C", false),
+            ("%A_C%", true),
+            ("%AB%", false),
+            ("$(x)", true),
+            ("$(x", false),
+            ("%s", true),
+            ("%v", true),
+            ("%d", true),
+            ("%x", false),
+            ("<a b-c_d>", true),
+            ("<base64>", true),
+            ("<base64-secret>", true),
+            ("<a1>", false),
+            ("<>", false),
+            ("your-x", true),
+            ("YOUR_X", true),
+            ("your x", true),
+            ("your.x", false),
+            ("your", false),
+            ("your-", true),
+            ("your-1", false),
+            ("process.env.A_B", true),
+            ("process.env.Ab", false),
+            ("env:ABC", true),
+            ("xxxx", true),
+            ("XX.*", true),
+            ("xxxxa", false),
+            ("•••", true),
+            ("●●", true),
+            ("•a", false),
+            ("••\u{e2}", false),
+            ("-", true),
+            ("n/a", true),
+        ] {
+            assert_eq!(placeholder(text.as_bytes()), is, "{text}");
+        }
+        for (kind, text, is) in [
+            (Kind::Content, "abc", true),
+            (Kind::Content, "", false),
+            (Kind::Content, "a b", false),
+            (Kind::Content, "é", true),
+            (Kind::Content, "a\u{7f}", false),
+            (Kind::Content, "token", false),
+            (Kind::Single, "abc", true),
+            (Kind::Single, "of good news", false),
+            (Kind::Single, "token", false),
+            (Kind::Phrase, "ADD", false),
+            (Kind::Tokens, "1 2,3._/kKMx", false),
+            (Kind::Tokens, "1 2,3.m", true),
+            (Kind::Tokens, "abcdefghijklmno", false),
+            (Kind::Tokens, "abcdefghijklmnop", true),
+            (Kind::Tokens, "a1", true),
+            (Kind::Word, "123", false),
+            (Kind::Word, "1234", true),
+            (Kind::Word, "ab1", true),
+            (Kind::Columns, "hunter22", false),
+            (Kind::Rows, "hunter22", false),
+        ] {
+            assert_eq!(kind.judge(text.as_bytes()).is_some(), is, "{kind:?} {text}");
+        }
+        for (kind, number, is) in [
+            (Kind::Digits(4), "123456789012", true),
+            (Kind::Digits(4), "123", false),
+            (Kind::Digits(5), "12345", true),
+            (Kind::Digits(5), "1234", false),
+            (Kind::Digits(3), "123", true),
+            (Kind::Content, "1234", true),
+            (Kind::Content, "123", false),
+            (Kind::Single, "-12.34", true),
+            (Kind::Single, "12.3", false),
+            (Kind::Opaque, "123456", false),
+            (Kind::Phrase, "123456", false),
+            (Kind::Columns, "123456", false),
+            (Kind::Rows, "123456", false),
+        ] {
+            assert_eq!(
+                kind.judge_number(number.as_bytes()),
+                is,
+                "{kind:?} {number}"
+            );
+        }
+    }
 }

@@ -295,10 +295,10 @@ fn pack(segment: &[u8]) -> u128 {
     let packed = |bytes: &[u8]| {
         bytes
             .iter()
-            .fold(0, |word, byte| word << 8 | u64::from(byte | 0x20))
+            .fold(0, |word, byte| (word << 8) + u64::from(byte | 0x20))
     };
     match segment.split_last_chunk::<8>() {
-        Some((high, low)) => u128::from(packed(high)) << 64 | u128::from(packed(low)),
+        Some((high, low)) => (u128::from(packed(high)) << 64) + u128::from(packed(low)),
         None => u128::from(packed(segment)),
     }
 }

@@ -1080,7 +1080,7 @@ pub(super) const fn word(name: &str) -> u128 {
     let mut word = 0;
     let mut at = 0;
     while at < bytes.len() {
-        word = word << 8 | bytes[at] as u128;
+        word = word * 256 + bytes[at] as u128;
         at += 1;
     }
     word
