@@ -868,3 +868,25 @@ fn nested_too_often() {
         "{shown}"
     );
 }
+
+/// What needs escapes is not plain, whatever else it is.
+#[test]
+fn plain_names() {
+    for (text, plain) in [
+        ("read file", true),
+        ("read\"file", false),
+        ("read\\file", false),
+        ("read\u{e9}", false),
+        ("read\n", false),
+        ("a@b.co", false),
+        ("a-b", true),
+        ("", true),
+    ] {
+        assert_eq!(is_plain(text, Aim::All), plain, "{text}");
+    }
+    assert!(is_plain("a@b.co", Aim::Secrets));
+    assert_eq!(cut_bytes("aé", 2), "a");
+    assert_eq!(cut_bytes("aé", 3), "aé");
+    assert_eq!(head(b"abc", 2), b"ab");
+    assert_eq!(head(b"abc", 4), b"abc");
+}
