@@ -60,6 +60,12 @@ impl Copier<'_> {
         }
     }
 
+    /// Whether the names of columns stand in the same object.
+    pub(super) fn has_columns(&self) -> bool {
+        let table = self.tables.last();
+        table.is_some_and(|table| table.owner == self.depth)
+    }
+
     /// Reads the rows again, now that their names are known. All that is read again is no longer than the whole.
     fn go_back(&mut self, pending: &Pending) {
         let length = self.at - pending.at;

@@ -453,6 +453,7 @@ impl<'a> Copier<'a> {
         let first = self.peek();
         match (kind, first) {
             (Kind::Name, b'"') => self.name(),
+            (Kind::Content, b'[') if self.has_columns() => self.rows(),
             (Kind::Value | Kind::Content, _) => self.value_beside(kind),
             (Kind::Schema, b'{') => self.schema_next = true,
             (Kind::Columns | Kind::Name, b'[') => self.columns(),

@@ -1,5 +1,8 @@
 //! Whether a value under a telling name is what the name says.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::Kind;
 use crate::redact::Mask;
 
@@ -20,8 +23,9 @@ impl Kind {
                 (word && !says_nothing(text)).then_some(Mask::Plain)
             }
             Self::Email => is_address(text).then_some(Mask::Address),
-            Self::Opaque => (!says_nothing(text) && (is_opaque(text) || is_mixed(text)))
-                .then_some(Mask::Fingerprint),
+            Self::Opaque => (!says_nothing(text)
+                && (is_opaque(text) || is_mixed(text) || is_basic(text)))
+            .then_some(Mask::Fingerprint),
             Self::Password => (!placeholder(text)).then_some(Mask::Plain),
             Self::Phrase => is_phrase(text).then_some(Mask::Plain),
             Self::Single => {
@@ -37,8 +41,13 @@ impl Kind {
                 (!counts && !unit && !says_nothing(text)).then_some(Mask::Fingerprint)
             }
             Self::Word => {
-                // `pass: 12, fail: 3`
-                let count = text.len() < 4 && text.iter().all(u8::is_ascii_digit);
+                // `pass: 12, fail: 3`, `pass: 98.5%`, `pass: 12/15`
+                let digits = text.iter().all(u8::is_ascii_digit);
+                let share = text.iter().any(|byte| b"%/".contains(byte))
+                    && text
+                        .iter()
+                        .all(|byte| byte.is_ascii_digit() || b"%/. ".contains(byte));
+                let count = text.len() < 4 && digits || share;
                 (!count && !placeholder(text) && !looks_like_path(text)).then_some(Mask::Plain)
             }
             Self::Columns | Self::Name | Self::Rows | Self::Schema | Self::Value => None,
@@ -197,6 +206,16 @@ fn is_mixed_word(text: &[u8]) -> bool {
             .any(|method| text[..letters].eq_ignore_ascii_case(method))
 }
 
+/// A user's name and password as Basic has them, RFC 7617: in base64, with a colon between.
+fn is_basic(text: &[u8]) -> bool {
+    (12..=256).contains(&text.len())
+        && STANDARD.decode(text).is_ok_and(|pair| {
+            pair.iter()
+                .all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+                && pair.iter().skip(1).any(|byte| *byte == b':')
+        })
+}
+
 /// Names that have a number behind them and are no secret.
 const METHODS: &[&[u8]] = &[
     b"oauth",
@@ -299,7 +318,8 @@ fn holds_digits(text: &[u8], least: usize) -> bool {
     let fits = match least {
         // Codes that are sent mix letters and digits: those of a board's pins begin with their letters.
         3 | 4 if is_code(text, digits, letters) => return true,
-        3 | 4 => letters == 0 || letters <= 3 && digits >= 6,
+        // A version is none.
+        3 | 4 => letters == 0 && !text.contains(&b'.') || letters <= 3 && digits >= 6,
         _ => text.len() <= 64,
     };
     fits && digits >= least && !looks_like_time(text)
@@ -637,6 +657,8 @@ mod tests {
             ("123", 3, true),
             ("12", 3, false),
             ("1 2 3 4", 4, true),
+            ("27.0.1", 4, false),
+            ("27.0.1.2.3.4", 4, true),
             ("abc123456", 4, true),
             ("abcd123456", 4, false),
             ("abc12345", 4, false),
@@ -733,7 +755,16 @@ mod tests {
             (Kind::Tokens, "a1", true),
             (Kind::Word, "123", false),
             (Kind::Word, "1234", true),
+            (Kind::Word, "100%", false),
+            (Kind::Word, "12/ 15.5", false),
+            (Kind::Word, "12/x5", true),
+            (Kind::Word, "12.15", true),
             (Kind::Word, "ab1", true),
+            (Kind::Opaque, "dXNlcjpwYXNz", true),
+            (Kind::Opaque, "dTpwYXNz", false),
+            (Kind::Opaque, "OnVzZXJwYXNz", false),
+            (Kind::Opaque, "dXNlcjoAYXNz", false),
+            (Kind::Opaque, "dXNlcnxwYXNz", false),
             (Kind::Columns, "hunter22", false),
             (Kind::Rows, "hunter22", false),
         ] {

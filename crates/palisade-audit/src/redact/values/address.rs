@@ -164,11 +164,19 @@ pub(super) fn userinfo(text: &[u8], at: usize) -> Option<Finding> {
 #[inline(never)]
 pub(super) fn encoded(text: &[u8], at: usize) -> Option<Finding> {
     let (colon, escape) = escaped(text, at)?;
-    let (slash, _) = escaped(text, at + escape)?;
-    if (colon, slash) != (b':', b'/') || escaped(text, at + 2 * escape) != Some((b'/', escape)) {
+    let slashes = if text[at + escape..].starts_with(b"//") {
+        2
+    } else {
+        let slash = |at| escaped(text, at) == Some((b'/', escape));
+        if !slash(at + escape) || !slash(at + 2 * escape) {
+            return None;
+        }
+        2 * escape
+    };
+    if colon != b':' {
         return None;
     }
-    let start = at + 3 * escape;
+    let start = at + escape + slashes;
     let (mut colon, mut sign) = (None, None);
     let mut end = start;
     // What is no part of it is an escape of other signs, or not escaped as often.
@@ -223,6 +231,14 @@ fn unescaped(rest: &[u8], start: usize, length: usize) -> Option<Finding> {
     let port = rest[colon + 1..length].iter().all(u8::is_ascii_digit);
     if port || rest.starts_with(b"[") {
         return None;
+    }
+    // `user:password%40host`
+    if let Some(sign) = memchr::memmem::rfind(&rest[colon..length], b"%40") {
+        return (sign > 1).then_some(Finding {
+            start,
+            end: start + colon + sign,
+            mask: Mask::Plain,
+        });
     }
     let head = &rest[..rest.len().min(length + 128)];
     let space = head[length..]
@@ -562,6 +578,11 @@ mod tests {
             ("x://u:p/1 a@h", None),
             ("x://u:p/1\"a@h", None),
             ("x:/u:p1@h", None),
+            ("x://u:p1%40h/", Some("u:p1")),
+            ("x://u:p%401%40h", Some("u:p%401")),
+            ("x://u:%40h", None),
+            ("x://u:80/%40h", None),
+            ("x://u%40h:80", None),
             ("x://h:80", None),
         ] {
             assert_eq!(all(text, find).first(), found.as_ref(), "{text}");
@@ -680,6 +701,9 @@ mod tests {
             ("x%3A%2F%2Fu%3Ap1&%40h", None),
             ("x%3A%2F%2Fu%3Ap1%zz%40h", None),
             ("x%3A%2Fu%3Ap1%40h", None),
+            ("x%3A//u%3Ap1%40h", Some("u%3Ap1")),
+            ("x%3B//u%3Ap1%40h", None),
+            ("x%3A/u%3Ap1%40h", None),
             ("x%2F%2F%2Fu%3Ap1%40h", None),
             ("x%3A%252F%252Fu%3Ap1%40h", None),
             ("x%3A%2F%252Fu%3Ap1%40h", None),

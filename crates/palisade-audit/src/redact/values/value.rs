@@ -54,7 +54,8 @@ pub(super) fn bare_end(text: &[u8], start: usize, query: bool) -> usize {
                 && text
                     .get(next)
                     .is_none_or(|byte| byte.is_ascii_whitespace() || b"\"'&;,)]}%".contains(byte))
-            || matches!(text.get(follows), Some(b'=' | b':')) && follows > next
+            || matches!(text.get(follows), Some(b'=' | b':' | b'[')) && follows > next
+            || sign == b'&' && text[follows..].starts_with(b"%5B")
             || sign == b'&' && text[next..].starts_with(b"amp;");
         if ends {
             break;
