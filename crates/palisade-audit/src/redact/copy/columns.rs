@@ -66,10 +66,11 @@ impl Copier<'_> {
         table.is_some_and(|table| table.owner == self.depth)
     }
 
-    /// Reads the rows again, now that their names are known. All that is read again is no longer than the whole.
+    /// Reads the rows again, now that their names are known. All that is read again is no longer than twice
+    /// the whole.
     fn go_back(&mut self, pending: &Pending) {
         let length = self.at - pending.at;
-        if self.again + length > self.json.len() {
+        if self.again + length > AGAIN_MAX * self.json.len() {
             return;
         }
         self.again += length;
@@ -119,14 +120,8 @@ impl Copier<'_> {
             }
             return self.judge_cell();
         }
-        let outer = self.objects >> 1 & 1 == 1;
-        if self.depth < 2
-            || outer
-            || self.peek() != b'"'
-            || !self.json[..start].trim_ascii_end().ends_with(b"[")
-            || self.allowed.is_some()
-            || self.hidden.is_some()
-        {
+        // The first element of an array.
+        if self.peek() != b'"' || !self.json[..start].trim_ascii_end().ends_with(b"[") {
             return;
         }
         let Some(kinds) = headings(&self.json[start..]) else {
@@ -229,7 +224,7 @@ fn headings(text: &[u8]) -> Option<Vec<Option<Kind>>> {
         kinds.push(kind);
         rest = skip_space(rest)?;
         match rest.first()? {
-            b',' if kinds.len() < COLUMNS_MAX => rest = &rest[1..],
+            b',' => rest = &rest[1..],
             b']' if kinds.iter().any(Option::is_some) => return Some(kinds),
             _ => return None,
         }
@@ -256,7 +251,7 @@ fn object(mut rest: &[u8]) -> Option<(Option<Kind>, &[u8])> {
                 let (name, behind) = string(rest)?;
                 rest = behind;
                 if NAMES.contains(&key) {
-                    kind = kind.or(of(name));
+                    kind = kind.or_else(|| of(name));
                 }
             }
             b'{' | b'[' => {
@@ -326,5 +321,5 @@ const NAMES: [&[u8]; 14] = [
 /// How long the name of a column is at most, in bytes.
 const NAME_MAX: usize = 64;
 
-/// How many columns a table has at most.
-const COLUMNS_MAX: usize = 1_024;
+/// How often as many bytes as the whole has are read again at most.
+const AGAIN_MAX: usize = 2;

@@ -459,11 +459,8 @@ impl<'a> Copier<'a> {
             (Kind::Columns | Kind::Name, b'[') => self.columns(),
             (Kind::Rows, b'[') => self.rows(),
             (Kind::Columns | Kind::Name | Kind::Rows | Kind::Schema, _) => {}
-            (Kind::Phrase, b'[') => {
-                if self.is_long() {
-                    self.hidden = Some((self.depth, self.at));
-                }
-            }
+            (Kind::Phrase, b'[') if self.is_long() => self.hidden = Some((self.depth, self.at)),
+            (Kind::Phrase, b'[') => {}
             (_, b'"' | b'-' | b'0'..=b'9') => self.expected = Some(kind),
             (_, b'{') if self.schemas & 1 == 1 => {
                 let known = self.scalars;

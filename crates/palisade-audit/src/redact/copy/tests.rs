@@ -97,6 +97,8 @@ fn arrays() {
     let far = "x".repeat(200);
     check(&[
         r#"["mysql","-p‹hunter2›"]"#,
+        r#"["mysql","-p‹1›"]"#,
+        r#"["mysql","-p"]"#,
         r#"["-p‹hunter2›","mysql"]"#,
         r#"["mysql","-p","hunter2"]"#,
         &format!(r#"["-phunter2","{far}","mysql"]"#),
@@ -233,6 +235,21 @@ fn tables_are_linear() {
     let input = format!("{{{}}}", vec![pair; 20].join(","));
     let shown = json(&input);
     assert!(!shown.contains("hunter2"), "{shown}");
+    // Rows in rows: the innermost of many are not read again.
+    let nested = |depth: usize| {
+        (0..depth).fold(String::from("1"), |inner, _| {
+            format!(r#"{{"rows":[["bob",{inner},"hunter2"]],"columns":["user","x","password"]}}"#)
+        })
+    };
+    for depth in [1, 2, 20] {
+        let input = nested(depth);
+        let (mut out, mut scratch) = (Vec::new(), Vec::new());
+        let mut copier = Copier::new(input.as_bytes(), &mut out, &mut scratch, &Masker::PLAIN);
+        copier.document().unwrap();
+        assert!(copier.again > 0 && copier.again <= 2 * input.len());
+        let shown = String::from_utf8(out).unwrap();
+        assert_eq!(shown.contains("hunter2"), depth == 20, "{shown}");
+    }
 }
 
 // REQ: L-2
@@ -252,6 +269,36 @@ fn phrases() {
         assert_eq!(json(input), input);
     }
     check(&[&format!(r#"{{"mnemonic":"‹{}›"}}"#, words.join(" "))]);
+    // Words are short.
+    let long = format!(
+        "{{\"mnemonic\":[\"{}\"]}}",
+        vec!["x".repeat(40); 12].join("\",\"")
+    );
+    assert_eq!(json(&long), long);
+}
+
+#[test]
+fn ends_of_scalars() {
+    use super::beside::scalar_end;
+    for (text, start, end) in [
+        (r#""a" x"#, 0, Some(3)),
+        (r#" "a" x"#, 1, Some(4)),
+        (r#""a\"b" x"#, 0, Some(6)),
+        (r#""a\\" x"#, 0, Some(5)),
+        (r#""\"\"" x"#, 0, Some(6)),
+        (r#""abcdefgh\n" x"#, 0, Some(12)),
+        (r#""a"#, 0, None),
+        (r#""a\"#, 0, None),
+        (r#""a\""#, 0, None),
+        (r#""""#, 0, Some(2)),
+        ("12.5e+3,", 0, Some(7)),
+        ("[-1]", 1, Some(3)),
+        ("12", 0, Some(2)),
+        ("true}", 0, Some(4)),
+        ("1", 2, None),
+    ] {
+        assert_eq!(scalar_end(text.as_bytes(), start), end, "{text}");
+    }
 }
 
 /// Numbers: what is too great for a float becomes a string, everything else stays as it is spelt.

@@ -53,7 +53,8 @@ fn latin(letter: char) -> Option<char> {
         '\u{2010}'..='\u{2015}' => Some('-'),
         // Mathematical alphabets: 26 capitals, 26 small letters each.
         '\u{1d400}'..='\u{1d6a3}' => {
-            let at = (code - 0x1d400) % 52;
+            // They begin at a multiple of 52.
+            let at = code % 52;
             char::from_u32(if at < 26 { 65 + at } else { 71 + at })
         }
         _ => LOOKS

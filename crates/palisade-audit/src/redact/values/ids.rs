@@ -838,10 +838,8 @@ mod tests {
         ] {
             assert_eq!(id(text.as_bytes(), at).is_some(), is, "{text}");
             let end = text.len();
-            assert_eq!(
-                id(text.as_bytes(), at).is_none_or(|found| found.start == at && found.end == end),
-                true
-            );
+            let found = id(text.as_bytes(), at);
+            assert!(found.is_none_or(|found| found.start == at && found.end == end));
         }
         // Longer groups of digits than any number has.
         assert_eq!(id(&[b'1'; 40], 0), None);
