@@ -229,7 +229,7 @@ impl State {
             Meaning::Value => self.last = Some(Kind::Value),
         }
         if previous != 0
-            && let Some((_, _, kind)) = PAIRS
+            && let Some((_, _, kind)) = pairs(previous, word)
                 .iter()
                 .find(|(first, second, _)| *first == previous && *second == word)
         {
@@ -370,6 +370,60 @@ static GROUPS: [Group; 32] = {
     groups
 };
 
+/// Those of [`PAIRS`] that the two words may be one of.
+fn pairs(first: u128, second: u128) -> &'static [(u128, u128, Kind)] {
+    let group = PAIR_GROUPS[bucket(first, second)];
+    &SORTED_PAIRS[group.start..group.end]
+}
+
+/// Spreads pairs of words over [`PAIR_GROUPS`], by the last letters of both.
+const fn bucket(first: u128, second: u128) -> usize {
+    let spread = (first as u64)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(second as u64)
+        .wrapping_mul(0xd6e8_feb8_6659_fd93);
+    spread.to_be_bytes()[0] as usize
+}
+
+/// By [`bucket`].
+static SORTED_PAIRS: [(u128, u128, Kind); PAIRS.len()] = {
+    let mut sorted = [PAIRS[0]; PAIRS.len()];
+    let mut next = 0;
+    let mut group = 0;
+    while group < 256 {
+        let mut at = 0;
+        while at < PAIRS.len() {
+            if bucket(PAIRS[at].0, PAIRS[at].1) == group {
+                sorted[next] = PAIRS[at];
+                next += 1;
+            }
+            at += 1;
+        }
+        group += 1;
+    }
+    sorted
+};
+
+/// Where in [`SORTED_PAIRS`] those of one bucket stand.
+static PAIR_GROUPS: [Group; 256] = {
+    let mut groups = [Group { start: 0, end: 0 }; 256];
+    let mut next = 0;
+    let mut group = 0;
+    while group < 256 {
+        groups[group].start = next;
+        let mut at = 0;
+        while at < PAIRS.len() {
+            if bucket(PAIRS[at].0, PAIRS[at].1) == group {
+                next += 1;
+            }
+            at += 1;
+        }
+        groups[group].end = next;
+        group += 1;
+    }
+    groups
+};
+
 /// The lengths of the words with the same [`ends`], one bit for each.
 #[derive(Clone, Copy)]
 struct Lengths {
@@ -442,6 +496,35 @@ mod tests {
         }
         assert_eq!(classify_word(b""), None);
         assert_eq!(classify_word(&[b't'; 40]), None);
+    }
+
+    // REQ: L-2
+    #[test]
+    fn pairs_are_found() {
+        for pair in PAIRS {
+            let (first, second, kind) = *pair;
+            let found = pairs(first, second);
+            assert_eq!(found.iter().filter(|known| *known == pair).count(), 1);
+            assert!(found.len() < 12);
+            let mut name = Vec::new();
+            for word in [first, second] {
+                name.extend(word.to_be_bytes().into_iter().filter(|letter| *letter != 0));
+                name.push(b'_');
+            }
+            if classify(&name).is_none_or(|known| known != kind) {
+                // A stricter word may be among them.
+                assert!(
+                    matches!(
+                        classify(&name),
+                        Some(
+                            Kind::Password | Kind::Token | Kind::Columns | Kind::Name | Kind::Value
+                        )
+                    ),
+                    "{}",
+                    String::from_utf8_lossy(&name)
+                );
+            }
+        }
     }
 
     // REQ: L-2

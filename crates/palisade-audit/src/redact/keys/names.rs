@@ -771,7 +771,7 @@ pub(super) static PAGING: &[u128] = &[
     word("function"),
 ];
 
-pub(super) static PAIRS: &[(u128, u128, Kind)] = &[
+pub(super) const PAIRS: &[(u128, u128, Kind)] = &[
     (word("api"), word("key"), Kind::Token),
     (word("client"), word("key"), Kind::Token),
     (word("stripe"), word("key"), Kind::Token),

@@ -6,6 +6,7 @@ use crate::redact::{Finding, Mask};
 /// `local@domain.tld`; the sign is `width` bytes long.
 #[inline(never)]
 pub(super) fn email(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> {
+    let end = domain(text, at + width)?;
     let lowest = floor.max(at.saturating_sub(64));
     let mut start = back_over_letters(text, lowest, at);
     while start < at && matches!(text[start], b'.' | b'-' | b'+' | b'%' | b'\'' | b'=') {
@@ -24,8 +25,9 @@ pub(super) fn email(text: &[u8], floor: usize, at: usize, width: usize) -> Optio
     if start >= at {
         return None;
     }
-    let (start, end) = (start, domain(text, &text[start..at], at + width)?);
-    if text[..start].ends_with(b"://") {
+    // `git@github.com:owner/repository`
+    let remote = &text[start..at] == b"git" && matches!(text.get(end), Some(b':' | b'/') | None);
+    if remote || text[..start].ends_with(b"://") {
         return None;
     }
     Some(Finding {
@@ -36,16 +38,16 @@ pub(super) fn email(text: &[u8], floor: usize, at: usize, width: usize) -> Optio
 }
 
 /// Where the domain behind the sign ends, if it is one: of ASCII, or of the letters of the world.
-fn domain(text: &[u8], local: &[u8], start: usize) -> Option<usize> {
+fn domain(text: &[u8], start: usize) -> Option<usize> {
     let ascii = run(text, start, DOMAIN);
-    let whole = |end| is_domain(text, local, start, end);
+    let whole = |end| is_domain(text, start, end);
     whole(ascii).or_else(|| {
         let wide = over_domain(text, start, ascii);
         if wide > ascii { whole(wide) } else { None }
     })
 }
 
-fn is_domain(text: &[u8], local: &[u8], domain_start: usize, mut end: usize) -> Option<usize> {
+fn is_domain(text: &[u8], domain_start: usize, mut end: usize) -> Option<usize> {
     while end > domain_start && matches!(text[end - 1], b'.' | b'-') {
         end -= 1;
     }
@@ -62,13 +64,12 @@ fn is_domain(text: &[u8], local: &[u8], domain_start: usize, mut end: usize) -> 
     if !top_level || matches!(host, [] | [b'.', ..]) || wide && host[0].is_ascii_digit() {
         return None;
     }
-    // `icon@2x.png`, `package@1.2.3-beta.rc`, `git@github.com:owner/repository`, `getty@tty1.service`
+    // `icon@2x.png`, `package@1.2.3-beta.rc`, `getty@tty1.service`
     let scaled = matches!(host, [b'1'..=b'9', b'x']);
-    let remote = local == b"git" && matches!(text.get(end), Some(b':' | b'/') | None);
     let file = NO_TOP_LEVEL
         .iter()
         .any(|known| last.eq_ignore_ascii_case(known));
-    (!scaled && !is_version(host) && !remote && !file).then_some(end)
+    (!scaled && !is_version(host) && !file).then_some(end)
 }
 
 /// Letters of addresses, those of Latin, Greek and Cyrillic names included: two bytes each in UTF-8.

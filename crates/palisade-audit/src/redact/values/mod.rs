@@ -286,10 +286,8 @@ impl<'a> Scanner<'a> {
             b'~' if before == b'Q' => azure(text, self.floor, at),
             b'%' => match (after, text.get(at + 2)?) {
                 (b'4', b'0') if self.aim == Aim::All => email(text, self.floor, at, 3),
-                (b'3' | b'2', _) => encoded(text, at).or_else(|| match text[at + 1..at + 3] {
-                    [b'3', b'D' | b'd'] => assignment(text, self.floor, at, 3),
-                    _ => None,
-                }),
+                (b'3', b'A' | b'a') | (b'2', b'5') => encoded(text, at),
+                (b'3', b'D' | b'd') => assignment(text, self.floor, at, 3),
                 _ => None,
             },
             b'<' if after.is_ascii_alphabetic() => element(text, at),

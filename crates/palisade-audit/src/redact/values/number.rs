@@ -43,7 +43,8 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
         .enumerate()
         .map(|(at, digit)| {
             let value = u32::from(digit - b'0') << (at & 1);
-            value / 10 + value % 10
+            // Modulo ten the sum of its digits.
+            value / 10 + value
         })
         .sum();
     sum.is_multiple_of(10)
@@ -100,11 +101,7 @@ pub(super) fn number(text: &[u8], at: usize) -> Option<Finding> {
         ends[group] = end;
         group += 1;
         let sign = separator_at(&text[end..]);
-        if sign.is_empty()
-            || separator.is_some_and(|known| known != sign)
-            || group == groups.len()
-            || !text.get(end + sign.len()).is_some_and(u8::is_ascii_digit)
-            || !matches!(groups[..group], [3 | 4, ..])
+        if sign.is_empty() || separator.is_some_and(|known| known != sign) || group == groups.len()
         {
             break;
         }
