@@ -124,7 +124,7 @@ impl Copier<'_> {
     /// `[["password", "…"], …]`: a list of pairs.
     fn pair_of(&self, text: &[u8], next: &[u8]) -> Option<Kind> {
         let pairs = self.depth >= 2 && self.objects >> 1 & 1 == 0;
-        if !pairs || text.len() > NAME_MAX {
+        if !pairs || text.len() > NAME_MAX || self.in_typed_row() {
             return None;
         }
         let before = self.json[..self.at].trim_ascii_end();

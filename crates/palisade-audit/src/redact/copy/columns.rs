@@ -15,6 +15,8 @@ pub(super) struct Table {
     owner: u32,
     /// What stands in each column.
     kinds: Vec<Option<Kind>>,
+    /// The second column says what things are: `["password","varchar"]` is no pair.
+    typed: bool,
     /// The depth of the arrays that are rows; [`NO_ROWS`] elsewhere than between them.
     row: u32,
     /// The depth of the array that holds the rows, or the cells if there is but one row.
@@ -42,13 +44,14 @@ pub(super) const NO_ROWS: u32 = u32::MAX;
 impl Copier<'_> {
     /// The array of names that begins here.
     pub(super) fn columns(&mut self) {
-        let Some(kinds) = headings(&self.json[self.at..]) else {
+        let Some((kinds, typed)) = headings(&self.json[self.at..]) else {
             return;
         };
         self.tables.retain(|table| table.owner != self.depth);
         self.tables.push(Table {
             owner: self.depth,
             kinds,
+            typed,
             row: NO_ROWS,
             within: NO_ROWS,
             heading: false,
@@ -124,12 +127,13 @@ impl Copier<'_> {
         if self.peek() != b'"' || !self.json[..start].trim_ascii_end().ends_with(b"[") {
             return;
         }
-        let Some(kinds) = headings(&self.json[start..]) else {
+        let Some((kinds, typed)) = headings(&self.json[start..]) else {
             return;
         };
         // `["password","…"]` is a pair.
         let pair = match kinds[..] {
             [_] | [Some(_), None] => true,
+            [None, None] => false,
             [_, _] => !is_heading(&self.json[self.at + 1..]),
             _ => false,
         };
@@ -137,6 +141,7 @@ impl Copier<'_> {
             self.tables.push(Table {
                 owner: self.depth - 1,
                 kinds,
+                typed,
                 row: NO_ROWS,
                 within: self.depth - 1,
                 heading: true,
@@ -177,6 +182,11 @@ impl Copier<'_> {
         }
     }
 
+    /// Whether the array is a row whose second column says what things are.
+    pub(super) fn in_typed_row(&self) -> bool {
+        self.row_depth == self.depth && self.tables.last().is_some_and(|table| table.typed)
+    }
+
     fn judge_cell(&mut self) {
         self.space();
         let Some(table) = self.tables.last() else {
@@ -202,9 +212,10 @@ impl Copier<'_> {
 }
 
 /// What the names in the array that `text` begins with say of their columns; `None` if they say nothing. An element is a
-/// name, or an object with one.
-fn headings(text: &[u8]) -> Option<Vec<Option<Kind>>> {
+/// name, or an object with one. And whether the second is that of types.
+fn headings(text: &[u8]) -> Option<(Vec<Option<Kind>>, bool)> {
     let mut kinds = Vec::new();
+    let mut typed = false;
     let mut rest = text.strip_prefix(b"[")?;
     loop {
         rest = skip_space(rest)?;
@@ -212,6 +223,7 @@ fn headings(text: &[u8]) -> Option<Vec<Option<Kind>>> {
             b'"' => {
                 let (name, behind) = string(rest)?;
                 rest = behind;
+                typed |= kinds.len() == 1 && is_type(name);
                 of(name)
             }
             b'{' => {
@@ -225,7 +237,7 @@ fn headings(text: &[u8]) -> Option<Vec<Option<Kind>>> {
         rest = skip_space(rest)?;
         match rest.first()? {
             b',' => rest = &rest[1..],
-            b']' if kinds.iter().any(Option::is_some) => return Some(kinds),
+            b']' if typed || kinds.iter().any(Option::is_some) => return Some((kinds, typed)),
             _ => return None,
         }
     }
@@ -292,6 +304,12 @@ fn of(name: &[u8]) -> Option<Kind> {
                 | Kind::Word
         )
     })
+}
+
+/// `type`, `data_type`, `DataType`
+fn is_type(name: &[u8]) -> bool {
+    name.last_chunk::<4>()
+        .is_some_and(|end| end.eq_ignore_ascii_case(b"type"))
 }
 
 /// Whether the string that `text` is the rest of is known for a column's name.

@@ -2,10 +2,10 @@
 
 /// A name in two spellings.
 pub(super) struct Folded {
-    /// Small letters of its own script.
+    /// Small letters of its own script; empty if it has none but Latin ones.
     pub(super) lower: String,
-    /// Latin letters; everything else is `\u{80}`, which is part of no word.
-    pub(super) latin: String,
+    /// Latin letters; everything else is 0x80, which is part of no word.
+    pub(super) latin: Vec<u8>,
 }
 
 /// `None` for what is no text, or longer than any name.
@@ -15,32 +15,47 @@ pub(super) fn fold(name: &[u8]) -> Option<Folded> {
     }
     let name = std::str::from_utf8(name).ok()?;
     let mut folded = Folded {
-        lower: String::with_capacity(name.len()),
-        latin: String::with_capacity(name.len()),
+        lower: String::new(),
+        latin: Vec::with_capacity(name.len()),
     };
+    let mut other = false;
     for letter in name.chars() {
         match letter {
-            '\0'..='\u{7f}' => {
-                folded.latin.push(letter);
-                folded.lower.push(letter.to_ascii_lowercase());
+            '\0'..='\u{7f}' => folded.latin.push(letter as u8),
+            _ if is_unseen(letter) => {}
+            _ => {
+                let ascii = latin(letter).unwrap_or('\u{80}');
+                folded.latin.push(ascii as u8);
+                other |= letter > LAST_LATIN;
             }
-            // Soft hyphen, combining marks, zero-width characters and marks of direction, variation selectors.
-            '\u{ad}'
+        }
+    }
+    if other {
+        folded.lower = name
+            .chars()
+            .filter(|letter| !is_unseen(*letter))
+            .flat_map(char::to_lowercase)
+            .collect();
+    }
+    Some(folded)
+}
+
+/// The last letter of the extensions of Latin.
+const LAST_LATIN: char = '\u{24f}';
+
+/// Soft hyphen, combining marks, zero-width characters and marks of direction, variation selectors.
+fn is_unseen(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}'
             | '\u{300}'..='\u{36f}'
             | '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
             | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
-            | '\u{61c}' => {}
-            _ => {
-                let ascii = latin(letter);
-                folded.latin.push(ascii.unwrap_or('\u{80}'));
-                folded.lower.extend(letter.to_lowercase());
-            }
-        }
-    }
-    Some(folded)
+            | '\u{61c}'
+    )
 }
 
 /// The Latin letter that a reader sees.
@@ -159,18 +174,20 @@ mod tests {
                 "\u{80}\u{80}\u{80}\u{80}\u{80} \u{80}\u{80}",
             ),
         ] {
-            assert_eq!(
-                fold(name.as_bytes()).map(|folded| folded.latin).as_deref(),
-                Some(seen),
-                "{name}"
-            );
+            let latin = fold(name.as_bytes()).unwrap().latin;
+            let latin: String = latin.into_iter().map(char::from).collect();
+            assert_eq!(latin, seen, "{name}");
         }
         assert_eq!(
-            fold("ÄbЖÉ".as_bytes())
+            fold("ÄbЖ\u{200b}É".as_bytes())
                 .map(|folded| folded.lower)
                 .as_deref(),
             Some("äbжé")
         );
+        for (name, other) in [("ÄbÉ", false), ("\u{24f}", false), ("\u{250}", true)] {
+            let lower = fold(name.as_bytes()).unwrap().lower;
+            assert_eq!(!lower.is_empty(), other, "{name}");
+        }
         assert!(fold(&[b'a'; 256]).is_some());
         assert!(fold(&[b'a'; 257]).is_none());
         assert!(fold(b"\xff").is_none());

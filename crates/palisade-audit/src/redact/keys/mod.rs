@@ -75,7 +75,7 @@ pub(crate) fn classify(key: &[u8]) -> Option<Kind> {
         if OTHER_NUMBERS.contains(&text) {
             return Some(Kind::Digits(5));
         }
-        return classify_ascii(folded.latin.as_bytes());
+        return classify_ascii(&folded.latin);
     }
     classify_ascii(key)
 }
