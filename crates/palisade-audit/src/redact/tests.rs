@@ -486,6 +486,19 @@ fn hostile_inputs_take_linear_time() {
         "secret=null;",
         "glpat-.",
         "github_pat_",
+        "%3A%2F%2F",
+        "%3A%2F%2Fa%3Ab%40",
+        "%253A%252F%252F",
+        "小@",
+        "a@小.",
+        "小",
+        "x[password]=",
+        "&a%5B",
+        "[[\"a\",\"password\"],",
+        "{\"columns\":[",
+        "{\"columns\":[\"password\"],\"rows\":[[\"x1\"],",
+        "{\"columns\":[{\"a\":[",
+        "{\"rows\":[[\"a\"]],\"columns\":[\"password\"]},",
     ] {
         let text = unit.repeat(400_000 / unit.len());
         let start = std::time::Instant::now();
