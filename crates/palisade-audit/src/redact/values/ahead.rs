@@ -399,6 +399,7 @@ mod tests {
                 "user|the new password\nbob|hunter2",
                 "user,pass!word\nbob,hunter2",
                 "user,title\nbob,hunter2",
+                "user|mnemonic\nbob|‹legal winner thank year wave sausage worth useful legal winner›",
                 "password\nhunter2",
                 "user,password",
                 &format!("{wide},password\nbob,hunter2"),
@@ -452,6 +453,7 @@ mod tests {
                 "INSERT INTO u (pin, name) VALUES (12, 'bob')",
                 "INSERT INTO u (pin, name) VALUES (x482913, 'bob')",
                 "INSERT INTO u (name, password) VALUES ($1, $2)",
+                "INSERT INTO u (name, password) VALUES ($1,'‹hunter2›')",
                 "INSERT INTO u (name, password) VALUES ('bob', '${PW}')",
                 "INSERT INTO u (name, password) VALUES ('bob', '[REDACTED] x')",
                 "INSERT INTO u (name, password) VALUES (f('x'), '‹hunter2›')"
