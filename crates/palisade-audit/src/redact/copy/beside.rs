@@ -2,6 +2,7 @@
 //! values a policy lets stay.
 
 use super::Copier;
+use super::string::characters;
 use crate::redact::keys::{self, Kind};
 use crate::redact::values::flag;
 use crate::survey::survey;
@@ -19,15 +20,18 @@ pub(super) struct Unnamed {
 impl Copier<'_> {
     /// The name that begins here names the value beside it.
     pub(super) fn name(&mut self) {
-        let rest = &self.json[self.at + 1..];
-        let plain = survey(&rest[..rest.len().min(NAME_MAX)]).plain;
-        let name = &rest[..plain];
+        let rest = &self.json[self.at..];
+        let Some(end) = scalar_end(&rest[..rest.len().min(NAME_MAX)], 0) else {
+            return;
+        };
+        let name = &*characters(&rest[1..end - 1]);
+        let rest = &rest[end..];
         // The types and ids of things are called all sorts of names.
         let before = self.json[..self.at].trim_ascii_end();
         // Paths are of patches (RFC 6902) only: others are files.
         if before.ends_with(b"\"path\":") {
             let operation = before.len().saturating_sub(64);
-            let follows = skip_space(rest.get(plain + 1..).unwrap_or_default())
+            let follows = skip_space(rest)
                 .and_then(|rest| skip_space(rest.strip_prefix(b",")?))
                 .is_some_and(|rest| rest.starts_with(b"\"op\""));
             if !name.starts_with(b"/")
@@ -40,7 +44,7 @@ impl Copier<'_> {
             .iter()
             .any(|key| before.ends_with(key));
         let password = matches!(keys::classify(name), Some(Kind::Password));
-        if rest.get(plain) != Some(&b'"') || !names_secret(name) || loose && !password {
+        if !names_secret(name) || loose && !password {
             return;
         }
         self.named |= 1;

@@ -5,6 +5,7 @@
 
 use super::Copier;
 use super::beside::{HEADINGS, scalar_end, skip_space};
+use super::string::characters;
 use crate::redact::keys::{self, Kind};
 use crate::redact::values;
 use crate::survey::survey;
@@ -292,7 +293,7 @@ fn of(name: &[u8]) -> Option<Kind> {
     if name.len() > NAME_MAX {
         return None;
     }
-    keys::classify(name).filter(|kind| {
+    keys::classify(&characters(name)).filter(|kind| {
         matches!(
             kind,
             Kind::Digits(_)
@@ -337,7 +338,7 @@ const NAMES: [&[u8]; 14] = [
 ];
 
 /// How long the name of a column is at most, in bytes.
-const NAME_MAX: usize = 64;
+const NAME_MAX: usize = 96;
 
 /// How often as many bytes as the whole has are read again at most.
 const AGAIN_MAX: usize = 2;

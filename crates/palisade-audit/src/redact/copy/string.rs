@@ -1,5 +1,7 @@
 //! Strings with escapes, or with more than printable ASCII in them.
 
+use std::borrow::Cow;
+
 use super::{Copier, Refused};
 use crate::escape::unsafe_to_show;
 use crate::survey::survey;
@@ -90,16 +92,28 @@ impl Copier<'_> {
     /// Writes the string's characters to the scratch room; its escapes have been checked.
     pub(super) fn decode(&mut self, text: &Text) {
         self.scratch.clear();
-        let mut rest = &self.json[text.start..text.end];
-        while let Some(at) = memchr::memchr(b'\\', rest) {
-            self.scratch.extend_from_slice(&rest[..at]);
-            let (escape, length) = unescape(&rest[at + 1..]);
-            self.scratch
-                .extend_from_slice(escape.encode_utf8(&mut [0; 4]).as_bytes());
-            rest = &rest[at + 1 + length..];
-        }
-        self.scratch.extend_from_slice(rest);
+        decode(&self.json[text.start..text.end], self.scratch);
     }
+}
+
+fn decode(mut rest: &[u8], out: &mut Vec<u8>) {
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let (escape, length) = unescape(&rest[at + 1..]);
+        out.extend_from_slice(escape.encode_utf8(&mut [0; 4]).as_bytes());
+        rest = rest.get(at + 1 + length..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+/// The characters of a string that has not been checked yet, from its inside.
+pub(super) fn characters(inside: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', inside).is_none() {
+        return Cow::Borrowed(inside);
+    }
+    let mut out = Vec::with_capacity(inside.len());
+    decode(inside, &mut out);
+    Cow::Owned(out)
 }
 
 /// Finds the place of decoded characters in the spelling of a string.
@@ -211,6 +225,22 @@ mod tests {
         }
         assert_eq!(hex(b"12aF"), Some(0x12af));
         assert_eq!(hex(b"12ag"), None);
+    }
+
+    /// Of what is no JSON, too: it is refused later.
+    #[test]
+    fn unchecked() {
+        for (inside, characters) in [
+            ("ab", "ab"),
+            (r"a\u00e9b\n", "aéb\n"),
+            (r"\u5bc6\u7801", "密码"),
+            (r"a\", "a\u{fffd}"),
+            (r"a\u1", "a\0"),
+            (r"\ud83d", "\u{1f400}"),
+        ] {
+            let shown = super::characters(inside.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&shown), characters, "{inside}");
+        }
     }
 
     #[test]
