@@ -265,7 +265,7 @@ fn step(
 ) -> (u64, bool) {
     let (mut on, mut here) = (0, false);
     for (index, path) in paths.iter().enumerate() {
-        if alive & 1 << index == 0 {
+        if alive >> index & 1 == 0 {
             continue;
         }
         let segments = path.segments();

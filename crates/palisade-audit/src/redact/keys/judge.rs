@@ -359,7 +359,7 @@ fn is_listed(text: &[u8], words: &[&[u8]], letters: &[u32; LISTED_MAX + 1]) -> b
         return true;
     };
     text.len() <= LISTED_MAX
-        && letters[text.len()] & 1 << (first & 31) != 0
+        && letters[text.len()] >> (first & 31) & 1 == 1
         && words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 

@@ -109,7 +109,7 @@ fn classify_ascii(key: &[u8]) -> Option<Kind> {
 /// apart by its first and last letter and its length.
 #[inline]
 pub(crate) fn classify_word(key: &[u8]) -> Option<Kind> {
-    if key.len() > WORD_MAX || ENDS[ends(key)?].alone & 1 << key.len() == 0 {
+    if key.len() > WORD_MAX || ENDS[ends(key)?].alone >> key.len() & 1 == 0 {
         return if may_end(key) { ending(key) } else { None };
     }
     let mut state = State::default();
@@ -169,7 +169,7 @@ impl State {
         self.last = None;
         self.segments += 1;
         // Nearly every segment is done with here.
-        if segment.len() <= WORD_MAX && ENDS[ends].lengths & 1 << segment.len() != 0 {
+        if segment.len() <= WORD_MAX && ENDS[ends].lengths >> segment.len() & 1 == 1 {
             self.look_up(segment, &GROUPS[usize::from(segment[0] & 31)]);
         } else {
             self.previous = 0;

@@ -160,12 +160,11 @@ fn argument(text: &[u8], from: usize, name: &[u8], kind: Kind) -> Option<Finding
         b'-' => return None,
         _ => {
             let mut end = value::visible_end(text, from);
-            while end > from
-                && matches!(
-                    text[end - 1],
-                    b'"' | b'\'' | b'`' | b';' | b',' | b')' | b']' | b'}'
-                )
-            {
+            // At the latest the space before it is none of these.
+            while matches!(
+                text[end - 1],
+                b'"' | b'\'' | b'`' | b';' | b',' | b')' | b']' | b'}'
+            ) {
                 end -= 1;
             }
             (from, end)
@@ -325,7 +324,7 @@ fn is_command(word: &[u8], after: u8) -> bool {
         return false;
     };
     matches!(after, b' ' | b'.' | b'"' | b'\'')
-        && FIRST_LETTERS[word.len()] & 1 << (first & 31) != 0
+        && FIRST_LETTERS[word.len()] >> (first & 31) & 1 == 1
         && COMMANDS.iter().any(|command| command.name == word)
 }
 
