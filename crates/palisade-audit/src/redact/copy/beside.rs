@@ -105,8 +105,11 @@ impl Copier<'_> {
         self.flush(self.at);
         if let Some(length) = scalar_end(&self.out[unnamed.written..], 0) {
             let end = unnamed.written + length;
-            self.out
-                .splice(unnamed.written..end, b"\"[REDACTED]\"".iter().copied());
+            let mask = b"\"[REDACTED]\"";
+            self.out.splice(unnamed.written..end, mask.iter().copied());
+            if let Some(pending) = &mut self.pending {
+                pending.moved(unnamed.written, length, mask.len());
+            }
         }
     }
 

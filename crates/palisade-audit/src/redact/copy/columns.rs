@@ -39,6 +39,16 @@ pub(super) struct Pending {
     lead: u64,
 }
 
+impl Pending {
+    /// `old` bytes of the output at `at` have become `new`.
+    pub(super) fn moved(&mut self, at: usize, old: usize, new: usize) {
+        if at < self.written {
+            self.written = self.written - old + new;
+            self.changed = true;
+        }
+    }
+}
+
 /// No level is this deep.
 pub(super) const NO_ROWS: u32 = u32::MAX;
 

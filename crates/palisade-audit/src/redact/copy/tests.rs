@@ -1,5 +1,8 @@
 //! What the walk does, as tables.
 
+use proptest::prelude::*;
+use serde_json::Value;
+
 use super::*;
 use crate::redact::policy::{Redactor, ToolPolicy};
 
@@ -190,7 +193,23 @@ fn tables() {
         r#"{"columns":["user","pass\u0077ord"],"rows":[["bob","‹hunter2›"]]}"#,
         r#"{"columns":["user","\u5bc6\u7801"],"rows":[["bob","‹hunter2›"]]}"#,
         r#"{"columns":["user","密码"],"rows":[["bob","‹hunter2›"]]}"#,
+        r#"{"value":"‹hunter2›","rows":[["bob","‹hunter3›"]],"name":"password","columns":["user","password"]}"#,
+        r#"{"value":"‹hunter2 and more of it›","rows":[["bob","‹hunter3›"]],"name":"password","columns":["user","password"]}"#,
+        r#"{"rows":[["bob","‹hunter3›"]],"value":"‹hunter2›","name":"password","columns":["user","password"]}"#,
+        r#"{"rows":[["bob","‹hunter3›"]],"value":"‹hunter2›","columns":["user","password"],"name":"password"}"#,
         r#"{"name":"密码","value":"‹hunter2›"}"#,
+        r#"{"name":"auth","value":"enabled"}"#,
+        r#"{"name":"my x-auth","value":"enabled"}"#,
+        r#"{"name":"X-Hub-Signature","value":"‹sha1=enabled›"}"#,
+        r#"{"name":"the new password","value":"‹hunter2›"}"#,
+        r#"{"name":"the very new password","value":"‹hunter2›"}"#,
+        r#"{"name":"not the very new password","value":"hunter2"}"#,
+        r#"{"name":"api token","value":"‹hunter2›"}"#,
+        r#"{"name":"the api token","value":"hunter2"}"#,
+        r#"{"name":"user phone number","value":"‹hunter2›"}"#,
+        r#"{"name":"the user phone number","value":"hunter2"}"#,
+        r#"{"name":"Password field","value":"‹hunter2›"}"#,
+        r#"{"name":"not the very new password field","value":"hunter2"}"#,
         r#"{"name":"\u5bc6\u7801","value":"‹hunter2›"}"#,
         r#"{"value":"‹hunter2›","name":"Contraseña"}"#,
         r#"{"columns":["type","name"],"rows":[["password","‹hunter2›"]]}"#,
@@ -253,8 +272,12 @@ fn tables_are_linear() {
             format!(r#"{{"rows":[["bob",{inner},"hunter2"]],"columns":["user","x","password"]}}"#)
         })
     };
-    for depth in [1, 2, 20] {
-        let input = nested(depth);
+    for (depth, inner) in [(1, 1), (2, 1), (2, 4_000), (20, 1)] {
+        let input = nested(depth).replacen(
+            "\"bob\",1,",
+            &format!("\"bob\",\"{}\",", "x".repeat(inner)),
+            1,
+        );
         let (mut out, mut scratch) = (Vec::new(), Vec::new());
         let mut copier = Copier::new(input.as_bytes(), &mut out, &mut scratch, &Masker::PLAIN);
         copier.document().unwrap();
@@ -410,6 +433,18 @@ fn says_whether_it_changed() {
         (r#"["mysql","-phunter2"]"#, true),
         (r#"{"value":"hunter2","name":"password"}"#, true),
         (r#"{"value":"","name":"password"}"#, false),
+        (
+            r#"{"value":"hunter2","rows":[["bob",""]],"name":"password","columns":["user","password"]}"#,
+            true,
+        ),
+        (
+            r#"{"rows":[["bob",""]],"columns":["user","password"]}"#,
+            false,
+        ),
+        (
+            r#"{"rows":[["bob","hunter2"]],"columns":["user","password"]}"#,
+            true,
+        ),
         ("4111111111111111", true),
         (r#"{"t":"{\"password\":\"hunter2\"}"}"#, true),
     ] {
@@ -448,4 +483,88 @@ fn what_is_shown() {
     let mut out = Vec::new();
     redactor.json(None, "\"\u{202e}a@b.co\"".as_bytes(), &mut out);
     assert_eq!(String::from_utf8(out).unwrap(), r#""\u202ea@b.co""#);
+}
+
+/// Values with the names that say what stands beside them, in any order.
+fn tabular() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        prop::sample::select(vec![
+            "password",
+            "user",
+            "bob",
+            "hunter2",
+            "type",
+            "name",
+            "",
+            "a@b.co",
+            "k7Qz3xZ9mN2p",
+            "-p",
+            "mysql",
+            "密码",
+            "\u{202e}x",
+        ])
+        .prop_map(Value::from),
+        (0..20_000_000_u32).prop_map(Value::from),
+        Just(Value::Null),
+    ];
+    leaf.prop_recursive(6, 60, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec(
+                (
+                    prop::sample::select(vec![
+                        "columns", "rows", "data", "values", "name", "value", "password", "tokens",
+                        "body", "head", "fields", "email", "a@b.co",
+                    ]),
+                    inner
+                ),
+                0..6
+            )
+            .prop_map(|members| Value::Object(
+                members
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value))
+                    .collect()
+            )),
+        ]
+    })
+}
+
+/// The same containers with as many elements, but for those that a mask has taken the place of.
+fn alike(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Array(before), Value::Array(after)) => {
+            before.len() == after.len() && before.iter().zip(after).all(|(a, b)| alike(a, b))
+        }
+        (Value::Object(before), Value::Object(after)) => {
+            before.len() == after.len()
+                && before
+                    .iter()
+                    .filter_map(|(key, value)| Some((value, after.get(key)?)))
+                    .all(|(a, b)| alike(a, b))
+        }
+        (Value::Null, Value::Null) => true,
+        (Value::Null, _) => false,
+        (_, Value::String(after)) => {
+            after.contains("[REDACTED") || before.as_str() == Some(after.as_str())
+        }
+        _ => before == after,
+    }
+}
+
+proptest! {
+    // REQ: L-2
+    #[test]
+    fn tables_stay_tables(value in tabular(), pretty in any::<bool>()) {
+        let input = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
+        let once = json(&input);
+        let parsed: Value = serde_json::from_str(&once).unwrap();
+        prop_assert!(alike(&value, &parsed), "{input}\n{once}");
+        prop_assert_eq!(json(&once), once);
+        let text = Value::from(input).to_string();
+        let once = json(&text);
+        let parsed: String = serde_json::from_str(&once).unwrap();
+        let parsed: Value = serde_json::from_str(&parsed).unwrap();
+        prop_assert!(alike(&value, &parsed), "{text}\n{once}");
+    }
 }

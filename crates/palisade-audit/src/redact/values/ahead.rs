@@ -164,6 +164,10 @@ fn header(line: &[u8]) -> Option<(u8, usize, Vec<Option<Kind>>)> {
     let sign = *[b'\t', b';', b'|', b',']
         .iter()
         .find(|sign| memchr::memchr(**sign, line).is_some())?;
+    // An element of a list on a line of its own ends with a comma.
+    if sign != b'|' && line.trim_ascii_end().ends_with(&[sign]) {
+        return None;
+    }
     let mut kinds = Vec::new();
     for name in line.split(|byte| *byte == sign) {
         let name = name.trim_ascii();
@@ -399,6 +403,11 @@ mod tests {
                 "user|the new password\nbob|hunter2",
                 "user,pass!word\nbob,hunter2",
                 "user,title\nbob,hunter2",
+                "  \"password\",\n  \"username\",\n",
+                "password;\nhunter2;\n",
+                ",user,password\n0,bob,‹hunter2›\n",
+                "password,\r\nhunter2,\r\n",
+                "|password|\n|‹hunter2›|\n",
                 "user|mnemonic\nbob|‹legal winner thank year wave sausage worth useful legal winner›",
                 "password\nhunter2",
                 "user,password",
