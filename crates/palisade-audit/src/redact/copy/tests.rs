@@ -238,6 +238,13 @@ fn tables() {
     ] {
         assert_eq!(json(input), expected);
     }
+    // No column has so long a name.
+    for (length, goes) in [(80, true), (100, false)] {
+        let name = "x".repeat(length);
+        let input =
+            format!(r#"{{"columns":["user","{name}_password"],"rows":[["bob","hunter2"]]}}"#);
+        assert_eq!(json(&input) != input, goes, "{length}");
+    }
     // Inside a text they count as well, but only behind their names; keys are counted anew.
     check(&[
         r#"{"t":"{\"columns\":[\"user\",\"password\"],\"rows\":[[\"bob\",\"‹hunter2›\"]]}"}"#,
