@@ -234,7 +234,9 @@ fn unescaped(rest: &[u8], start: usize, length: usize) -> Option<Finding> {
         return None;
     }
     // `user:password%40host`
-    if let Some(sign) = memchr::memmem::rfind(&rest[colon..length], b"%40") {
+    if let Some(sign) = memchr::memrchr(b'%', &rest[colon..length])
+        && rest[colon + sign..].starts_with(b"%40")
+    {
         return (sign > 1).then_some(Finding {
             start,
             end: start + colon + sign,

@@ -418,6 +418,13 @@ mod tests {
             ],
             |text| plan(text, Aim::All, &Masker::PLAIN, 0),
         );
+        // Nor is a long line one, though its names are short.
+        for (count, goes) in [(240, true), (260, false)] {
+            let many = |cell: &str| format!("{cell},").repeat(count);
+            let text = format!("x\n{}password\n{}hunter2", many("a"), many("1"));
+            let found = plan(text.as_bytes(), Aim::All, &Masker::PLAIN, 0);
+            assert_eq!(!found.is_empty(), goes, "{count}");
+        }
         // What stands far from the beginning is no head.
         let text = format!("{wide}{wide}\nuser,password\nbob,hunter2");
         assert_eq!(plan(text.as_bytes(), Aim::All, &Masker::PLAIN, 0), []);

@@ -155,6 +155,12 @@ mod tests {
         given.read(text, 8, 0, &Masker::PLAIN);
         assert_eq!((given.done, given.tried), (20, 20));
         assert_eq!(given.take().map(|found| found.start), Some(15));
+        let text = br#"[1,{"pin":1234} x"#;
+        let mut given = Given::default();
+        given.read(text, 0, 0, &Masker::PLAIN);
+        assert!(given.tried > 3);
+        given.read(text, 3, 0, &Masker::PLAIN);
+        assert_eq!(given.take(), None);
     }
 
     #[test]
