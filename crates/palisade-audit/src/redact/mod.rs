@@ -97,7 +97,7 @@ pub(crate) fn json_into(json: &[u8], out: &mut Vec<u8>, scratch: &mut Scratch) {
 }
 
 fn push_invalid(out: &mut Vec<u8>, json: &[u8], masker: &Masker) {
-    let text = String::from_utf8_lossy(head(json, INVALID_MAX + MARGIN));
+    let text = String::from_utf8_lossy(head(json, INVALID_WINDOW));
     // The window is a little wider than what is shown, so that a secret across the edge is
     // still recognised by its shape.
     let redacted = text_masked(&text, Aim::All, masker);
@@ -175,6 +175,9 @@ fn head(bytes: &[u8], max: usize) -> &[u8] {
 
 /// How much of arguments that are not JSON is shown, in bytes.
 const INVALID_MAX: usize = 4_096;
+
+/// How much of them is looked at.
+const INVALID_WINDOW: usize = 8_192;
 
 /// How far past a cut a secret is still looked for, in bytes.
 pub(crate) const MARGIN: usize = 4_096;

@@ -428,4 +428,129 @@ mod tests {
         );
         assert!(out.ends_with(b"}"));
     }
+
+    /// What is too short for a hash has none for a pseudonym, either.
+    // REQ: L-2
+    #[test]
+    fn short_secrets() {
+        let keyed = Redactor::new().pseudonyms(&[1; 32]);
+        for (secret, kind) in [("0123456789abcde", ""), ("0123456789abcdef", ":")] {
+            let input = format!("{{\"token\":\"{secret}\"}}");
+            let shown = json(&keyed, None, &input);
+            assert!(
+                shown.contains(&format!(
+                    "[REDACTED{}",
+                    if kind.is_empty() { "]" } else { ":token:" }
+                )),
+                "{shown}"
+            );
+            let shown = json(&Redactor::new(), None, &input);
+            assert!(
+                shown.contains(&format!(
+                    "[REDACTED{}",
+                    if kind.is_empty() { "]" } else { ":sha256:" }
+                )),
+                "{shown}"
+            );
+        }
+        assert!(json(&keyed, None, r#"["a@b.co"]"#).contains("[REDACTED:email:"));
+        assert_eq!(
+            json(&Redactor::new(), None, r#"["a@b.co"]"#),
+            r#"["[REDACTED]"]"#
+        );
+    }
+
+    // REQ: L-2
+    #[test]
+    fn whole() {
+        let redactor = Redactor::new()
+            .tool("vault_*", ToolPolicy::Whole)
+            .tool("*", ToolPolicy::Default);
+        assert!(redactor.replaces(Some("vault_read")));
+        assert!(!redactor.replaces(Some("other")));
+        assert!(!redactor.replaces(None));
+        assert!(Redactor::new().everywhere(ToolPolicy::Whole).replaces(None));
+        let mut out = b"x".to_vec();
+        assert_eq!(
+            redactor.json_strictly(Some("vault_read"), b"{\"a\":1}", &mut out),
+            Ok(true)
+        );
+        assert_eq!(out, b"x\"[REDACTED]\"");
+        assert_eq!(
+            redactor.json_strictly(Some("vault_read"), b"{", &mut out),
+            Err(NotJson)
+        );
+        assert_eq!(out, b"x\"[REDACTED]\"");
+        let mut out = b"x".to_vec();
+        assert!(redactor.json(Some("other"), b"{", &mut out));
+        assert_eq!(out, b"x\"{\"");
+        let mut out = b"x".to_vec();
+        assert!(redactor.json(Some("other"), "[".repeat(65).as_bytes(), &mut out));
+        assert!(out.starts_with(b"x{\"omitted\":true,\"bytes\":65,"));
+        let mut out = b"x".to_vec();
+        assert!(!redactor.json(Some("other"), b"[1]", &mut out));
+        assert!(redactor.json(Some("vault_x"), b"[1]", &mut out));
+        assert_eq!(out, b"x[1]\"[REDACTED]\"");
+    }
+
+    #[test]
+    fn pointers() {
+        let segments = |path: &str| Path::parse(path).unwrap().segments().to_vec();
+        assert_eq!(segments(""), Vec::<String>::new());
+        assert_eq!(segments("/"), [""]);
+        assert_eq!(segments("/a~01b/~1c"), ["a~1b", "/c"]);
+        assert_eq!(Path::all(&[]), 0);
+        let paths = vec![Path::parse("/a").unwrap(); 64];
+        assert_eq!(Path::all(&paths[..1]), 1);
+        assert_eq!(Path::all(&paths[..63]), u64::MAX >> 1);
+        assert_eq!(Path::all(&paths), u64::MAX);
+        // The sixty-fourth counts as well.
+        let many: Vec<String> = (0..64).map(|at| format!("/a{at}/b")).collect();
+        let redactor =
+            Redactor::new().everywhere(ToolPolicy::allow(many.iter().map(String::as_str)).unwrap());
+        let input =
+            r#"{"a63":{"b":"a@b.co","c":"a@b.co"},"a0":{"b":"a@b.co"},"a64":{"b":"a@b.co"}}"#;
+        assert_eq!(
+            json(&redactor, None, input),
+            r#"{"a63":{"b":"a@b.co","c":"[REDACTED]"},"a0":{"b":"a@b.co"},"a64":{"b":"[REDACTED]"}}"#
+        );
+        // A path counts from the root, and ends where it does.
+        let redactor =
+            Redactor::new().everywhere(ToolPolicy::allow(["/a/b", "/c/*", "/d/*/e"]).unwrap());
+        for (input, expected) in [
+            (r#"{"a":"a@b.co"}"#, r#"{"a":"[REDACTED]"}"#),
+            (r#"{"b":"a@b.co"}"#, r#"{"b":"[REDACTED]"}"#),
+            (
+                r#"{"a":{"b":{"c":"a@b.co"}},"x":"a@b.co"}"#,
+                r#"{"a":{"b":{"c":"a@b.co"}},"x":"[REDACTED]"}"#,
+            ),
+            (r#"{"a":[{"b":"a@b.co"}]}"#, r#"{"a":[{"b":"[REDACTED]"}]}"#),
+            (
+                r#"{"a":{"b":[]},"x":"a@b.co"}"#,
+                r#"{"a":{"b":[]},"x":"[REDACTED]"}"#,
+            ),
+            (
+                r#"{"a":{"b":1},"x":"a@b.co"}"#,
+                r#"{"a":{"b":1},"x":"[REDACTED]"}"#,
+            ),
+            (
+                r#"{"c":["a@b.co",["a@b.co"]],"x":["a@b.co"]}"#,
+                r#"{"c":["a@b.co",["a@b.co"]],"x":["[REDACTED]"]}"#,
+            ),
+            (
+                r#"{"d":[{"e":"a@b.co","f":"a@b.co"},"a@b.co"]}"#,
+                r#"{"d":[{"e":"a@b.co","f":"[REDACTED]"},"[REDACTED]"]}"#,
+            ),
+            (
+                r#"{"d":{"x":{"e":"a@b.co"},"y":[{"e":"a@b.co"}]}}"#,
+                r#"{"d":{"x":{"e":"a@b.co"},"y":[{"e":"[REDACTED]"}]}}"#,
+            ),
+            (
+                r#"{"z":{},"a":{"z":{"q":1},"b":"a@b.co"}}"#,
+                r#"{"z":{},"a":{"z":{"q":1},"b":"a@b.co"}}"#,
+            ),
+        ] {
+            assert_eq!(json(&redactor, None, input), expected);
+        }
+    }
 }

@@ -486,6 +486,19 @@ fn hostile_inputs_take_linear_time() {
         "secret=null;",
         "glpat-.",
         "github_pat_",
+        "%3A%2F%2F",
+        "%3A%2F%2Fa%3Ab%40",
+        "%253A%252F%252F",
+        "小@",
+        "a@小.",
+        "小",
+        "x[password]=",
+        "&a%5B",
+        "[[\"a\",\"password\"],",
+        "{\"columns\":[",
+        "{\"columns\":[\"password\"],\"rows\":[[\"x1\"],",
+        "{\"columns\":[{\"a\":[",
+        "{\"rows\":[[\"a\"]],\"columns\":[\"password\"]},",
     ] {
         let text = unit.repeat(400_000 / unit.len());
         let start = std::time::Instant::now();
@@ -867,4 +880,26 @@ fn nested_too_often() {
         shown.contains("[REDACTED]") && !shown.contains("innermost"),
         "{shown}"
     );
+}
+
+/// What needs escapes is not plain, whatever else it is.
+#[test]
+fn plain_names() {
+    for (text, plain) in [
+        ("read file", true),
+        ("read\"file", false),
+        ("read\\file", false),
+        ("read\u{e9}", false),
+        ("read\n", false),
+        ("a@b.co", false),
+        ("a-b", true),
+        ("", true),
+    ] {
+        assert_eq!(is_plain(text, Aim::All), plain, "{text}");
+    }
+    assert!(is_plain("a@b.co", Aim::Secrets));
+    assert_eq!(cut_bytes("aé", 2), "a");
+    assert_eq!(cut_bytes("aé", 3), "aé");
+    assert_eq!(head(b"abc", 2), b"ab");
+    assert_eq!(head(b"abc", 4), b"abc");
 }

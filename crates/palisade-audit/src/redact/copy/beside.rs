@@ -2,6 +2,7 @@
 //! values a policy lets stay.
 
 use super::Copier;
+use super::string::characters;
 use crate::redact::keys::{self, Kind};
 use crate::redact::values::flag;
 use crate::survey::survey;
@@ -19,16 +20,22 @@ pub(super) struct Unnamed {
 impl Copier<'_> {
     /// The name that begins here names the value beside it.
     pub(super) fn name(&mut self) {
-        let rest = &self.json[self.at + 1..];
-        let plain = survey(&rest[..rest.len().min(NAME_MAX)]).plain;
-        let name = &rest[..plain];
+        let rest = &self.json[self.at..];
+        let Some(end) = scalar_end(&rest[..rest.len().min(NAME_MAX)], 0) else {
+            return;
+        };
+        let name = &*characters(&rest[1..end - 1]);
+        let rest = &rest[end..];
         // The types and ids of things are called all sorts of names.
         let before = self.json[..self.at].trim_ascii_end();
         // Paths are of patches (RFC 6902) only: others are files.
         if before.ends_with(b"\"path\":") {
             let operation = before.len().saturating_sub(64);
+            let follows = skip_space(rest)
+                .and_then(|rest| skip_space(rest.strip_prefix(b",")?))
+                .is_some_and(|rest| rest.starts_with(b"\"op\""));
             if !name.starts_with(b"/")
-                || memchr::memmem::find(&before[operation..], b"\"op\"").is_none()
+                || !follows && memchr::memmem::find(&before[operation..], b"\"op\"").is_none()
             {
                 return;
             }
@@ -37,7 +44,7 @@ impl Copier<'_> {
             .iter()
             .any(|key| before.ends_with(key));
         let password = matches!(keys::classify(name), Some(Kind::Password));
-        if rest.get(plain) != Some(&b'"') || !names_secret(name) || loose && !password {
+        if !names_secret(name) || loose && !password {
             return;
         }
         self.named |= 1;
@@ -98,15 +105,18 @@ impl Copier<'_> {
         self.flush(self.at);
         if let Some(length) = scalar_end(&self.out[unnamed.written..], 0) {
             let end = unnamed.written + length;
-            self.out
-                .splice(unnamed.written..end, b"\"[REDACTED]\"".iter().copied());
+            let mask = b"\"[REDACTED]\"";
+            self.out.splice(unnamed.written..end, mask.iter().copied());
+            if let Some(pending) = &mut self.pending {
+                pending.moved(unnamed.written, length, mask.len());
+            }
         }
     }
 
     /// Whether the string that was read is an element of an array.
     #[inline]
     pub(super) fn in_array(&self) -> bool {
-        self.depth > 0 && !self.in_object() && !self.in_key
+        self.depth > 0 && !self.in_object()
     }
 
     /// `["mysql", "-psecret"]`: of a flag with its value behind it, where the value begins.
@@ -121,7 +131,7 @@ impl Copier<'_> {
     /// `[["password", "…"], …]`: a list of pairs.
     fn pair_of(&self, text: &[u8], next: &[u8]) -> Option<Kind> {
         let pairs = self.depth >= 2 && self.objects >> 1 & 1 == 0;
-        if !pairs || text.len() > NAME_MAX {
+        if !pairs || text.len() > NAME_MAX || self.in_typed_row() {
             return None;
         }
         let before = self.json[..self.at].trim_ascii_end();
@@ -144,7 +154,7 @@ impl Copier<'_> {
 
     /// `["--password", "…"]`: the string behind a flag is its value.
     pub(super) fn after_flag(&mut self, text: &[u8]) {
-        if !self.in_array() || text.len() > 256 {
+        if !self.in_array() {
             return;
         }
         let rest = self.json.get(self.at..).unwrap_or_default();
@@ -195,7 +205,7 @@ impl Copier<'_> {
 
     /// The container that is about to open: which paths lead into it.
     pub(super) fn leading(&self) -> u64 {
-        if self.depth > 0 && self.in_object() {
+        if self.in_object() {
             self.lead
         } else {
             self.alive[self.depth as usize]
@@ -258,7 +268,7 @@ fn step(
 ) -> (u64, bool) {
     let (mut on, mut here) = (0, false);
     for (index, path) in paths.iter().enumerate() {
-        if alive & 1 << index == 0 {
+        if alive >> index & 1 == 0 {
             continue;
         }
         let segments = path.segments();
@@ -291,6 +301,8 @@ fn names_secret(name: &[u8]) -> bool {
         Some(Kind::Password | Kind::Word) => words <= 4,
         Some(Kind::Token) => words <= 2,
         Some(Kind::Digits(_)) => words <= 3,
+        // A header: `X-Hub-Signature`.
+        Some(Kind::Opaque) => words == 1 && name.contains(&b'-'),
         _ => false,
     }
 }
@@ -305,7 +317,7 @@ const FIELDS: [&[u8]; 6] = [
 ];
 
 /// Names of columns.
-const HEADINGS: &[&[u8]] = &[
+pub(super) const HEADINGS: &[&[u8]] = &[
     b"user",
     b"username",
     b"name",
@@ -334,7 +346,7 @@ fn is_header(text: &[u8]) -> bool {
         && keys::classify(text) == Some(Kind::Token)
 }
 
-fn skip_space(text: &[u8]) -> Option<&[u8]> {
+pub(super) fn skip_space(text: &[u8]) -> Option<&[u8]> {
     let start = text
         .iter()
         .position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))?;
@@ -342,7 +354,7 @@ fn skip_space(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// The end of the string or number at `start` of JSON that has been read before.
-fn scalar_end(json: &[u8], start: usize) -> Option<usize> {
+pub(super) fn scalar_end(json: &[u8], start: usize) -> Option<usize> {
     let rest = json.get(start..)?;
     if rest.first() != Some(&b'"') {
         let length = rest

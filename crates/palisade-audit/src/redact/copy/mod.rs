@@ -1,6 +1,7 @@
 //! The walk over raw JSON: checks the grammar (RFC 8259) and copies, replacing what keys and values say.
 
 mod beside;
+mod columns;
 mod number;
 mod string;
 
@@ -10,6 +11,7 @@ use super::values::{self, Scanner};
 use super::{Aim, Finding, Mask};
 use crate::escape::{push_escaped, push_shown};
 use crate::survey::{Survey, quoted_word, survey};
+use columns::{NO_ROWS, Pending, Table};
 use string::{RawCursor, Text};
 
 pub(crate) use string::unescape;
@@ -119,6 +121,14 @@ struct Copier<'a> {
     inner: bool,
     nest: u8,
     edits: Vec<Edit>,
+    /// The tables that are open, the innermost last.
+    tables: Vec<Table>,
+    /// The depth of the rows of the innermost.
+    row_depth: u32,
+    /// Rows whose names may follow.
+    pending: Option<Pending>,
+    /// How many bytes were read again.
+    again: usize,
 }
 
 /// A string's inside, `start..end` of the input: no escapes, all of printable ASCII.
@@ -180,6 +190,10 @@ impl<'a> Copier<'a> {
             inner: false,
             nest: 0,
             edits: Vec::new(),
+            tables: Vec::new(),
+            row_depth: NO_ROWS,
+            pending: None,
+            again: 0,
         }
     }
 
@@ -211,7 +225,12 @@ impl<'a> Copier<'a> {
                 }
                 member = self.in_object();
                 match self.token() {
-                    b',' => break,
+                    b',' => {
+                        if self.depth == self.row_depth {
+                            self.next_cell();
+                        }
+                        break;
+                    }
                     b'}' if member => self.close(),
                     b']' if !member => self.close(),
                     _ => return Err(Refused::Invalid),
@@ -254,6 +273,7 @@ impl<'a> Copier<'a> {
             self.leading()
         };
         self.objects = self.objects << 1 | u64::from(object);
+        let start = self.at - 1;
         self.schemas = self.schemas << 1 | u64::from(std::mem::take(&mut self.schema_next));
         self.named <<= 1;
         self.depth += 1;
@@ -262,6 +282,9 @@ impl<'a> Copier<'a> {
         }
         self.space();
         if self.peek() != if object { b'}' } else { b']' } {
+            if !object {
+                self.open_row(start);
+            }
             return Ok(Read::Opened);
         }
         self.at += 1;
@@ -295,6 +318,16 @@ impl<'a> Copier<'a> {
             .is_some_and(|unnamed| unnamed.depth > self.depth)
         {
             self.unnamed = None;
+        }
+        if !self.tables.is_empty() {
+            self.close_row();
+        }
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.depth > self.depth)
+        {
+            self.pending = None;
         }
         self.end_allowed();
     }
@@ -388,9 +421,7 @@ impl<'a> Copier<'a> {
         let inside = &self.json[text.start..text.end];
         if values::may_hold_surveyed(inside, text.survey) {
             self.scan(&text.as_text());
-        } else if text.survey.telling && inside.first() == Some(&b'-')
-            || self.in_array() && inside.len() <= 48
-        {
+        } else if self.in_array() && inside.len() <= FLAG_MAX {
             if let Some(from) = self.glued(inside) {
                 return self.replace_tail(&text.as_text(), from);
             }
@@ -422,9 +453,14 @@ impl<'a> Copier<'a> {
         let first = self.peek();
         match (kind, first) {
             (Kind::Name, b'"') => self.name(),
+            (Kind::Content, b'[') if self.has_columns() => self.rows(),
             (Kind::Value | Kind::Content, _) => self.value_beside(kind),
             (Kind::Schema, b'{') => self.schema_next = true,
-            (Kind::Name | Kind::Schema, _) => {}
+            (Kind::Columns | Kind::Name, b'[') => self.columns(),
+            (Kind::Rows, b'[') => self.rows(),
+            (Kind::Columns | Kind::Name | Kind::Rows | Kind::Schema, _) => {}
+            (Kind::Phrase, b'[') if self.is_long() => self.hidden = Some((self.depth, self.at)),
+            (Kind::Phrase, b'[') => {}
             (_, b'"' | b'-' | b'0'..=b'9') => self.expected = Some(kind),
             (_, b'{') if self.schemas & 1 == 1 => {
                 let known = self.scalars;
@@ -439,6 +475,13 @@ impl<'a> Copier<'a> {
             }
             _ => {}
         }
+    }
+
+    /// Whether the array that begins here has as many elements as a phrase has words, or is cut off before that.
+    fn is_long(&self) -> bool {
+        let head = &self.json[self.at..self.json.len().min(self.at + 256)];
+        let head = &head[..memchr::memchr(b']', head).unwrap_or(head.len())];
+        memchr::memchr_iter(b',', head).count() >= 9
     }
 
     /// Whether the container that begins here is empty.
@@ -540,7 +583,7 @@ impl<'a> Copier<'a> {
 
     /// Copies innocent characters of a string: later, with what follows, unless they must not be shown raw.
     fn innocent(&mut self, from: usize, to: usize, odd: bool) {
-        if odd && !self.inner {
+        if odd {
             self.flush(from);
             push_shown(self.out, &self.json[from..to]);
             self.run = to;
@@ -709,6 +752,9 @@ impl<'a> Copier<'a> {
     }
 }
 
+/// Elements of an array that are longer name nothing, in bytes.
+const FLAG_MAX: usize = 48;
+
 /// Members of a JSON schema that hold values.
 const SCHEMA_VALUES: [&[u8]; 6] = [
     b"const",
@@ -718,3 +764,6 @@ const SCHEMA_VALUES: [&[u8]; 6] = [
     b"examples",
     b"value",
 ];
+
+#[cfg(test)]
+mod tests;

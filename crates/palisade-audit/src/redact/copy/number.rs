@@ -16,7 +16,6 @@ impl Copier<'_> {
             b'1'..=b'9' => self.digits(),
             _ => return Err(Refused::Invalid),
         }
-        let digits = self.at - start;
         if self.json.get(self.at) == Some(&b'.') {
             float = true;
             self.at += 1;
@@ -38,10 +37,10 @@ impl Copier<'_> {
         let kinds = [expected, self.scalars.map(|(_, kind)| kind)];
         let named =
             kinds != [None, None] && kinds.iter().flatten().any(|kind| kind.judge_number(text));
-        let whole = !float && digits >= 13 && values::is_card(text);
+        let whole = !float && values::is_card(text);
         if (named || whole) && self.allowed.is_none() {
             self.replace_value(start, text, Mask::Plain);
-        } else if (float || digits > 300) && !self.inner && !is_finite(text) {
+        } else if (float || text.len() > DIGITS_FINITE) && !self.inner && !is_finite(text) {
             self.flush(start);
             self.out.push(b'"');
             self.out.extend_from_slice(text);
@@ -67,6 +66,9 @@ impl Copier<'_> {
         }
     }
 }
+
+/// A whole number that is no longer is finite as a 64-bit float, in bytes.
+const DIGITS_FINITE: usize = 300;
 
 fn is_finite(number: &[u8]) -> bool {
     std::str::from_utf8(number)

@@ -1,5 +1,7 @@
 //! Strings with escapes, or with more than printable ASCII in them.
 
+use std::borrow::Cow;
+
 use super::{Copier, Refused};
 use crate::escape::unsafe_to_show;
 use crate::survey::survey;
@@ -90,16 +92,28 @@ impl Copier<'_> {
     /// Writes the string's characters to the scratch room; its escapes have been checked.
     pub(super) fn decode(&mut self, text: &Text) {
         self.scratch.clear();
-        let mut rest = &self.json[text.start..text.end];
-        while let Some(at) = memchr::memchr(b'\\', rest) {
-            self.scratch.extend_from_slice(&rest[..at]);
-            let (escape, length) = unescape(&rest[at + 1..]);
-            self.scratch
-                .extend_from_slice(escape.encode_utf8(&mut [0; 4]).as_bytes());
-            rest = &rest[at + 1 + length..];
-        }
-        self.scratch.extend_from_slice(rest);
+        decode(&self.json[text.start..text.end], self.scratch);
     }
+}
+
+fn decode(mut rest: &[u8], out: &mut Vec<u8>) {
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let (escape, length) = unescape(&rest[at + 1..]);
+        out.extend_from_slice(escape.encode_utf8(&mut [0; 4]).as_bytes());
+        rest = rest.get(at + 1 + length..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+/// The characters of a string that has not been checked yet, from its inside.
+pub(super) fn characters(inside: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', inside).is_none() {
+        return Cow::Borrowed(inside);
+    }
+    let mut out = Vec::with_capacity(inside.len());
+    decode(inside, &mut out);
+    Cow::Owned(out)
 }
 
 /// Finds the place of decoded characters in the spelling of a string.
@@ -179,4 +193,78 @@ fn hex(digits: &[u8; 4]) -> Option<u32> {
     digits.iter().try_fold(0, |value, &digit| {
         Some(value << 4 | char::from(digit).to_digit(16)?)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes() {
+        for (escape, letter, length) in [
+            ("n", '\n', 1),
+            ("bx", '\u{8}', 1),
+            ("f", '\u{c}', 1),
+            ("r", '\r', 1),
+            ("t", '\t', 1),
+            ("\"", '"', 1),
+            ("\\", '\\', 1),
+            ("/", '/', 1),
+            ("u0041b", 'A', 5),
+            ("u00e9", 'é', 5),
+            ("uFFFD", '\u{fffd}', 5),
+            ("ud7ff", '\u{d7ff}', 5),
+            ("ue000", '\u{e000}', 5),
+            ("ud800\\udc00", '\u{10000}', 11),
+            ("ud83d\\ude00", '😀', 11),
+            ("uD801\\uDC37", '\u{10437}', 11),
+            ("udbff\\udfff", '\u{10ffff}', 11),
+            ("", char::REPLACEMENT_CHARACTER, 0),
+        ] {
+            assert_eq!(unescape(escape.as_bytes()), (letter, length), "{escape}");
+        }
+        assert_eq!(hex(b"12aF"), Some(0x12af));
+        assert_eq!(hex(b"12ag"), None);
+    }
+
+    /// Of what is no JSON, too: it is refused later.
+    #[test]
+    fn unchecked() {
+        for (inside, characters) in [
+            ("ab", "ab"),
+            (r"a\u00e9b\n", "aéb\n"),
+            (r"\u5bc6\u7801", "密码"),
+            (r"a\", "a\u{fffd}"),
+            (r"a\u1", "a\0"),
+            (r"\ud83d", "\u{1f400}"),
+        ] {
+            let shown = super::characters(inside.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&shown), characters, "{inside}");
+        }
+    }
+
+    #[test]
+    fn places() {
+        let raw = br"a\u00e9b\ud83d\ude00c\n";
+        let mut cursor = RawCursor::new(raw);
+        for (decoded, spelt) in [
+            (0, 0),
+            (1, 1),
+            (3, 7),
+            (4, 8),
+            (8, 20),
+            (9, 21),
+            (10, 23),
+            (11, 23),
+        ] {
+            assert_eq!(cursor.advance(decoded), spelt, "{decoded}");
+        }
+        // It never goes back.
+        assert_eq!(cursor.advance(2), 23);
+        let mut cursor = RawCursor::new(b"abcdef");
+        assert_eq!(cursor.advance(4), 4);
+        assert_eq!(cursor.advance(9), 6);
+        let mut cursor = RawCursor::new(b"a\\");
+        assert_eq!(cursor.advance(9), 3 - 1);
+    }
 }

@@ -1,5 +1,8 @@
 //! Whether a value under a telling name is what the name says.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::Kind;
 use crate::redact::Mask;
 
@@ -20,8 +23,14 @@ impl Kind {
                 (word && !says_nothing(text)).then_some(Mask::Plain)
             }
             Self::Email => is_address(text).then_some(Mask::Address),
-            Self::Opaque => (!says_nothing(text) && is_opaque(text)).then_some(Mask::Fingerprint),
+            Self::Opaque => (!says_nothing(text)
+                && (is_opaque(text) || is_mixed(text) || is_basic(text)))
+            .then_some(Mask::Fingerprint),
             Self::Password => (!placeholder(text)).then_some(Mask::Plain),
+            Self::Phrase => is_phrase(text).then_some(Mask::Plain),
+            Self::Single => {
+                (!text.contains(&b' ') && !says_nothing(text)).then_some(Mask::Fingerprint)
+            }
             Self::Token => (!says_nothing(text)).then_some(Mask::Fingerprint),
             Self::Tokens => {
                 let counts = text
@@ -32,11 +41,16 @@ impl Kind {
                 (!counts && !unit && !says_nothing(text)).then_some(Mask::Fingerprint)
             }
             Self::Word => {
-                // `pass: 12, fail: 3`
-                let count = text.len() < 4 && text.iter().all(u8::is_ascii_digit);
+                // `pass: 12, fail: 3`, `pass: 98.5%`, `pass: 12/15`
+                let digits = text.iter().all(u8::is_ascii_digit);
+                let share = text.iter().any(|byte| b"%/".contains(byte))
+                    && text
+                        .iter()
+                        .all(|byte| byte.is_ascii_digit() || b"%/. ".contains(byte));
+                let count = text.len() < 4 && digits || share;
                 (!count && !placeholder(text) && !looks_like_path(text)).then_some(Mask::Plain)
             }
-            Self::Name | Self::Schema | Self::Value => None,
+            Self::Columns | Self::Name | Self::Rows | Self::Schema | Self::Value => None,
         }
     }
 
@@ -48,11 +62,16 @@ impl Kind {
             Self::Digits(4) => whole && (4..=12).contains(&digits),
             Self::Digits(least) => whole && digits >= usize::from(least),
             Self::Password => true,
-            Self::Token | Self::Word => digits >= 4,
-            Self::Content => digits >= 4,
-            Self::Email | Self::Name | Self::Opaque | Self::Schema | Self::Tokens | Self::Value => {
-                false
-            }
+            Self::Content | Self::Single | Self::Token | Self::Word => digits >= 4,
+            Self::Columns
+            | Self::Email
+            | Self::Name
+            | Self::Opaque
+            | Self::Phrase
+            | Self::Rows
+            | Self::Schema
+            | Self::Tokens
+            | Self::Value => false,
         }
     }
 }
@@ -157,6 +176,120 @@ pub(crate) fn is_opaque(text: &[u8]) -> bool {
         && (digits >= 2 && lower + upper >= 2 || lower >= 4 && upper >= 4 && text.len() >= 20)
 }
 
+/// A short secret: letters and digits mixed, and no name of a method with its version; or a user's name and such a
+/// secret behind a colon.
+fn is_mixed(text: &[u8]) -> bool {
+    if let Some(colon) = memchr::memchr(b':', text) {
+        let (user, secret) = (&text[..colon], &text[colon + 1..]);
+        return !user.is_empty()
+            && user.iter().all(u8::is_ascii_alphanumeric)
+            && is_mixed_word(secret);
+    }
+    is_mixed_word(text)
+}
+
+fn is_mixed_word(text: &[u8]) -> bool {
+    let word = (6..=32).contains(&text.len())
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!@#%&+~".contains(byte));
+    let letters = text
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphabetic())
+        .count();
+    let digit = text.iter().any(u8::is_ascii_digit);
+    let letter = text.iter().any(u8::is_ascii_alphabetic);
+    word && digit
+        && letter
+        && !METHODS
+            .iter()
+            .any(|method| text[..letters].eq_ignore_ascii_case(method))
+}
+
+/// A user's name and password as Basic has them, RFC 7617: in base64, with a colon between.
+fn is_basic(text: &[u8]) -> bool {
+    (12..=256).contains(&text.len())
+        && STANDARD.decode(text).is_ok_and(|pair| {
+            pair.iter()
+                .all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+                && pair.iter().skip(1).any(|byte| *byte == b':')
+        })
+}
+
+/// Names that have a number behind them and are no secret.
+const METHODS: &[&[u8]] = &[
+    b"oauth",
+    b"auth",
+    b"saml",
+    b"openid",
+    b"oidc",
+    b"sha",
+    b"hs",
+    b"rs",
+    b"es",
+    b"ps",
+    b"hmac",
+    b"pkcs",
+    b"fido",
+    b"webauthn",
+    b"ntlmv",
+    b"ntlm",
+    b"http",
+    b"https",
+    b"tls",
+    b"mtls",
+    b"ssl",
+    b"rfc",
+    b"version",
+    b"level",
+    b"step",
+    b"type",
+    b"mode",
+    b"user",
+    b"admin",
+    b"group",
+    b"role",
+    b"team",
+    b"service",
+    b"server",
+    b"client",
+    b"test",
+    b"method",
+    b"option",
+    b"phase",
+    b"aes",
+    b"basic",
+    b"digest",
+    b"token",
+    b"bearer",
+    b"jwt",
+    b"kerberos",
+    b"ldap",
+    b"ldapv",
+    b"snmpv",
+    b"argon",
+    b"bcrypt",
+    b"ed",
+    b"curve",
+    b"secp",
+];
+
+/// The words of a wallet's seed (BIP 39 has twelve at least), or the beginning of them.
+fn is_phrase(text: &[u8]) -> bool {
+    text.split(u8::is_ascii_whitespace)
+        .filter(|word| {
+            word.len() >= 3
+                && word
+                    .iter()
+                    .all(|byte| byte.is_ascii_lowercase() || *byte >= 0x80)
+        })
+        .count()
+        >= PHRASE_MIN
+}
+
+/// Mnemonics of other things are shorter.
+const PHRASE_MIN: usize = 10;
+
 /// Words that configurations have in the place of a token.
 fn says_nothing(text: &[u8]) -> bool {
     placeholder(text) || is_listed(text, WORDS_ABOUT, &ABOUT)
@@ -183,10 +316,23 @@ fn holds_digits(text: &[u8], least: usize) -> bool {
         .count();
     // A PIN is digits; the numbers of persons may begin or end with letters, hold a few words.
     let fits = match least {
-        3 | 4 => letters == 0 || letters <= 3 && digits >= 6,
+        // Codes that are sent mix letters and digits: those of a board's pins begin with their letters.
+        3 | 4 if is_code(text, digits, letters) => return true,
+        // A version is none.
+        3 | 4 => letters == 0 && !text.contains(&b'.') || letters <= 3 && digits >= 6,
         _ => text.len() <= 64,
     };
     fits && digits >= least && !looks_like_time(text)
+}
+
+/// `a1b2c3`
+fn is_code(text: &[u8], digits: usize, letters: usize) -> bool {
+    text.len() <= 10
+        && digits >= 3
+        && digits + letters == text.len()
+        && text
+            .windows(2)
+            .any(|pair| pair[0].is_ascii_digit() && pair[1].is_ascii_alphabetic())
 }
 
 /// `2026-01-31T12:00:00Z`: nobody's number.
@@ -213,7 +359,7 @@ fn is_listed(text: &[u8], words: &[&[u8]], letters: &[u32; LISTED_MAX + 1]) -> b
         return true;
     };
     text.len() <= LISTED_MAX
-        && letters[text.len()] & 1 << (first & 31) != 0
+        && letters[text.len()] >> (first & 31) & 1 == 1
         && words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
@@ -371,7 +517,7 @@ mod tests {
             (Kind::Email, "A <a@b.com>", None),
             (Kind::Email, "say a@b.com", None),
             (Kind::Opaque, "0123456789ab", print),
-            (Kind::Opaque, "0123456789a", None),
+            (Kind::Opaque, "0123456789a", print),
             (Kind::Opaque, "123456789012", None),
             (Kind::Opaque, "oauth2", None),
             (Kind::Opaque, "client_credentials_grant", None),
@@ -421,6 +567,227 @@ mod tests {
             assert_eq!(
                 kind.judge_number(number.as_bytes()),
                 expected,
+                "{kind:?} {number}"
+            );
+        }
+    }
+
+    /// Each rule with what is just short of it.
+    // REQ: L-2
+    #[test]
+    fn edges() {
+        for (text, is) in [
+            ("abc123", true),
+            ("abc12", false),
+            ("a1b2c3", true),
+            ("hunter2!", true),
+            ("oauth2", false),
+            ("OAuth20", false),
+            ("oauthx2", true),
+            ("123456", false),
+            ("abcdef", false),
+            ("abc-123", false),
+            ("bob:abc123", true),
+            ("bob:abc12", false),
+            (":abc123", false),
+            ("b-b:abc123", false),
+            ("bob:x:abc123", false),
+            ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1", true),
+            ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1", false),
+        ] {
+            assert_eq!(is_mixed(text.as_bytes()), is, "{text}");
+        }
+        for (text, is) in [
+            ("0123456789ab", true),
+            ("0123456789a", false),
+            ("/123456789ab", false),
+            ("012 456789ab", false),
+            ("0123456789\u{7f}a", false),
+            ("01234567890a", false),
+            ("abcdefghij12", true),
+            ("abcdefghijk1", false),
+            ("ABCDEFGHIJ12", true),
+            ("abcdefghijklmnopABCD", true),
+            ("abcdefghijklmnopqABC", false),
+            ("ABCDEFGHIJKLMNOPabcd", true),
+            ("ABCDEFGHIJKLMNOPQabc", false),
+            ("abcdefghijklmnoABCD", false),
+            ("a1://bcdefgh23", false),
+        ] {
+            assert_eq!(is_opaque(text.as_bytes()), is, "{text}");
+        }
+        for (text, is) in [
+            ("/x", true),
+            ("~/x", true),
+            ("./x", true),
+            ("C:\\x", true),
+            ("c:/x", true),
+            ("1:/x", false),
+            ("c:x", false),
+            ("~x", false),
+            (".x", false),
+            ("x/", false),
+        ] {
+            assert_eq!(looks_like_path(text.as_bytes()), is, "{text}");
+        }
+        for (text, is) in [
+            ("2026-01-31T12:00", true),
+            ("2026-01-31T12:0", false),
+            ("202x-01-31T12:00", false),
+            ("2026.01-31T12:00", false),
+            ("2026-01-31 12:00", false),
+        ] {
+            assert_eq!(looks_like_time(text.as_bytes()), is, "{text}");
+        }
+        for (text, is) in [
+            ("a@b", true),
+            ("@b", false),
+            ("a(at)b", true),
+            ("a%40b", true),
+            ("a b@c", false),
+            ("a@b\n", false),
+            ("<a@b", false),
+            ("abc", false),
+        ] {
+            assert_eq!(is_address(text.as_bytes()), is, "{text}");
+        }
+        for (text, least, is) in [
+            ("1234", 4, true),
+            ("123", 4, false),
+            ("123", 3, true),
+            ("12", 3, false),
+            ("1 2 3 4", 4, true),
+            ("27.0.1", 4, false),
+            ("27.0.1.2.3.4", 4, true),
+            ("abc123456", 4, true),
+            ("abcd123456", 4, false),
+            ("abc12345", 4, false),
+            ("a1b2c3", 4, true),
+            ("a1b2cd", 4, false),
+            ("abc123", 4, false),
+            ("a1b2c3-", 4, false),
+            ("a1b2c3d4e5", 4, true),
+            ("a1b2c3d4e5f", 4, false),
+            ("12345", 5, true),
+            ("1234", 5, false),
+            ("call 12345 or so", 5, true),
+        ] {
+            assert_eq!(holds_digits(text.as_bytes(), least), is, "{text}");
+        }
+        assert!(holds_digits(
+            format!("12345{}", " ".repeat(59)).as_bytes(),
+            5
+        ));
+        assert!(!holds_digits(
+            format!("12345{}", " ".repeat(60)).as_bytes(),
+            5
+        ));
+        let words = "legal winner thank year wave sausage worth useful legal winner";
+        assert!(is_phrase(words.as_bytes()));
+        assert!(!is_phrase(words.trim_start_matches("legal ").as_bytes()));
+        assert!(!is_phrase(words.replace("year", "yr").as_bytes()));
+        assert!(!is_phrase(words.replace("year", "Year").as_bytes()));
+        assert!(is_phrase(words.replace("year", "été").as_bytes()));
+        for (text, is) in [
+            ("", true),
+            ("  ", true),
+            (" null ", true),
+            ("nulls", false),
+            ("${a.b-c}", true),
+            ("${}", false),
+            ("{{ a }}", true),
+            ("{{ a b }}", false),
+            ("{a}", true),
+            ("{a b}", false),
+            ("$ABC", true),
+            ("$AB", false),
+            ("$A1C", false),
+            ("%A_C%", true),
+            ("%AB%", false),
+            ("$(x)", true),
+            ("$(x", false),
+            ("%s", true),
+            ("%v", true),
+            ("%d", true),
+            ("%x", false),
+            ("<a b-c_d>", true),
+            ("<base64>", true),
+            ("<base64-secret>", true),
+            ("<a1>", false),
+            ("<>", false),
+            ("your-x", true),
+            ("YOUR_X", true),
+            ("your x", true),
+            ("your.x", false),
+            ("your", false),
+            ("your-", true),
+            ("your-1", false),
+            ("process.env.A_B", true),
+            ("process.env.Ab", false),
+            ("env:ABC", true),
+            ("xxxx", true),
+            ("XX.*", true),
+            ("xxxxa", false),
+            ("•••", true),
+            ("●●", true),
+            ("•a", false),
+            ("••\u{e2}", false),
+            ("-", true),
+            ("n/a", true),
+        ] {
+            assert_eq!(placeholder(text.as_bytes()), is, "{text}");
+        }
+        for (kind, text, is) in [
+            (Kind::Content, "abc", true),
+            (Kind::Content, "", false),
+            (Kind::Content, "a b", false),
+            (Kind::Content, "é", true),
+            (Kind::Content, "a\u{7f}", false),
+            (Kind::Content, "token", false),
+            (Kind::Single, "abc", true),
+            (Kind::Single, "of good news", false),
+            (Kind::Single, "token", false),
+            (Kind::Phrase, "ADD", false),
+            (Kind::Tokens, "1 2,3._/kKMx", false),
+            (Kind::Tokens, "1 2,3.m", true),
+            (Kind::Tokens, "abcdefghijklmno", false),
+            (Kind::Tokens, "abcdefghijklmnop", true),
+            (Kind::Tokens, "a1", true),
+            (Kind::Word, "123", false),
+            (Kind::Word, "1234", true),
+            (Kind::Word, "100%", false),
+            (Kind::Word, "12/ 15.5", false),
+            (Kind::Word, "12/x5", true),
+            (Kind::Word, "12.15", true),
+            (Kind::Word, "ab1", true),
+            (Kind::Opaque, "dXNlcjpwYXNz", true),
+            (Kind::Opaque, "dTpwYXNz", false),
+            (Kind::Opaque, "OnVzZXJwYXNz", false),
+            (Kind::Opaque, "dXNlcjoAYXNz", false),
+            (Kind::Opaque, "dXNlcnxwYXNz", false),
+            (Kind::Columns, "hunter22", false),
+            (Kind::Rows, "hunter22", false),
+        ] {
+            assert_eq!(kind.judge(text.as_bytes()).is_some(), is, "{kind:?} {text}");
+        }
+        for (kind, number, is) in [
+            (Kind::Digits(4), "123456789012", true),
+            (Kind::Digits(4), "123", false),
+            (Kind::Digits(5), "12345", true),
+            (Kind::Digits(5), "1234", false),
+            (Kind::Digits(3), "123", true),
+            (Kind::Content, "1234", true),
+            (Kind::Content, "123", false),
+            (Kind::Single, "-12.34", true),
+            (Kind::Single, "12.3", false),
+            (Kind::Opaque, "123456", false),
+            (Kind::Phrase, "123456", false),
+            (Kind::Columns, "123456", false),
+            (Kind::Rows, "123456", false),
+        ] {
+            assert_eq!(
+                kind.judge_number(number.as_bytes()),
+                is,
                 "{kind:?} {number}"
             );
         }

@@ -12,13 +12,18 @@ mod fold;
 mod judge;
 mod names;
 
-use names::{ENDINGS, Meaning, NAMES, NO_ENDINGS, OTHER_SCRIPTS, PAGING, PAIRS, WORD_MAX, word};
+use names::{
+    ENDINGS, Meaning, NAMES, NO_ENDINGS, OTHER_NUMBERS, OTHER_SCRIPTS, PAGING, PAIRS, WORD_MAX,
+    word,
+};
 
 pub(crate) use judge::{is_opaque, mask_length, placeholder};
 
 /// What stands under a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
+    /// The names of columns.
+    Columns,
     /// A number of a person: so many digits at least.
     Digits(u8),
     /// What stands beside its name, if it is one word: else it is likely to speak about it.
@@ -31,8 +36,14 @@ pub(crate) enum Kind {
     Opaque,
     /// A secret that people choose or remember, whatever it looks like.
     Password,
+    /// A secret of many words.
+    Phrase,
+    /// Values in columns.
+    Rows,
     /// Descriptions of values, by their names.
     Schema,
+    /// A secret that machines make, if it is one word.
+    Single,
     /// A secret that machines make.
     Token,
     /// Secrets, or counts of units of text.
@@ -61,7 +72,10 @@ pub(crate) fn classify(key: &[u8]) -> Option<Kind> {
         if OTHER_SCRIPTS.iter().any(|name| text.ends_with(name)) {
             return Some(Kind::Password);
         }
-        return classify_ascii(folded.latin.as_bytes());
+        if OTHER_NUMBERS.contains(&text) {
+            return Some(Kind::Digits(5));
+        }
+        return classify_ascii(&folded.latin);
     }
     classify_ascii(key)
 }
@@ -95,7 +109,7 @@ fn classify_ascii(key: &[u8]) -> Option<Kind> {
 /// apart by its first and last letter and its length.
 #[inline]
 pub(crate) fn classify_word(key: &[u8]) -> Option<Kind> {
-    if key.len() > WORD_MAX || ENDS[ends(key)?].alone & 1 << key.len() == 0 {
+    if key.len() > WORD_MAX || ENDS[ends(key)?].alone >> key.len() & 1 == 0 {
         return if may_end(key) { ending(key) } else { None };
     }
     let mut state = State::default();
@@ -155,7 +169,7 @@ impl State {
         self.last = None;
         self.segments += 1;
         // Nearly every segment is done with here.
-        if segment.len() <= WORD_MAX && ENDS[ends].lengths & 1 << segment.len() != 0 {
+        if segment.len() <= WORD_MAX && ENDS[ends].lengths >> segment.len() & 1 == 1 {
             self.look_up(segment, &GROUPS[usize::from(segment[0] & 31)]);
         } else {
             self.previous = 0;
@@ -183,30 +197,39 @@ impl State {
         };
         self.previous = word;
         match meaning {
+            Meaning::About => self.qualified = true,
+            Meaning::Columns => {
+                self.last = Some(Kind::Columns);
+                // `api_keys` are keys; the others are about.
+                self.qualified = word != KEYS;
+            }
             Meaning::Digits4 => self.find(Kind::Digits(4)),
             Meaning::Digits5 => self.find(Kind::Digits(5)),
             Meaning::Email => self.find(Kind::Email),
             Meaning::Name => {
                 self.last = Some(Kind::Name);
                 // A key may be the secret itself.
-                self.qualified = segment.len() != 3;
+                self.qualified = word != KEY;
             }
             Meaning::Opaque => self.last = Some(Kind::Opaque),
             Meaning::Part => {}
             Meaning::Password => self.find(Kind::Password),
             Meaning::PasswordLast => self.last = Some(Kind::Word),
+            Meaning::Phrase => self.find(Kind::Phrase),
             Meaning::Plural if PAGING.contains(&previous) => {}
             Meaning::Plural => self.find(Kind::Tokens),
             Meaning::Qualifier => self.qualified = true,
             Meaning::Quantity => self.counted = true,
+            Meaning::Rows => self.last = Some(Kind::Rows),
             Meaning::Schema => self.last = Some(Kind::Schema),
             Meaning::Secret if PAGING.contains(&previous) => {}
             Meaning::Secret => self.find(Kind::Token),
+            Meaning::Single => self.find(Kind::Single),
             Meaning::Content => self.last = Some(Kind::Content),
             Meaning::Value => self.last = Some(Kind::Value),
         }
         if previous != 0
-            && let Some((_, _, kind)) = PAIRS
+            && let Some((_, _, kind)) = pairs(previous, word)
                 .iter()
                 .find(|(first, second, _)| *first == previous && *second == word)
         {
@@ -233,16 +256,28 @@ impl State {
     fn finish(self) -> Option<Kind> {
         let alone = self.segments == 1;
         match (self.kind, self.last) {
-            (None, last @ Some(Kind::Content | Kind::Name | Kind::Schema | Kind::Value))
-                if alone =>
-            {
-                last
-            }
-            (kind, Some(Kind::Content | Kind::Name | Kind::Schema | Kind::Value))
-                if !self.qualified =>
-            {
-                kind
-            }
+            (
+                None,
+                last @ Some(
+                    Kind::Columns
+                    | Kind::Content
+                    | Kind::Name
+                    | Kind::Rows
+                    | Kind::Schema
+                    | Kind::Value,
+                ),
+            ) if alone => last,
+            (
+                kind,
+                Some(
+                    Kind::Columns
+                    | Kind::Content
+                    | Kind::Name
+                    | Kind::Rows
+                    | Kind::Schema
+                    | Kind::Value,
+                ),
+            ) if !self.qualified => kind,
             _ if self.qualified => None,
             (Some(Kind::Token), _) if self.counted => Some(Kind::Tokens),
             (kind, last @ Some(Kind::Word)) if kind != Some(Kind::Password) => last,
@@ -251,16 +286,19 @@ impl State {
     }
 }
 
+const KEY: u128 = word("key");
+const KEYS: u128 = word("keys");
+
 /// As [`word`], of at most [`WORD_MAX`] letters of any size.
 #[inline]
 fn pack(segment: &[u8]) -> u128 {
     let packed = |bytes: &[u8]| {
         bytes
             .iter()
-            .fold(0, |word, byte| word << 8 | u64::from(byte | 0x20))
+            .fold(0, |word, byte| (word << 8) + u64::from(byte | 0x20))
     };
     match segment.split_last_chunk::<8>() {
-        Some((high, low)) => u128::from(packed(high)) << 64 | u128::from(packed(low)),
+        Some((high, low)) => (u128::from(packed(high)) << 64) + u128::from(packed(low)),
         None => u128::from(packed(segment)),
     }
 }
@@ -332,6 +370,60 @@ static GROUPS: [Group; 32] = {
     groups
 };
 
+/// Those of [`PAIRS`] that the two words may be one of.
+fn pairs(first: u128, second: u128) -> &'static [(u128, u128, Kind)] {
+    let group = PAIR_GROUPS[bucket(first, second)];
+    &SORTED_PAIRS[group.start..group.end]
+}
+
+/// Spreads pairs of words over [`PAIR_GROUPS`], by the last letters of both.
+const fn bucket(first: u128, second: u128) -> usize {
+    let spread = (first as u64)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(second as u64)
+        .wrapping_mul(0xd6e8_feb8_6659_fd93);
+    spread.to_be_bytes()[0] as usize
+}
+
+/// By [`bucket`].
+static SORTED_PAIRS: [(u128, u128, Kind); PAIRS.len()] = {
+    let mut sorted = [PAIRS[0]; PAIRS.len()];
+    let mut next = 0;
+    let mut group = 0;
+    while group < 256 {
+        let mut at = 0;
+        while at < PAIRS.len() {
+            if bucket(PAIRS[at].0, PAIRS[at].1) == group {
+                sorted[next] = PAIRS[at];
+                next += 1;
+            }
+            at += 1;
+        }
+        group += 1;
+    }
+    sorted
+};
+
+/// Where in [`SORTED_PAIRS`] those of one bucket stand.
+static PAIR_GROUPS: [Group; 256] = {
+    let mut groups = [Group { start: 0, end: 0 }; 256];
+    let mut next = 0;
+    let mut group = 0;
+    while group < 256 {
+        groups[group].start = next;
+        let mut at = 0;
+        while at < PAIRS.len() {
+            if bucket(PAIRS[at].0, PAIRS[at].1) == group {
+                next += 1;
+            }
+            at += 1;
+        }
+        groups[group].end = next;
+        group += 1;
+    }
+    groups
+};
+
 /// The lengths of the words with the same [`ends`], one bit for each.
 #[derive(Clone, Copy)]
 struct Lengths {
@@ -352,7 +444,7 @@ static ENDS: [Lengths; 256] = {
             all[ends].lengths |= 1 << name.len();
             if !matches!(
                 NAMES[at].1,
-                Meaning::Part | Meaning::Qualifier | Meaning::Quantity
+                Meaning::About | Meaning::Part | Meaning::Qualifier | Meaning::Quantity
             ) {
                 all[ends].alone |= 1 << name.len();
             }
@@ -398,12 +490,41 @@ mod tests {
             assert_eq!(classify(name.as_bytes()), kind, "{name}");
             let says = !matches!(
                 meaning,
-                Meaning::Part | Meaning::Quantity | Meaning::Qualifier
+                Meaning::About | Meaning::Part | Meaning::Quantity | Meaning::Qualifier
             );
             assert_eq!(kind.is_some(), says, "{name}");
         }
         assert_eq!(classify_word(b""), None);
         assert_eq!(classify_word(&[b't'; 40]), None);
+    }
+
+    // REQ: L-2
+    #[test]
+    fn pairs_are_found() {
+        for pair in PAIRS {
+            let (first, second, kind) = *pair;
+            let found = pairs(first, second);
+            assert_eq!(found.iter().filter(|known| *known == pair).count(), 1);
+            assert!(found.len() < 12);
+            let mut name = Vec::new();
+            for word in [first, second] {
+                name.extend(word.to_be_bytes().into_iter().filter(|letter| *letter != 0));
+                name.push(b'_');
+            }
+            if classify(&name).is_none_or(|known| known != kind) {
+                // A stricter word may be among them.
+                assert!(
+                    matches!(
+                        classify(&name),
+                        Some(
+                            Kind::Password | Kind::Token | Kind::Columns | Kind::Name | Kind::Value
+                        )
+                    ),
+                    "{}",
+                    String::from_utf8_lossy(&name)
+                );
+            }
+        }
     }
 
     // REQ: L-2
@@ -454,7 +575,7 @@ mod tests {
                 assert_eq!(classify(name.as_bytes()), Some(kind), "{name}");
             }
         }
-        for name in "_ tokenizer tokenize author keyboard passenger compass bypass keys keywords monkey secretary emailed pinned spin \
+        for name in "_ tokenizer tokenize author keyboard passenger compass bypass keywords monkey secretary emailed pinned spin \
              token_count tokenType password_policy passwordRequired token_endpoint email_verified token_expires_in secret_name \
              nextPageToken next_token progressToken accession session primaryKey number code card \
              a_very_long_segmentwithoutanyend_x tokenAddress token_symbol tokenId secretName secretRef secret_arn password_policy_url \

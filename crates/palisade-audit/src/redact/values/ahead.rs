@@ -109,7 +109,9 @@ fn fold(text: &[u8]) -> Option<(usize, Option<u8>)> {
         [0xe2, 0x80, 0x9c | 0x9d, ..] => (3, Some(b'"')),
         [0xe3, 0x80, 0x80, ..] => (3, Some(b' ')),
         [0xe3, 0x80, 0x81, ..] => (3, Some(b',')),
-        [0xe3, 0x80, 0x82, ..] => (3, Some(b'.')),
+        // A sentence ends with it, too.
+        [0xe3, 0x80, 0x82, next, ..] if next.is_ascii_alphanumeric() => (3, Some(b'.')),
+        [0xe3, 0x80, 0x82, ..] => (3, Some(b' ')),
         [0xef, 0xbb, 0xbf, ..] => (3, None),
         [0xef, 0xbc, low @ 0x81..=0xbf, ..] => (3, Some(low - 0x60)),
         [0xef, 0xbd, low @ 0x80..=0x9e, ..] => (3, Some(low - 0x20)),
@@ -162,6 +164,10 @@ fn header(line: &[u8]) -> Option<(u8, usize, Vec<Option<Kind>>)> {
     let sign = *[b'\t', b';', b'|', b',']
         .iter()
         .find(|sign| memchr::memchr(**sign, line).is_some())?;
+    // An element of a list on a line of its own ends with a comma.
+    if sign != b'|' && line.trim_ascii_end().ends_with(&[sign]) {
+        return None;
+    }
     let mut kinds = Vec::new();
     for name in line.split(|byte| *byte == sign) {
         let name = name.trim_ascii();
@@ -179,7 +185,13 @@ fn header(line: &[u8]) -> Option<(u8, usize, Vec<Option<Kind>>)> {
         kinds.push(value::in_text(name).filter(|kind| {
             matches!(
                 kind,
-                Kind::Digits(_) | Kind::Opaque | Kind::Password | Kind::Token | Kind::Word
+                Kind::Digits(_)
+                    | Kind::Opaque
+                    | Kind::Password
+                    | Kind::Phrase
+                    | Kind::Single
+                    | Kind::Token
+                    | Kind::Word
             )
         }));
     }
@@ -199,16 +211,7 @@ fn cell(text: &[u8], start: usize, end: usize, kind: Kind, sign: u8) -> Option<F
         (from, to) = (from + 1, to - 1);
     }
     let value = &text[from..to];
-    let convinced = match kind {
-        Kind::Digits(_) | Kind::Opaque => true,
-        Kind::Token => value.len() >= 6 && (telling(value) || is_opaque(value)),
-        _ if sign == b'|' => value.len() >= 4 && telling(value),
-        _ => value.len() >= 4,
-    };
-    if !convinced
-        || value.contains(&b' ') && !matches!(kind, Kind::Digits(_))
-        || is_kind_word(value)
-    {
+    if !convinces(kind, value) || sign == b'|' && is_chosen(kind) && !telling(value) {
         return None;
     }
     let mask = kind.judge(value)?;
@@ -217,6 +220,22 @@ fn cell(text: &[u8], start: usize, end: usize, kind: Kind, sign: u8) -> Option<F
         end: to,
         mask,
     })
+}
+
+/// Whether what stands in a column of this kind is more than a word about it.
+pub(crate) fn convinces(kind: Kind, value: &[u8]) -> bool {
+    let convinced = match kind {
+        Kind::Digits(_) | Kind::Opaque | Kind::Phrase => true,
+        Kind::Single | Kind::Token => value.len() >= 6 && (telling(value) || is_opaque(value)),
+        _ => value.len() >= 4,
+    };
+    let spaces = matches!(kind, Kind::Digits(_) | Kind::Phrase);
+    convinced && (spaces || !value.contains(&b' ')) && !is_kind_word(value)
+}
+
+/// Whether people choose what stands there.
+fn is_chosen(kind: Kind) -> bool {
+    matches!(kind, Kind::Password | Kind::Word)
 }
 
 /// The lines of a text, one after the other: where they begin and end.
@@ -273,7 +292,6 @@ pub(super) fn insert(text: &[u8], at: usize) -> Option<(usize, Vec<Finding>)> {
         match byte {
             b'(' => column = 0,
             b',' => column += 1,
-            b';' | b'\n' if column == usize::MAX => break,
             b')' => column = usize::MAX - 1,
             b'\'' | b'"' => {
                 let (from, to) = quoted(window, at)?;
@@ -323,3 +341,255 @@ const HEADS: usize = 3;
 const HEAD_MAX: usize = 512;
 
 const INSERT_MAX: usize = 8_192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found ahead of the scan in a line with its secrets between `‹` and `›`.
+    fn check(lines: &[&str], find: impl Fn(&[u8]) -> Vec<Finding>) {
+        let mut faults = Vec::new();
+        for line in lines {
+            let text = line.replace(['‹', '›'], "");
+            let mut shown = text.clone();
+            // The last one first.
+            for found in find(text.as_bytes()) {
+                shown.insert(found.end, '›');
+                shown.insert(found.start, '‹');
+            }
+            if shown != *line {
+                faults.push(format!("{line}\n  -> {shown}"));
+            }
+        }
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+
+    // REQ: L-2
+    #[test]
+    fn tables() {
+        let wide = "x".repeat(490);
+        check(
+            &[
+                "user,password\nbob,‹hunter2›\neve,‹hunter3›",
+                "user,password\nbob,‹hunter2›\n",
+                "user;password;x\nbob;‹hunter2›;y\n",
+                "user\tpassword\nbob\t‹hunter2›\n",
+                "password\tuser\n‹hunter2›\tbob\n",
+                "user|password\nbob|‹hunter2›\n",
+                "| user | password |\n|---|:--:|\n| bob | ‹hunter2› |\n",
+                " user | password \n------+------\n bob | ‹hunter2›\n",
+                "| user | password |\n|---|---|\n|---|---|\n| bob | ‹hunter2› |\n",
+                "user,\"password\"\nbob,\"‹hunter2›\"\neve,'‹hunter3›'\nx,`‹hunter4›`",
+                "user,password\nbob, ‹hunter2› \n",
+                "user,password\nbob,abc\nx,‹abcd›\n",
+                "user|password\nbob|abcd\nx|‹abc1›\n",
+                "user,password\nbob,two words\n",
+                "user,password\nbob,string\n",
+                "user,password\nbob,\"\n",
+                "user,password\nbob,\n",
+                "user,password\nbob,‹hunter2›,x\n"
+                    .replace(['‹', '›'], "")
+                    .as_str(),
+                "user,password\nbob\neve,hunter2\n",
+                "user,password\nbob,‹hunter2›\n\neve,hunter3",
+                "user,token\nbob,abcdef\neve,‹abcde1›\nx,abcd1\ny,‹abcDef›",
+                "user,ssn\nbob,‹219 09 9999›\neve,none",
+                "user,auth\nbob,‹k7Qz3xZ9›\neve,oauth2",
+                "x\nuser,password\nbob,‹hunter2›",
+                "x\ny\nuser,password\nbob,‹hunter2›",
+                "x\ny\nz\nuser,password\nbob,hunter2",
+                "user,the password\nbob,hunter2",
+                "user|the password\nbob|‹hunter2›",
+                "user|the new password\nbob|hunter2",
+                "user,pass!word\nbob,hunter2",
+                "user,title\nbob,hunter2",
+                "  \"password\",\n  \"username\",\n",
+                "password;\nhunter2;\n",
+                ",user,password\n0,bob,‹hunter2›\n",
+                "password,\r\nhunter2,\r\n",
+                "|password|\n|‹hunter2›|\n",
+                "user|mnemonic\nbob|‹legal winner thank year wave sausage worth useful legal winner›",
+                "password\nhunter2",
+                "user,password",
+                &format!("{wide},password\nbob,hunter2"),
+                &format!("{},password\nbob,‹hunter2›", "x".repeat(48)),
+                &format!("{},password\nbob,hunter2", "x".repeat(49)),
+                "user,password\n---\nbob,‹hunter2›\n---\neve,hunter3",
+            ],
+            |text| plan(text, Aim::All, &Masker::PLAIN, 0),
+        );
+        // Nor is a long line one, though its names are short.
+        for (count, goes) in [(240, true), (260, false)] {
+            let many = |cell: &str| format!("{cell},").repeat(count);
+            let text = format!("x\n{}password\n{}hunter2", many("a"), many("1"));
+            let found = plan(text.as_bytes(), Aim::All, &Masker::PLAIN, 0);
+            assert_eq!(!found.is_empty(), goes, "{count}");
+        }
+        // What stands far from the beginning is no head.
+        let text = format!("{wide}{wide}\nuser,password\nbob,hunter2");
+        assert_eq!(plan(text.as_bytes(), Aim::All, &Masker::PLAIN, 0), []);
+        for (kind, value, is) in [
+            (Kind::Digits(5), "1", true),
+            (Kind::Digits(5), "1 2", true),
+            (Kind::Opaque, "x", true),
+            (Kind::Opaque, "x y", false),
+            (Kind::Phrase, "x y", true),
+            (Kind::Token, "abcde1", true),
+            (Kind::Token, "abcd1", false),
+            (Kind::Token, "abcdef", false),
+            (Kind::Single, "abcde1", true),
+            (Kind::Single, "abcdef", false),
+            (Kind::Password, "abcd", true),
+            (Kind::Password, "abc", false),
+            (Kind::Word, "abc", false),
+            (Kind::Password, "string", false),
+        ] {
+            assert_eq!(convinces(kind, value.as_bytes()), is, "{kind:?} {value}");
+        }
+    }
+
+    // REQ: L-2
+    #[test]
+    fn inserts() {
+        let find = |text: &[u8]| {
+            let at = memchr::memchr(b'I', text).unwrap();
+            let mut all = insert(text, at).map(|(_, found)| found).unwrap_or_default();
+            all.sort_by_key(|found| std::cmp::Reverse(found.start));
+            all
+        };
+        check(
+            &[
+                "INSERT INTO u (name, password) VALUES ('bob', '‹hunter2›')",
+                "x; INSERT INTO u (name, password) VALUES ('bob', '‹hunter2›'), ('eve', '‹hunter3›'); y",
+                "INSERT INTO u (password, name) VALUES ('‹hunter2›', 'bob')",
+                "INSERT INTO u (name, password) VALUES\n('bob', '‹hunter2›'),\n('eve', '‹hunter3›');\n('x', 'hunter4')",
+                "INSERT INTO u (\"name\", `password`) VALUES (\"bob\", \"‹hunter2›\")",
+                "INSERT INTO u(name,pin)VALUES('bob',‹482913›),('eve',‹482914›)",
+                "INSERT INTO u (pin, name) VALUES (‹482913›, 'bob')",
+                "INSERT INTO u (pin, name) VALUES (12, 'bob')",
+                "INSERT INTO u (pin, name) VALUES (x482913, 'bob')",
+                "INSERT INTO u (name, password) VALUES ($1, $2)",
+                "INSERT INTO u (name, password) VALUES ($1,'‹hunter2›')",
+                "INSERT INTO u (name, password) VALUES ('bob', '${PW}')",
+                "INSERT INTO u (name, password) VALUES ('bob', '[REDACTED] x')",
+                "INSERT INTO u (name, password) VALUES (f('x'), '‹hunter2›')"
+                    .replace("f('x')", "NULL")
+                    .as_str(),
+                "INSERT INTO u (name, password) VALUES ('bob', 'hunter2' ) RETURNING 'x'"
+                    .replace("'hunter2' ", "'‹hunter2›' ")
+                    .as_str(),
+                "INSERT INTO u (name, title) VALUES ('bob', 'hunter2')",
+                "INSERT INTO u (name, password) SELECT 'bob', 'hunter2'",
+                "INSERT INTX u (name, password) VALUES ('bob', 'hunter2')",
+                "INSERT INTO u VALUES ('bob', 'hunter2')",
+                &format!(
+                    "INSERT INTO {}(name, password) VALUES ('bob', '‹hunter2›')",
+                    "x".repeat(115)
+                ),
+                &format!(
+                    "INSERT INTO {}(name, password) VALUES ('bob', 'hunter2')",
+                    "x".repeat(117)
+                ),
+                &format!(
+                    "INSERT INTO u ({}, password) VALUES ('bob', '‹hunter2›')",
+                    "x".repeat(495)
+                ),
+                &format!(
+                    "INSERT INTO u ({}, password) VALUES ('bob', 'hunter2')",
+                    "x".repeat(510)
+                ),
+            ],
+            find,
+        );
+        // How far it was read.
+        let text = b"x INSERT INTO u (a, password) VALUES ('b', 'c1d2'); INSERT";
+        assert_eq!(insert(text, 2).map(|(end, _)| end), Some(50));
+        let text = b"INSERT INTO u (a, password) VALUES ('b', 'c1d2')";
+        assert_eq!(insert(text, 0).map(|(end, _)| end), Some(text.len()));
+        // The last one first, as the plan wants them.
+        let text = b"INSERT INTO u (a, password) VALUES ('b', 'c1d2'), ('d', 'e1f2')";
+        let starts: Vec<_> = insert(text, 0)
+            .unwrap()
+            .1
+            .iter()
+            .map(|found| found.start)
+            .collect();
+        assert_eq!(starts, [57, 42]);
+    }
+
+    // REQ: L-2
+    #[test]
+    fn folds() {
+        for (text, seen) in [
+            ("\u{a0}x", (2, Some(b' '))),
+            ("\u{ad}x", (2, None)),
+            ("\u{660}", (2, Some(b'0'))),
+            ("\u{669}", (2, Some(b'9'))),
+            ("\u{6f0}", (2, Some(b'0'))),
+            ("\u{6f9}", (2, Some(b'9'))),
+            ("\u{966}", (3, Some(b'0'))),
+            ("\u{96f}", (3, Some(b'9'))),
+            ("\u{2000}", (3, Some(b' '))),
+            ("\u{200a}", (3, Some(b' '))),
+            ("\u{202f}", (3, Some(b' '))),
+            ("\u{200b}", (3, None)),
+            ("\u{200f}", (3, None)),
+            ("\u{2060}", (3, None)),
+            ("\u{2010}", (3, Some(b'-'))),
+            ("\u{2015}", (3, Some(b'-'))),
+            ("\u{2018}", (3, Some(b'\''))),
+            ("\u{2019}", (3, Some(b'\''))),
+            ("\u{201c}", (3, Some(b'"'))),
+            ("\u{201d}", (3, Some(b'"'))),
+            ("\u{3000}", (3, Some(b' '))),
+            ("\u{3001}", (3, Some(b','))),
+            ("\u{3002}1", (3, Some(b'.'))),
+            ("\u{3002}x", (3, Some(b'.'))),
+            ("\u{3002}好", (3, Some(b' '))),
+            ("\u{3002}", (3, Some(b' '))),
+            ("\u{feff}", (3, None)),
+            ("\u{ff01}", (3, Some(b'!'))),
+            ("\u{ff3f}", (3, Some(b'_'))),
+            ("\u{ff40}", (3, Some(b'`'))),
+            ("\u{ff5e}", (3, Some(b'~'))),
+        ] {
+            assert_eq!(fold(text.as_bytes()), Some(seen), "{text:?}");
+        }
+        for text in [
+            "a", "é", "\u{66a}", "\u{6fa}", "\u{965}", "\u{2016}", "\u{201e}", "\u{ff5f}", "好",
+            "\u{970}",
+        ] {
+            assert_eq!(fold(text.as_bytes()), None, "{text:?}");
+        }
+        assert!(Folded::of("plain é 好".as_bytes()).is_none());
+        let folded = Folded::of("é ａ\u{200b}b\u{a0}c".as_bytes()).unwrap();
+        assert_eq!(folded.text, "é ab c".as_bytes());
+        assert_eq!(folded.places, [0, 1, 2, 3, 9, 10, 12, 13]);
+        check(
+            &[
+                "é ‹ａ@b.co› x",
+                "‹４１１１１１１１１１１１１１１１›",
+                "‹4111\u{200b}111111111111›x".replace("›x", "› x").as_str(),
+                "x\u{a0}‹a@b.co›\u{a0}y",
+                "‹a@b.ｃｏ›，y",
+                "ｘ 1",
+            ],
+            |text| plan(text, Aim::All, &Masker::PLAIN, 0),
+        );
+        // Spelt as it is, it keeps its hash; else it has none.
+        let masks = |text: &str| -> Vec<Mask> {
+            plan(text.as_bytes(), Aim::All, &Masker::PLAIN, 0)
+                .iter()
+                .map(|found| found.mask)
+                .collect()
+        };
+        assert_eq!(
+            masks("\u{a0}ghp_abcdefghijklmnopqrstuvwxyz0123456789"),
+            [Mask::Fingerprint]
+        );
+        assert_eq!(
+            masks("ｇhp_abcdefghijklmnopqrstuvwxyz0123456789"),
+            [Mask::Plain]
+        );
+    }
+}

@@ -98,3 +98,93 @@ fn may_begin(text: &[u8], at: usize) -> bool {
 
 /// Texts within texts that are looked through.
 const NEST_MAX: u8 = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, at: usize, nest: u8) -> (Vec<(usize, usize, String)>, usize) {
+        let mut given = Given::default();
+        given.read(text.as_bytes(), at, nest, &Masker::PLAIN);
+        let mut found = Vec::new();
+        while let Some(finding) = given.take() {
+            let shown = match finding.mask {
+                Mask::Given(from, to) => String::from_utf8(given.bytes(from, to).to_vec()).unwrap(),
+                _ => String::new(),
+            };
+            found.push((finding.start, finding.end, shown));
+        }
+        (found, given.end())
+    }
+
+    // REQ: L-2
+    #[test]
+    fn pieces() {
+        let mask = "\"[REDACTED]\"".to_owned();
+        assert_eq!(
+            read(r#"x {"pin":1234,"otp":5678} y"#, 2, 0),
+            (vec![(9, 13, mask.clone()), (20, 24, mask)], 25)
+        );
+        assert_eq!(read(r#"x {"a":1} y"#, 2, 5), (vec![], 9));
+        // None, or none that is worth a look.
+        assert_eq!(read("x {a} y", 2, 0), (vec![], 0));
+        assert_eq!(read(r#"x {"a":} y"#, 2, 0), (vec![], 0));
+        // A mask is no array.
+        assert_eq!(read("x [REDACTED] y", 2, 0), (vec![], 12));
+        assert_eq!(read("x [REDACTED#12] y", 2, 0), (vec![], 15));
+        // Beyond the bound, all that is left.
+        assert_eq!(
+            read(r#"x {"a":1} y"#, 2, 6),
+            (vec![(2, 11, String::new())], 11)
+        );
+        let deep = format!(" {}", "[".repeat(70));
+        assert_eq!(read(&deep, 1, 0), (vec![(1, 71, String::new())], 71));
+        let deep = format!("a{}", "[".repeat(70));
+        assert_eq!(read(&deep, 1, 0), (vec![], 0));
+    }
+
+    /// What has been tried is not tried again.
+    #[test]
+    fn once() {
+        let text = br#"[1,[2,x {"pin":1234}"#;
+        let mut given = Given::default();
+        given.read(text, 0, 0, &Masker::PLAIN);
+        assert_eq!((given.done, given.tried), (0, 7));
+        given.read(text, 3, 0, &Masker::PLAIN);
+        assert_eq!((given.done, given.tried), (0, 7));
+        given.read(text, 8, 0, &Masker::PLAIN);
+        assert_eq!((given.done, given.tried), (20, 20));
+        assert_eq!(given.take().map(|found| found.start), Some(15));
+        let text = br#"[1,{"pin":1234} x"#;
+        let mut given = Given::default();
+        given.read(text, 0, 0, &Masker::PLAIN);
+        assert!(given.tried > 3);
+        given.read(text, 3, 0, &Masker::PLAIN);
+        assert_eq!(given.take(), None);
+    }
+
+    #[test]
+    fn beginnings() {
+        for (text, may) in [
+            (r#"{"a"#, true),
+            (r#"["a"#, true),
+            (r#"{  "a"#, true),
+            ("[1", true),
+            ("[-", true),
+            ("[{", true),
+            ("[[", true),
+            ("[t", true),
+            ("[f", true),
+            ("[n", true),
+            ("{1", false),
+            ("[x", false),
+            ("{}", false),
+            ("[]", false),
+            ("[", false),
+        ] {
+            assert_eq!(may_begin(text.as_bytes(), 0), may, "{text}");
+        }
+        assert!(may_begin(format!("{{{}\"", " ".repeat(64)).as_bytes(), 0));
+        assert!(!may_begin(format!("{{{}\"", " ".repeat(65)).as_bytes(), 0));
+    }
+}

@@ -160,12 +160,11 @@ fn argument(text: &[u8], from: usize, name: &[u8], kind: Kind) -> Option<Finding
         b'-' => return None,
         _ => {
             let mut end = value::visible_end(text, from);
-            while end > from
-                && matches!(
-                    text[end - 1],
-                    b'"' | b'\'' | b'`' | b';' | b',' | b')' | b']' | b'}'
-                )
-            {
+            // At the latest the space before it is none of these.
+            while matches!(
+                text[end - 1],
+                b'"' | b'\'' | b'`' | b';' | b',' | b')' | b']' | b'}'
+            ) {
                 end -= 1;
             }
             (from, end)
@@ -287,7 +286,7 @@ const fn plain(start: usize, end: usize) -> Finding {
 impl Commands {
     /// The command that the flag at `at` is one of.
     fn of(&mut self, text: &[u8], at: usize) -> Option<&'static [u8]> {
-        if at >= self.end || self.end == 0 {
+        if at >= self.end {
             self.start = self.end;
             // The line that `at` is in, or what lies between two signs that end a command.
             let mut end = self.end;
@@ -333,7 +332,7 @@ fn is_command(word: &[u8], after: u8) -> bool {
         return false;
     };
     matches!(after, b' ' | b'.' | b'"' | b'\'')
-        && FIRST_LETTERS[word.len()] & 1 << (first & 31) != 0
+        && FIRST_LETTERS[word.len()] >> (first & 31) & 1 == 1
         && COMMANDS.iter().any(|command| command.name == word)
 }
 
@@ -528,6 +527,273 @@ mod tests {
             ("--password and more", None),
         ] {
             assert_eq!(names_value(argument.as_bytes()), expected, "{argument}");
+        }
+    }
+
+    /// Lines with their secrets between `‹` and `›`, of what follows a hyphen.
+    fn check(lines: &[&str]) {
+        let mut faults = Vec::new();
+        for line in lines {
+            let text = line.replace(['‹', '›'], "");
+            let mut commands = Commands::default();
+            let mut shown = String::new();
+            let mut from = 0;
+            for at in 0..text.len() {
+                let flags = text.as_bytes()[at] == b'-'
+                    && (at == 0 || b" \n\"'(".contains(&text.as_bytes()[at - 1]));
+                if at >= from
+                    && flags
+                    && let Some(found) = flag(text.as_bytes(), at, &mut commands)
+                {
+                    shown += &format!(
+                        "{}‹{}›",
+                        &text[from..found.start],
+                        &text[found.start..found.end]
+                    );
+                    from = found.end;
+                }
+            }
+            shown += &text[from..];
+            if shown != *line {
+                faults.push(format!("{line}\n  -> {shown}"));
+            }
+        }
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+
+    // REQ: L-2
+    #[test]
+    fn long_flags() {
+        let name = "x".repeat(55);
+        check(&[
+            "--password ‹hunter2›",
+            "-password ‹hunter2›",
+            "--password  \t ‹hunter2› x",
+            "--password        ‹hunter2›",
+            "--password          hunter2",
+            "--password\nhunter2",
+            "--password",
+            "--password ",
+            "--p hunter2",
+            &format!("--{name}-password ‹hunter2›"),
+            &format!("--{name}x-password hunter2"),
+            "--password \"‹hunter 2›\"",
+            "--password '‹hunter 2›' x",
+            "--password `‹hunter2›`",
+            "--password \\\"‹hunter2›\\\"",
+            "(--password ‹hunter2›)",
+            "'--password ‹hunter2›'",
+            "--password ‹hunter2›;",
+            "--password ‹hunter2›,",
+            "--password ‹hunter2›]}",
+            "--password --verbose",
+            "--password ;",
+            "--password option",
+            "--password is.",
+            "--password \"‹option›\"",
+            "--password \"\"",
+            "--password $PASSWORD",
+            "--password ${X}",
+            "--password $(cat x)",
+            "--token getToken()",
+            "--max-tokens 512",
+            "--token-file x1",
+            "--auth bob:‹hunter2›",
+            "--auth ‹k7Qz3xZ9mN2p›",
+            "--auth oauth2",
+            "--x-auth bob:x1y",
+            "--user bob:‹hunter2›",
+            "--proxy-user bob:‹hunter2›",
+            "--user bob",
+            "--users bob:hunter2",
+            "--user \"bob:‹hunter 2›\"",
+            "--user bob:$PW",
+            "--user bob:$(cat x)",
+            "--user http://x",
+            "--user bob:",
+            "-passin pass:‹hunter2›",
+            "-passout pass:‹hunter2› x",
+            "-pass pass:‹hunter2›",
+            "--passphrase pass:‹hunter2›",
+            "-passin pass:",
+            "-passin file:x1",
+            "pulumi config set --secret name hunter2",
+            "pulumi set --secret ‹hunter2›",
+            "secret set --value ‹hunter2›",
+            "put-parameter --value ‹hunter2›",
+            "secret set\n--value hunter2",
+            "x --value hunter2",
+            "pdftk --upw ‹hunter2›",
+            "pdftk --opw ‹hunter2›",
+            "gh secret set X --body ‹hunter2›",
+            &format!("secret {}--value ‹hunter2›", " ".repeat(150)),
+            &format!("secret {}--value hunter2", " ".repeat(160)),
+        ]);
+    }
+
+    // REQ: L-2
+    #[test]
+    fn short_flags() {
+        check(&[
+            "sshpass -p ‹hunter2› ssh",
+            "sshpass -p‹hunter2› ssh",
+            "sshpass -p '‹hunter 2›' ssh",
+            "sshpass -p  hunter2",
+            "sshpass -p",
+            "sshpass -p ",
+            "sshpass -p -v",
+            "sshpass -p=x1",
+            "sshpass -p $PW",
+            "sshpass -p$PW",
+            "sshpass -p \"$PW\"",
+            "sshpass -p \"$(cat x)\"",
+            "'sshpass -p ‹hunter2›'",
+            "sshpass -p ‹hunter2›;",
+            "sshpass -p ‹hunter2›)",
+            "sshpass -p ‹hunter2›`",
+            "sshpass -p ‹;›",
+            "sshpass -p 8080:80",
+            "sshpass -p 10.0.0.1:80",
+            "sshpass -p ‹8080›",
+            "sshpass -p ‹10.0.0.1›",
+            "sshpass -port 2",
+            "sshpass -path x",
+            "sshpass -pid 2",
+            "sshpass -protocol x",
+            "sshpass -pw ‹x›".replace("‹x›", "x").as_str(),
+            "sshpass -x hunter2",
+            "mysql -p‹hunter2›",
+            "mysql -p ‹hunter2›",
+            "mysql -p name",
+            "mysql -px",
+            "mysqlx -phunter2",
+            "mysql\n-phunter2",
+            "mysql | x -phunter2",
+            "mysql; x -phunter2",
+            "x; mysql -p‹hunter2›; y -phunter3\nmysql -p‹hunter4›",
+            "x.mysql -p‹hunter2›",
+            "mysql, -phunter2",
+            "mysql.exe -p‹hunter2›",
+            "\"mysql\" -p‹hunter2›",
+            "'mysql' -p‹hunter2›",
+            "docker login -p ‹hunter2›",
+            "docker run -p hunter2",
+            "docker run -p x; docker login -p ‹hunter2›",
+            "openssl enc -k ‹hunter2›",
+            "openssl enc -khunter2",
+            "openssl x -k hunter2",
+            "ldappasswd -s ‹hunter2› -w ‹hunter3›",
+            "curl -u bob:‹hunter2› h",
+            "curl -ubob:‹hunter2› h",
+            "curl -U bob:‹hunter2› h",
+            "curl -u bob h",
+            "curl -b '‹a=b›'",
+            "curl -b ‹a=b› h",
+            "curl -b jar",
+            "curl -b 'jar'",
+            "curl -b",
+            "smbclient -U bob%‹hunter2› h",
+            "smbclient -U bob:hunter2 h",
+            "lftp -u bob,‹hunter2› h",
+            "lftp -u bob:hunter2 h",
+            "curl -X POST x; snmpwalk -X ‹hunter2›",
+        ]);
+    }
+
+    // REQ: L-2
+    #[test]
+    fn glued_and_apart() {
+        for (round, argument, at) in [
+            ("mysql", "-phunter2", Some(2)),
+            ("mysql", "-p", None),
+            ("mysql", "-p-x", None),
+            ("mysql", "-p=x", None),
+            ("mysql", "-p$x", None),
+            ("mysql", "-port", None),
+            ("mysql", "-x1y", None),
+            ("mysql", "--phunter2", None),
+            ("mysql", "p1hunter2", None),
+            ("mysql", "-p80:80", None),
+            ("mysql", "-p80.80", Some(2)),
+            ("mysql", "-p8080", Some(2)),
+            ("mysql", "-p:a1", Some(2)),
+            ("mysql", "-pxxxx", None),
+            ("mysqlx", "-phunter2", None),
+            ("docker login", "-phunter2", Some(2)),
+            ("docker run", "-phunter2", None),
+            ("ncftpput", "-phunter2", None),
+            ("curl", "-uhunter2", None),
+        ] {
+            let round = format!("[\"{}\"]", round.replace(' ', "\",\""));
+            assert_eq!(
+                glued(round.as_bytes(), argument.as_bytes()),
+                at,
+                "{round} {argument}"
+            );
+        }
+        for (before, letter, is) in [
+            ("sshpass", b'p', true),
+            ("sshpass", b'q', false),
+            ("mysql", b'p', false),
+            ("docker login", b'p', true),
+            ("docker run", b'p', false),
+            ("ncftpput", b'p', true),
+            ("x", b'p', false),
+        ] {
+            let before = format!("[\"{}\",", before.replace(' ', "\",\""));
+            assert_eq!(
+                short_names_value(before.as_bytes(), letter),
+                is.then_some(Kind::Password),
+                "{before}"
+            );
+        }
+        for (argument, is) in [
+            ("--token", true),
+            ("-token", true),
+            ("--t", false),
+            (&format!("--{}-token", "x".repeat(58)), true),
+            (&format!("--{}-token", "x".repeat(59)), false),
+            ("token", false),
+            ("--token!", false),
+        ] {
+            assert_eq!(names_value(argument.as_bytes()).is_some(), is, "{argument}");
+        }
+    }
+
+    #[test]
+    fn words_of_lines() {
+        let all: Vec<_> = words(b"  ab-c_1 d.e \"f\"g")
+            .map(|(word, after)| (String::from_utf8_lossy(word).into_owned(), after))
+            .collect();
+        let expected = [
+            ("ab-c_1", b' '),
+            ("d", b'.'),
+            ("e", b' '),
+            ("f", b'"'),
+            ("g", 0),
+        ];
+        assert_eq!(all.len(), expected.len());
+        for ((word, after), (known, sign)) in all.iter().zip(expected) {
+            assert_eq!((word.as_str(), *after), (known, sign));
+        }
+        for (word, after, is) in [
+            ("mysql", b' ', true),
+            ("mysql", b'.', true),
+            ("mysql", b'"', true),
+            ("mysql", b'\'', true),
+            ("mysql", b',', false),
+            ("mysqm", b' ', false),
+            ("nysql", b' ', false),
+            ("", b' ', false),
+            ("a-very-long-word-it-is", b' ', false),
+        ] {
+            assert_eq!(is_command(word.as_bytes(), after), is, "{word}");
+        }
+        // Every program is found by its name, and by its flag.
+        for command in COMMANDS {
+            assert!(is_command(command.name, b' '));
+            assert!(LETTERS.contains(&command.flag));
+            assert!(of(command.name, command.flag).next().is_some());
         }
     }
 }

@@ -508,6 +508,20 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
     if end > lowest + 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
         end -= 1;
     }
+    // `user[password]=…`, `user%5Bpassword%5D=…` of a form.
+    match text[lowest..end] {
+        [.., b'%', b'5', b'D' | b'd'] => end -= 3,
+        [.., b']'] if !spaced => {
+            let inside = run_back(text, lowest, end - 1, KEY);
+            if inside > lowest + 1
+                && text[inside - 1] == b'['
+                && CLASSES[usize::from(text[inside - 2])] & KEY != 0
+            {
+                end -= 1;
+            }
+        }
+        _ => {}
+    }
     let quoted = matches!(text[..end].last(), Some(b'"' | b'\'' | b'`')) && end > lowest;
     if quoted {
         end -= 1;

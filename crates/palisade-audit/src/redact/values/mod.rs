@@ -23,7 +23,7 @@ use super::keys::mask_length;
 use super::policy::Masker;
 use super::{Aim, Finding, Mask};
 use crate::survey::Survey;
-use address::{bare_userinfo, email, thin, userinfo};
+use address::{bare_userinfo, email, encoded, thin, userinfo};
 use classes::{BASE64, CLASSES, MARK, STARTS, URL_SAFE, WORD, run, run_back, run_within};
 use embed::Given;
 use flag::Commands;
@@ -33,6 +33,7 @@ use pem::private_key;
 use scheme::scheme;
 use token::{Runs, may_begin, numbered, token};
 
+pub(crate) use ahead::convinces;
 pub(crate) use number::is_card;
 pub(crate) use scheme::credential;
 
@@ -287,6 +288,7 @@ impl<'a> Scanner<'a> {
             b'~' if before == b'Q' => azure(text, self.floor, at),
             b'%' => match (after, text.get(at + 2)?) {
                 (b'4', b'0') if self.aim == Aim::All => email(text, self.floor, at, 3),
+                (b'3', b'A' | b'a') | (b'2', b'5') => encoded(text, at),
                 (b'3', b'D' | b'd') => assignment(text, self.floor, at, 3),
                 _ => None,
             },

@@ -43,7 +43,8 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
         .enumerate()
         .map(|(at, digit)| {
             let value = u32::from(digit - b'0') << (at & 1);
-            value / 10 + value % 10
+            // Modulo ten the sum of its digits.
+            value / 10 + value
         })
         .sum();
     sum.is_multiple_of(10)
@@ -100,11 +101,7 @@ pub(super) fn number(text: &[u8], at: usize) -> Option<Finding> {
         ends[group] = end;
         group += 1;
         let sign = separator_at(&text[end..]);
-        if sign.is_empty()
-            || separator.is_some_and(|known| known != sign)
-            || group == groups.len()
-            || !text.get(end + sign.len()).is_some_and(u8::is_ascii_digit)
-            || !matches!(groups[..group], [3 | 4, ..])
+        if sign.is_empty() || separator.is_some_and(|known| known != sign) || group == groups.len()
         {
             break;
         }
@@ -154,4 +151,131 @@ fn is_ssn(digits: &[u8]) -> bool {
     let (area, rest) = digits.split_at(3);
     let (group, serial) = rest.split_at(2);
     area != b"000" && area != b"666" && area[0] != b'9' && group != b"00" && serial != b"0000"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number of so many digits that begins with `prefix`, and is right by Luhn.
+    fn with_luhn(prefix: &str, length: usize) -> Vec<u8> {
+        let mut digits = prefix.as_bytes().to_vec();
+        digits.resize(length, b'0');
+        for check in b'0'..=b'9' {
+            digits[length - 1] = check;
+            if luhn(&digits) {
+                break;
+            }
+        }
+        digits
+    }
+
+    // REQ: L-2
+    #[test]
+    fn issuers() {
+        assert!(luhn(b"79927398713") && !luhn(b"79927398710") && luhn(b"0"));
+        for (length, prefixes, others) in [
+            (13, "4", "3 5"),
+            (14, "300 305 36 38 39", "299 306 37 35 40 301"),
+            (15, "34 37", "33 35 36 38"),
+            (
+                16,
+                "4 51 55 62 65 644 649 300 305 36 38 39 60 2221 2720 3528 3589 6011 2200 2204 5018 5020 5038 5893 6304 6759 6761 6763",
+                "50 56 61 63 643 640 299 306 37 2220 2721 3527 3590 2199 2205 5017 5019 5021 5037 5039 5892 5894 6303 6305 6758 6760 6764",
+            ),
+            (19, "62", "4 61 63 5"),
+            (12, "", "4"),
+            (17, "", "4 62"),
+            (18, "", "4 62"),
+            (20, "", "4 62"),
+        ] {
+            for prefix in prefixes.split_whitespace() {
+                let mut digits = with_luhn(prefix, length);
+                assert!(is_card(&digits), "{prefix} {length}");
+                digits[length - 1] = b'0' + (digits[length - 1] - b'0' + 1) % 10;
+                assert!(!is_card(&digits), "{prefix} {length}");
+            }
+            for prefix in others.split_whitespace().filter(|other| *other != "301") {
+                assert!(!is_card(&with_luhn(prefix, length)), "{prefix} {length}");
+            }
+        }
+        assert!(!is_card(b"411111111111111a"));
+        assert!(!is_card(b"-411111111111111"));
+    }
+
+    // REQ: L-2
+    #[test]
+    fn spelt() {
+        for (text, at, end) in [
+            ("4111111111111111", 0, Some(16)),
+            ("4111 1111 1111 1111", 0, Some(19)),
+            ("4111-1111-1111-1111", 0, Some(19)),
+            ("4111.1111.1111.1111", 0, Some(19)),
+            ("4111\u{a0}1111\u{a0}1111\u{a0}1111", 0, Some(22)),
+            ("4111\u{2011}1111\u{2011}1111\u{2011}1111", 0, Some(25)),
+            ("4111 1111-1111 1111", 0, None),
+            ("4111  1111 1111 1111", 0, None),
+            ("411 11111 1111 1111", 0, None),
+            ("41111111 1111 1111", 0, None),
+            ("3782 822463 10005", 0, Some(17)),
+            ("3056 930902 5904", 0, Some(16)),
+            ("6205 5000 0000 0000 004", 0, Some(23)),
+            ("4111 1111 1111 1111 07", 0, Some(19)),
+            ("4111 1111 1111 1111 2222 3333", 0, Some(19)),
+            ("4111 1111 1111 11112222", 0, None),
+            ("4111111111111111.5", 0, None),
+            ("4111111111111111.", 0, Some(16)),
+            ("4111111111111111-", 0, Some(16)),
+            ("4111111111111111-2", 0, None),
+            ("4111111111111111a", 0, None),
+            ("4111111111111111,2", 0, Some(16)),
+            ("1-4111111111111111", 2, None),
+            ("1.4111111111111111", 2, None),
+            ("a-4111111111111111", 2, Some(18)),
+            ("1 4111111111111111", 2, Some(18)),
+            ("-4111111111111111", 1, Some(17)),
+            ("078-05-1120", 0, Some(11)),
+            ("078 05 1120", 0, None),
+            ("078.05.1120", 0, None),
+            ("078-05-1120-1", 0, None),
+            ("078-05-11201", 0, None),
+            ("078-051-120", 0, None),
+        ] {
+            let found = number(text.as_bytes(), at);
+            assert_eq!(found.map(|found| found.end), end, "{text}");
+            assert!(found.is_none_or(|found| found.start == at));
+        }
+        for (digits, is) in [
+            ("078051120", true),
+            ("000051120", false),
+            ("666051120", false),
+            ("900051120", false),
+            ("899051120", true),
+            ("078001120", false),
+            ("078050000", false),
+        ] {
+            assert_eq!(is_ssn(digits.as_bytes()), is, "{digits}");
+        }
+        for (text, may) in [
+            ("123", false),
+            ("12-45", false),
+            ("1a345678901234", false),
+            ("123-4", true),
+            ("123-a", false),
+            ("1234 5678", true),
+            ("1234-5678", true),
+            ("1234.5678", true),
+            ("1234 567", false),
+            ("1234 567a", false),
+            ("1234\u{a0}5", true),
+            ("1234\u{2009}5", true),
+            ("1234\u{2009}a", false),
+            ("1234567890123", true),
+            ("123456789012", false),
+            ("1234a", false),
+            ("123 4", false),
+        ] {
+            assert_eq!(may_be_number(text.as_bytes()), may, "{text}");
+        }
+    }
 }

@@ -54,7 +54,8 @@ pub(super) fn bare_end(text: &[u8], start: usize, query: bool) -> usize {
                 && text
                     .get(next)
                     .is_none_or(|byte| byte.is_ascii_whitespace() || b"\"'&;,)]}%".contains(byte))
-            || matches!(text.get(follows), Some(b'=' | b':')) && follows > next
+            || matches!(text.get(follows), Some(b'=' | b':' | b'[')) && follows > next
+            || sign == b'&' && text[follows..].starts_with(b"%5B")
             || sign == b'&' && text[next..].starts_with(b"amp;");
         if ends {
             break;
@@ -176,7 +177,13 @@ pub(super) fn is_kind_word(word: &[u8]) -> bool {
 /// Whether the value under this name may stand in a text; what only objects have does not.
 pub(super) fn in_text(key: &[u8]) -> Option<Kind> {
     match keys::classify(key)? {
-        Kind::Content | Kind::Email | Kind::Name | Kind::Schema | Kind::Value => None,
+        Kind::Columns
+        | Kind::Content
+        | Kind::Email
+        | Kind::Name
+        | Kind::Rows
+        | Kind::Schema
+        | Kind::Value => None,
         kind => Some(kind),
     }
 }
