@@ -257,7 +257,8 @@ fn redaction_mutants() -> anyhow::Result<()> {
             "--output",
             output,
         ])
-        .args(["--", "--lib", "--test", "redaction", "--"])
+        .args(["--", "--lib"])
+        .args(["--test", "redaction", "--test", "redaction_texts", "--"])
         .args([
             "redact::",
             "nothing_",

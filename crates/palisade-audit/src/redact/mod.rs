@@ -137,8 +137,10 @@ fn text_masked<'a>(text: &'a str, aim: Aim, masker: &Masker) -> Cow<'a, str> {
         return Cow::Borrowed(text);
     }
     out.extend_from_slice(&bytes[from..]);
-    // Findings begin and end between characters, so this never replaces anything.
-    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+    // Findings begin and end between characters, so nothing is ever replaced here.
+    let lossy =
+        |error: std::string::FromUtf8Error| String::from_utf8_lossy(error.as_bytes()).into_owned();
+    Cow::Owned(String::from_utf8(out).unwrap_or_else(lossy))
 }
 
 /// Whether `text` needs neither redaction nor escapes: most short names do not.

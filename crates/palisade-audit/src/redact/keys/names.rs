@@ -65,6 +65,8 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("sessionid", Secret),
     ("jsessionid", Secret),
     ("sshpass", Password),
+    ("bindpw", Password),
+    ("rootpw", Password),
     ("phpsessid", Secret),
     ("csrftoken", Secret),
     ("xsrftoken", Secret),

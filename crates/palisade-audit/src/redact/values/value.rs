@@ -110,6 +110,18 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     {
         return true;
     }
+    // A variable of GraphQL that is named for what it is, or is a letter or two; and its type.
+    if let Some(name) = value.strip_prefix(b"$")
+        && (name.eq_ignore_ascii_case(key)
+            || matches!(name.len(), 1..=2) && name.iter().all(u8::is_ascii_lowercase))
+    {
+        return true;
+    }
+    if let Some(name) = value.strip_suffix(b"!")
+        && [&b"String"[..], b"ID", b"Int"].contains(&name)
+    {
+        return true;
+    }
     // A call, an index, a path of members, any of them in brackets: `(Get-AzAccessToken).Token`.
     let open = usize::from(value.first() == Some(&b'('));
     let mut head = run_within(value, open, KEY, 64);
