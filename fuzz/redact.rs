@@ -22,10 +22,12 @@ pub(crate) fn check(data: &[u8]) {
         let shown = redact_text(text);
         assert!(shown.len() <= text.len() * 12 + 64);
         let planted = format!("{text} {SECRET} {text}");
-        assert!(!redact_text(&planted).contains(SECRET));
+        // The text may hold it too, within a longer word that is none.
+        let alone = format!(" {SECRET} ");
+        assert!(!redact_text(&planted).contains(&alone));
         let value = Value::from(planted).to_string();
         let out = json(format!("{{\"a\":[{value}]}}").as_bytes());
-        assert!(!String::from_utf8_lossy(&out).contains(SECRET));
+        assert!(!String::from_utf8_lossy(&out).contains(&alone));
     }
 }
 
