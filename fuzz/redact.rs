@@ -13,7 +13,9 @@ pub(crate) fn check(data: &[u8]) {
     assert!(serde_json::from_slice::<&RawValue>(&twice).is_ok());
 
     let mut strict = Vec::new();
-    let accepted = Redactor::new().json_strictly(None, data, &mut strict).is_ok();
+    let accepted = Redactor::new()
+        .json_strictly(None, data, &mut strict)
+        .is_ok();
     assert_eq!(accepted, !strict.is_empty());
     if accepted {
         assert_eq!(strict, once);
