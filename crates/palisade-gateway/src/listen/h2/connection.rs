@@ -73,7 +73,7 @@ where
         let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
         let mut drained = pin!(draining.wait_for(|draining| *draining));
         let mut clock = Clock::new(limits, Instant::now());
-        poll_fn(|cx| {
+        let ending = poll_fn(|cx| {
             executor.begin_turn();
             if clock.closing.is_none() && drained.as_mut().poll(cx).is_ready() {
                 connection.as_mut().graceful_shutdown();
@@ -113,8 +113,10 @@ where
                     Next::Never => return Poll::Pending,
                 }
             }
-        })
-        .await
+        });
+        let end = ending.await;
+        executor.end();
+        end
     };
     finish(&home, end, peer).await
 }

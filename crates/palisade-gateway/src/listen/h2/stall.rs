@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -44,6 +44,10 @@ pub(crate) fn note_frame<T>(polled: &Poll<Option<T>>) {
 /// Answers of one connection that begin at a stretch. Tasks of a worker take turns: were a hundred
 /// requests of one client begun at once, everybody else on this worker would wait for all of them.
 const BURST: usize = 8;
+/// A client with so many answers under way has the others begin one by one.
+const PLENTY: usize = 2 * BURST;
+/// Answers that break off at a stretch when their connection ends: each closes its own way to the server.
+const BREAKS: usize = 2;
 
 /// Runs the answers of one connection, a few more in each turn of it.
 #[derive(Clone, Debug)]
@@ -56,14 +60,15 @@ pub(super) struct StreamExecutor {
 /// What begins in one turn of a connection, and what waits for the next.
 #[derive(Default)]
 struct Turn {
-    begun: usize,
+    /// How many more may begin in it.
+    left: usize,
     waiting: VecDeque<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut turn = f.debug_struct("Turn");
-        turn.field("begun", &self.begun);
+        turn.field("left", &self.left);
         turn.field("waiting", &self.waiting.len()).finish()
     }
 }
@@ -74,6 +79,10 @@ struct Counts {
     working: AtomicUsize,
     /// Those of them that wait for the client.
     waiting: AtomicUsize,
+    /// Whether the connection is over.
+    ended: AtomicBool,
+    /// Answers that have broken off since.
+    broken: AtomicUsize,
 }
 
 impl StreamExecutor {
@@ -89,11 +98,18 @@ impl StreamExecutor {
     /// Begins a turn, with those that had to wait in the one before.
     pub(super) fn begin_turn(&self) {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        turn.begun = turn.waiting.len().min(BURST);
-        let begun = turn.begun;
+        let under_way = self.working() - turn.waiting.len();
+        let most = if under_way < PLENTY { BURST } else { 1 };
+        let begun = turn.waiting.len().min(most);
+        turn.left = most - begun;
         for answering in turn.waiting.drain(..begun) {
             tokio::spawn(answering);
         }
+    }
+
+    /// The connection is over, and its answers with it; a few of them in each turn of the worker.
+    pub(super) fn end(&self) {
+        self.counts.ended.store(true, Ordering::Relaxed);
     }
 
     /// Whether some have to wait for the next turn.
@@ -128,10 +144,11 @@ where
             longest: self.longest,
             gave: None,
             sleep: None,
+            turns: None,
         };
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if turn.begun < BURST && turn.waiting.is_empty() {
-            turn.begun += 1;
+        if turn.left > 0 && turn.waiting.is_empty() {
+            turn.left -= 1;
             drop(turn);
             tokio::spawn(answering);
         } else {
@@ -174,6 +191,8 @@ pin_project! {
         // When the piece was given that waits for room.
         gave: Option<Instant>,
         sleep: Option<Pin<Box<Sleep>>>,
+        // Turns of the worker before it breaks off with its connection.
+        turns: Option<usize>,
     }
 }
 
@@ -182,6 +201,16 @@ impl<F: Future<Output = ()>> Future for Answering<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
+        if this.place.counts.ended.load(Ordering::Relaxed) {
+            let broken = &this.place.counts.broken;
+            let turns =
+                (this.turns).get_or_insert_with(|| broken.fetch_add(1, Ordering::Relaxed) / BREAKS);
+            if *turns > 0 {
+                *turns -= 1;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
         LAST.set(Step::None);
         if this.future.poll(cx).is_ready() {
             return Poll::Ready(());
@@ -237,6 +266,86 @@ mod tests {
             executor.begin_turn();
         }
         assert_eq!(turns, [BURST, 2 * BURST, 2 * BURST + 1]);
+        assert_eq!(executor.working(), 0);
+    }
+
+    // REQ: R-3
+    #[tokio::test]
+    async fn who_has_plenty_under_way_begins_one_by_one_and_ends_by_twos() {
+        /// An answer that never comes, and counts that it is given up.
+        struct Never(Arc<AtomicUsize>, Arc<AtomicUsize>);
+        impl Future for Never {
+            type Output = ();
+            fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+                let begun = self.0.fetch_add(1, Ordering::Relaxed);
+                // As hyper's streams do: once more polled, they are over.
+                if begun >= MANY {
+                    return Poll::Ready(());
+                }
+                Poll::Pending
+            }
+        }
+        impl Drop for Never {
+            fn drop(&mut self) {
+                self.1.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        const MANY: usize = PLENTY + 5;
+
+        let executor = StreamExecutor::new(Duration::from_secs(1));
+        let (begun, ended) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let wakers: Arc<Mutex<Vec<std::task::Waker>>> = Arc::default();
+        executor.begin_turn();
+        for _ in 0..MANY {
+            let mut never = Never(Arc::clone(&begun), Arc::clone(&ended));
+            let wakers = Arc::clone(&wakers);
+            executor.execute(std::future::poll_fn(move |cx| {
+                wakers.lock().unwrap().push(cx.waker().clone());
+                Pin::new(&mut never).poll(cx)
+            }));
+        }
+        let mut turns = Vec::new();
+        while begun.load(Ordering::Relaxed) < MANY {
+            yield_now().await;
+            turns.push(begun.load(Ordering::Relaxed));
+            executor.begin_turn();
+        }
+        let one_by_one = (1..=5).map(|more| PLENTY + more);
+        let expected: Vec<usize> = [BURST, PLENTY].into_iter().chain(one_by_one).collect();
+        assert_eq!(turns, expected);
+        assert_eq!(
+            (executor.working(), ended.load(Ordering::Relaxed)),
+            (MANY, 0)
+        );
+
+        executor.end();
+        let woken = std::mem::take(&mut *wakers.lock().unwrap());
+        woken.iter().for_each(std::task::Waker::wake_by_ref);
+        // A task among them, which sees each turn.
+        let seeing = tokio::spawn({
+            let ended = Arc::clone(&ended);
+            async move {
+                let mut turns = Vec::new();
+                while turns.last().is_none_or(|ended| *ended < MANY) {
+                    turns.push(ended.load(Ordering::Relaxed));
+                    let mut waited = false;
+                    std::future::poll_fn(|cx| {
+                        if std::mem::replace(&mut waited, true) {
+                            return Poll::Ready(());
+                        }
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
+                    })
+                    .await;
+                }
+                turns
+            }
+        });
+        let turns = seeing.await.unwrap();
+        let expected: Vec<usize> = (1..=MANY.div_ceil(BREAKS))
+            .map(|turn| MANY.min(turn * BREAKS))
+            .collect();
+        assert_eq!(turns, expected);
         assert_eq!(executor.working(), 0);
     }
 }
