@@ -292,7 +292,7 @@ impl<'a> Record<'a> {
         out.extend_from_slice(b"{\"timestamp\":\"");
         encoder.stamp.push(out, self.timestamp);
         out.extend_from_slice(b"\",\"requestId\":");
-        push_foreign(out, self.request_id, 128, Aim::All);
+        push_request_id(out, self.request_id);
         if let Some(phase) = self.phase {
             push_word(out, b",\"phase\":\"", phase.as_str());
         }
@@ -470,6 +470,18 @@ pub(crate) fn push_foreign(out: &mut Vec<u8>, text: &str, max: usize, aim: Aim) 
     }
     let text = redact::text_with(cut_bytes(text, max + MARGIN), aim);
     push_string(out, cut_bytes(&text, max));
+}
+
+/// Ids that we make ourselves, 24 hexadecimal digits, tell nothing of anybody; whatever else came is looked at.
+fn push_request_id(out: &mut Vec<u8>, id: &str) {
+    let ours = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if id.len() == 24 && id.bytes().all(ours) {
+        out.push(b'"');
+        out.extend_from_slice(id.as_bytes());
+        out.push(b'"');
+        return;
+    }
+    push_foreign(out, id, 128, Aim::All);
 }
 
 /// A JSON-RPC id as it came. No number is changed: one that is not whole, or has more digits than any counter, is a string here.

@@ -66,10 +66,7 @@ fn is_domain(text: &[u8], domain_start: usize, mut end: usize) -> Option<usize> 
     }
     // `icon@2x.png`, `package@1.2.3-beta.rc`, `getty@tty1.service`
     let scaled = matches!(host, [b'1'..=b'9', b'x']);
-    let file = NO_TOP_LEVEL
-        .iter()
-        .any(|known| last.eq_ignore_ascii_case(known));
-    (!scaled && !is_version(host) && !file).then_some(end)
+    (!scaled && !is_version(host) && !is_file(last)).then_some(end)
 }
 
 /// Letters of addresses, those of Latin, Greek and Cyrillic names included: two bytes each in UTF-8.
@@ -383,72 +380,94 @@ const WEBHOOKS: &[(&[u8], &[u8])] = &[
     (b"chat.googleapis.com", b"/v1/spaces/"),
 ];
 
-/// What stands behind a dot and is no domain: files and units.
-const NO_TOP_LEVEL: &[&[u8]] = &[
-    b"service",
-    b"socket",
-    b"target",
-    b"timer",
-    b"mount",
-    b"slice",
-    b"device",
-    b"path",
-    b"swap",
-    b"png",
-    b"jpg",
-    b"jpeg",
-    b"gif",
-    b"svg",
-    b"webp",
-    b"ico",
-    b"js",
-    b"mjs",
-    b"cjs",
-    b"ts",
-    b"tsx",
-    b"jsx",
-    b"css",
-    b"scss",
-    b"json",
-    b"html",
-    b"htm",
-    b"txt",
-    b"yaml",
-    b"yml",
-    b"toml",
-    b"xml",
-    b"lock",
-    b"log",
-    b"tgz",
-    b"gz",
-    b"tar",
-    b"rb",
-    b"go",
-    b"java",
-    b"kt",
-    b"jar",
-    b"aar",
-    b"whl",
-    b"patch",
-    b"diff",
-    b"bak",
-    b"conf",
-    b"cfg",
-    b"ini",
-    b"class",
-    b"dll",
-    b"exe",
-    b"tmp",
-    b"csv",
-    b"pdf",
-    b"setter",
-    b"getter",
-    b"override",
-    b"staticmethod",
-    b"route",
-    b"fixture",
-    b"parametrize",
+/// Whether what stands behind a dot is that of a file or a unit, and no domain's.
+fn is_file(last: &[u8]) -> bool {
+    match last.len() {
+        ..=8 => {
+            let last = packed(last);
+            NO_TOP_LEVEL.contains(&last)
+        }
+        _ => LONG_NO_TOP_LEVEL
+            .iter()
+            .any(|known| last.eq_ignore_ascii_case(known)),
+    }
+}
+
+/// Up to eight letters, as small ones, in a number.
+const fn packed(word: &[u8]) -> u64 {
+    let (mut number, mut at) = (0, 0);
+    while at < word.len() {
+        number = number << 8 | word[at].to_ascii_lowercase() as u64;
+        at += 1;
+    }
+    number
+}
+
+const NO_TOP_LEVEL: [u64; 61] = [
+    packed(b"service"),
+    packed(b"socket"),
+    packed(b"target"),
+    packed(b"timer"),
+    packed(b"mount"),
+    packed(b"slice"),
+    packed(b"device"),
+    packed(b"path"),
+    packed(b"swap"),
+    packed(b"png"),
+    packed(b"jpg"),
+    packed(b"jpeg"),
+    packed(b"gif"),
+    packed(b"svg"),
+    packed(b"webp"),
+    packed(b"ico"),
+    packed(b"js"),
+    packed(b"mjs"),
+    packed(b"cjs"),
+    packed(b"ts"),
+    packed(b"tsx"),
+    packed(b"jsx"),
+    packed(b"css"),
+    packed(b"scss"),
+    packed(b"json"),
+    packed(b"html"),
+    packed(b"htm"),
+    packed(b"txt"),
+    packed(b"yaml"),
+    packed(b"yml"),
+    packed(b"toml"),
+    packed(b"xml"),
+    packed(b"lock"),
+    packed(b"log"),
+    packed(b"tgz"),
+    packed(b"gz"),
+    packed(b"tar"),
+    packed(b"rb"),
+    packed(b"go"),
+    packed(b"java"),
+    packed(b"kt"),
+    packed(b"jar"),
+    packed(b"aar"),
+    packed(b"whl"),
+    packed(b"patch"),
+    packed(b"diff"),
+    packed(b"bak"),
+    packed(b"conf"),
+    packed(b"cfg"),
+    packed(b"ini"),
+    packed(b"class"),
+    packed(b"dll"),
+    packed(b"exe"),
+    packed(b"tmp"),
+    packed(b"csv"),
+    packed(b"pdf"),
+    packed(b"setter"),
+    packed(b"getter"),
+    packed(b"override"),
+    packed(b"route"),
+    packed(b"fixture"),
 ];
+
+const LONG_NO_TOP_LEVEL: &[&[u8]] = &[b"staticmethod", b"parametrize"];
 
 #[cfg(test)]
 mod tests {
