@@ -394,6 +394,7 @@ impl Leave {
     }
 }
 
+#[cold]
 fn refuse(policy: &CorsPolicy, rejection: Rejection, head: &mut Parts) -> Response<Bytes> {
     if policy.mode == Mode::Report {
         Exchange::of(head).report(&rejection);

@@ -307,6 +307,7 @@ fn takes_no_body(method: &Method) -> bool {
     )
 }
 
+#[cold]
 fn refused(fault: Fault) -> Rejection {
     let reason = match fault.kind {
         FaultKind::Json(_) => Reason::MessageMalformed,

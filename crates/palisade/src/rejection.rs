@@ -38,6 +38,7 @@ const MAX_ID: usize = 256;
 impl Rejection {
     /// A rejection for `reason`.
     #[must_use]
+    #[cold]
     pub fn new(reason: Reason) -> Self {
         Self(Box::new(Inner {
             reason,
@@ -51,6 +52,7 @@ impl Rejection {
 
     /// What was found, for the log; never shown to the client. Cut at 500 bytes.
     #[must_use]
+    #[cold]
     pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
         self.0.detail = bounded(detail, MAX_TEXT);
         self
@@ -58,6 +60,7 @@ impl Rejection {
 
     /// The configuration line that would let it pass, for the operator. Cut at 500 bytes.
     #[must_use]
+    #[cold]
     pub fn with_remedy(mut self, remedy: impl fmt::Display) -> Self {
         self.0.remedy = bounded(remedy, MAX_TEXT);
         self
@@ -130,6 +133,7 @@ impl Rejection {
     /// The answer: a JSON-RPC error where the request was JSON-RPC, else
     /// `application/problem+json` (RFC 9457). It holds nothing that the client sent but the id.
     #[must_use]
+    #[cold]
     pub fn into_response(self, request: &Parts) -> Response<Bytes> {
         let json_rpc = is_json_rpc(request);
         let mut body = String::with_capacity(160);

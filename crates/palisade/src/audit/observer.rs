@@ -247,6 +247,7 @@ pin_project! {
 
 impl<F, S, B, T: Timer> ObserverFuture<F, S, B, T> {
     /// What cannot be recorded does not reach the server.
+    #[cold]
     fn refused(head: &Parts, exchange: &Exchange) -> Self {
         let id = exchange
             .facts()
