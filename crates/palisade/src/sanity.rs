@@ -3,8 +3,8 @@
 //! A server has parsed the head already; this guard judges what parsers let through and what
 //! another parser behind us could read in another way. It protects a parser, so it has no mode.
 //!
-//! What cannot occur is not looked for: `http`'s types hold no field name that is not a token
-//! and no value with CR, LF or NUL (a test shows it).
+//! What cannot occur is not looked for: `http`'s types hold no field name that is not a token, but for
+//! `"` in those that HTTP/2 brings, and no value with CR, LF or NUL (a test shows it).
 
 mod names;
 
@@ -46,9 +46,13 @@ use names::{is_confusable, is_sign};
 ///   and never reach the upstream.
 /// * **Names.** 400 for a name with `_` or another sign that CGI-like servers confuse with one that
 ///   frames the message or vouches for the client or its caller, such as `content_length`,
-///   `x_forwarded_for` or `x.palisade.caller`.
+///   `x_forwarded_for` or `x.palisade.caller`; one with `"`, which is no token (RFC 9110 section 5.1)
+///   and comes through parsers of HTTP/2; and `proxy`, which is `HTTP_PROXY` there (CVE-2016-5385).
+/// * **Expect.** 400 for anything but one `100-continue` (RFC 9110 section 10.1.1 knows no other):
+///   what waits for another answer before it sends its body, a reader behind could see or not.
 /// * **Scheme.** 400 for one that is neither `https` nor `http`.
-/// * **Path.** 400 for one that [`path::check`] refuses; `OPTIONS *` passes.
+/// * **Path.** 400 for one that [`path::check`] refuses; `OPTIONS *` passes. Also for a query with
+///   characters above ASCII, which no URI has (RFC 3986 section 3.4).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Sanity {
@@ -211,6 +215,7 @@ struct Survey<'a> {
     session: bool,
     revision: bool,
     last_event: bool,
+    expects: bool,
     upgrades: bool,
 }
 
@@ -242,15 +247,23 @@ impl<'a> Survey<'a> {
                 "connection" if names_another_field(value) => {
                     return Err(malformed("Connection names a field of the message").closing());
                 }
+                "expect" if !is_continue(value.as_bytes()) => {
+                    return Err(malformed("Expect is not `100-continue`").closing());
+                }
+                "expect" => std::mem::replace(&mut survey.expects, true),
+                "proxy" => return Err(confusable(name)),
                 "upgrade" => {
                     survey.upgrades = true;
                     false
                 }
-                _ if name.bytes().any(is_sign) && is_confusable(name) => {
-                    return Err(malformed(format_args!(
-                        "`{name}` is another header to CGI-like servers"
-                    ))
-                    .closing());
+                _ if name.bytes().any(is_sign) => {
+                    if name.contains('"') {
+                        return Err(malformed("a field name with `\"`").closing());
+                    }
+                    if is_confusable(name) {
+                        return Err(confusable(name));
+                    }
+                    false
                 }
                 _ => false,
             };
@@ -290,6 +303,18 @@ fn names_another_field(connection: &HeaderValue) -> bool {
                 .iter()
                 .any(|known| option.eq_ignore_ascii_case(known))
         })
+}
+
+/// Whether an `Expect` says nothing, or what everybody knows.
+const fn is_continue(value: &[u8]) -> bool {
+    value.is_empty() || value.eq_ignore_ascii_case(b"100-continue")
+}
+
+fn confusable(name: &str) -> Rejection {
+    malformed(format_args!(
+        "`{name}` is another header to CGI-like servers"
+    ))
+    .closing()
 }
 
 fn target_length(head: &Parts) -> usize {
@@ -385,6 +410,10 @@ fn target(head: &Parts) -> Result<(), Rejection> {
         .map(http::uri::PathAndQuery::as_str);
     if whole.is_some_and(|whole| whole.starts_with('?')) && head.version == Version::HTTP_2 {
         return Err(malformed("no path before the query").closing());
+    }
+    // HTTP/2 lets it through; `path::check` says so of the path.
+    if head.uri.query().is_some_and(|query| !query.is_ascii()) {
+        return Err(malformed("characters above ASCII in the query").closing());
     }
     let path = head.uri.path();
     if path == "*" && head.method == Method::OPTIONS {

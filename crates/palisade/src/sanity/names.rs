@@ -8,11 +8,12 @@ pub(super) const fn is_sign(byte: u8) -> bool {
 
 /// Whether `name`, with `-` for every sign, is one that decides something here or upstream.
 pub(super) fn is_confusable(name: &str) -> bool {
-    const NAMES: [&str; 23] = [
+    const NAMES: [&str; 24] = [
         "accept-encoding",
         "content-encoding",
         "content-length",
         "content-type",
+        "last-event-id",
         "proxy-authorization",
         "transfer-encoding",
         "cf-connecting-ip",

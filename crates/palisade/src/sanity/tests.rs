@@ -179,6 +179,20 @@ fn doubles_and_confusable_names() {
         (&[("mcp-param-tenant_id", "a")], true),
         (&[("mcp_param-tenant", "a")], false),
         (&[("x-forwarded-for", "::1")], true),
+        (&[("last_event_id", "1")], false),
+        (&[("last-event-id", "1")], true),
+        (&[("proxy", "http://evil.example")], false),
+        (&[("proxy_", "a")], true),
+        (&[("expect", "100-continue")], true),
+        (&[("expect", "100-Continue")], true),
+        (&[("expect", "")], true),
+        (&[("expect", "100-continue"), ("expect", "100-continue")], false),
+        (&[("expect", "100-continue, 100-continue")], false),
+        (&[("expect", "y 100-continue")], false),
+        (&[("expect", "100-continue;a=b")], false),
+        (&[("expect", "\"100-continue\"")], false),
+        (&[("expect", "100")], false),
+        (&[("expect", "teapot")], false),
     ] {
         let mut head = Request::builder();
         for (name, value) in fields {
@@ -354,6 +368,14 @@ fn targets() {
         let expected = (!fine).then_some(Reason::RequestPathAmbiguous);
         assert_eq!(got, expected, "{method} {target}");
     }
+    for query in ["\u{e9}", "a=\u{ff0f}", "a=b&\u{2028}"] {
+        let mut head = Request::new(()).into_parts().0;
+        head.version = Version::HTTP_2;
+        let target = format!("https://a.example/mcp?{query}").into_bytes();
+        head.uri = http::Uri::from_maybe_shared(target).unwrap();
+        let rejection = Sanity::default().admit(&mut head).unwrap_err();
+        assert_eq!(rejection.reason(), Reason::RequestMalformed, "{query}");
+    }
     for scheme in ["ftp", "file", "javascript", "wss"] {
         let got = reason(Request::builder().uri(format!("{scheme}://a.example/mcp")));
         assert_eq!(got, Some(Reason::RequestMalformed), "{scheme}");
@@ -366,8 +388,20 @@ fn the_types_hold_nothing_that_could_break_a_head() {
         let value = HeaderValue::from_bytes(&[byte]);
         let fine = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
         assert_eq!(value.is_ok(), fine, "{byte:#x}");
-        if HeaderName::from_bytes(&[byte]).is_ok() {
-            assert!(byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+        // The first is HTTP/1.1's, the second HTTP/2's; long names take another way.
+        let long = [&[b'x'; 80][..], &[byte]].concat();
+        for name in [
+            HeaderName::from_bytes(&[byte]),
+            HeaderName::from_lowercase(&[byte]),
+            HeaderName::from_bytes(&long),
+            HeaderName::from_lowercase(&long),
+        ] {
+            let Ok(name) = name else { continue };
+            let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            let refused = reason(Request::builder().header(&name, "a"));
+            let expected = (!token).then_some(Reason::RequestMalformed);
+            assert_eq!(refused, expected, "{name:?}");
+            assert!(token || byte == b'"', "{name:?}");
         }
     }
 }
