@@ -505,10 +505,7 @@ fn fields() -> Vec<(Vec<u8>, Verdict)> {
         ("Expect: 100-continue", Taken),
         ("Expect: 100-Continue", Taken),
         ("Expect:", Taken),
-        (
-            "Expect: 100-continue, x",
-            Guarded(400, "request.malformed"),
-        ),
+        ("Expect: 100-continue, x", Guarded(400, "request.malformed")),
         (
             "Expect: 100-continue\r\nExpect: 100-continue",
             Guarded(400, "request.malformed"),
@@ -523,7 +520,10 @@ fn fields() -> Vec<(Vec<u8>, Verdict)> {
         ),
         ("Expect: y 100-continue", Guarded(400, "request.malformed")),
         ("Expect: teapot", Guarded(400, "request.malformed")),
-        ("Proxy: http://localhost/", Guarded(400, "request.malformed")),
+        (
+            "Proxy: http://localhost/",
+            Guarded(400, "request.malformed"),
+        ),
         ("Last_Event_Id: 1", Guarded(400, "request.malformed")),
         ("Connection: keep-alive", Taken),
         ("Connection: close", Taken),
