@@ -530,6 +530,9 @@ fn fields() -> Vec<(Vec<u8>, Verdict)> {
         ("Upgrade: h2c\r\nConnection: upgrade", Taken),
         ("TE: trailers, chunked", Taken),
         ("Trailer: Content-Length", Taken),
+        ("Keep-Alive: timeout=5", Taken),
+        ("Proxy-Connection: content-length", Taken),
+        ("HTTP2-Settings: AAMAAABk", Taken),
         (
             "Connection: Content-Length",
             Guarded(400, "request.malformed"),
