@@ -186,7 +186,10 @@ fn doubles_and_confusable_names() {
         (&[("expect", "100-continue")], true),
         (&[("expect", "100-Continue")], true),
         (&[("expect", "")], true),
-        (&[("expect", "100-continue"), ("expect", "100-continue")], false),
+        (
+            &[("expect", "100-continue"), ("expect", "100-continue")],
+            false,
+        ),
         (&[("expect", "100-continue, 100-continue")], false),
         (&[("expect", "y 100-continue")], false),
         (&[("expect", "100-continue;a=b")], false),
