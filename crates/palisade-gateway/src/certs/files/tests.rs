@@ -5,6 +5,7 @@ use rcgen::{
     PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
     SignatureAlgorithm, date_time_ymd,
 };
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// Within the validity of what the tests make, in seconds since 1970: 2026-11-15.
