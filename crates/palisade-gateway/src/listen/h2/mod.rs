@@ -50,6 +50,6 @@ mod tests {
             super::corpus::check(&fs::read(path).expect("a corpus file can be read"));
             count += 1;
         }
-        assert!(count >= 30, "the corpus holds only {count} files");
+        assert!(count >= 70, "the corpus holds only {count} files");
     }
 }
