@@ -37,7 +37,7 @@ const REDACTION_SHARDS: u32 = 8;
 
 /// The fuzz targets, each for ten minutes.
 const TARGETS: &[&str] = &[
-    "message", "outcome", "sse", "request", "body", "response", "egress", "redact",
+    "message", "outcome", "sse", "request", "body", "response", "blocks", "egress", "redact",
 ];
 
 const KEPT: f64 = 0.9;

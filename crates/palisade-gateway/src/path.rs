@@ -188,9 +188,7 @@ impl<S: Stack> Path<S> {
         };
         let mut draining = self.draining.clone();
         let ended = h2::serve(io, service, &self.http.http2, peer, &mut draining).await;
-        if let Some(violation) = ended {
-            refused::abuse(&self.recorder, peer, violation);
-        }
+        refused::http2(&self.recorder, peer, &ended);
     }
 }
 

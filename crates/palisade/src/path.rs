@@ -11,7 +11,7 @@ use std::fmt;
 /// It must begin with `/`. Refused are, plain or percent-encoded: dot segments, backslash, `;`
 /// (servlet containers cut what follows it), control characters; empty segments but for a
 /// trailing slash; encoded `/`, `?`, `#` and `%` followed by two digits (they mean something
-/// else when decoded twice); percent-encoded letters, digits, `-`, `.`, `_` and `~`, which
+/// else when decoded twice); plain `"`, `<` and `>`; percent-encoded letters, digits, `-`, `.`, `_` and `~`, which
 /// RFC 3986 section 6.2.2.2 lets every reader decode; `%` without two hexadecimal digits; bytes
 /// above ASCII that are not encoded, encoded ones that are not UTF-8 (overlong forms), and
 /// characters that compatibility normalisation turns into one of the above (U+FF0F and kin).
@@ -41,6 +41,7 @@ pub fn check(path: &str) -> Result<(), Ambiguity> {
             b';' => return Err(Ambiguity::Parameters),
             // A reader of a bare URL would end the path here.
             b'?' | b'#' => return Err(Ambiguity::Delimiter),
+            b'"' | b'<' | b'>' => return Err(Ambiguity::Quotation),
             0..=b' ' | 0x7f => return Err(Ambiguity::Control),
             0x80.. => return Err(Ambiguity::NotAscii),
             _ => at += 1,
@@ -77,6 +78,8 @@ pub enum Ambiguity {
     NotUtf8,
     /// `;` or `%3b`.
     Parameters,
+    /// `"`, `<` or `>`, by which URIs are set off from the text around them (RFC 3986 appendix C).
+    Quotation,
     /// A percent-encoded letter, digit, `-`, `.`, `_` or `~`.
     UnreservedEncoded,
 }
@@ -96,6 +99,7 @@ impl fmt::Display for Ambiguity {
             Self::NotAscii => "a character above ASCII that is not percent-encoded",
             Self::NotUtf8 => "percent-encoded bytes that are not UTF-8",
             Self::Parameters => "path parameters (`;`)",
+            Self::Quotation => "a `\"`, `<` or `>` that is not percent-encoded",
             Self::UnreservedEncoded => "an encoded letter, digit, `-`, `.`, `_` or `~`",
         })
     }
@@ -291,6 +295,10 @@ mod tests {
             ("/mcp%23x", Delimiter),
             ("/mcp?x", Delimiter),
             ("/mcp#x", Delimiter),
+            ("/a\"b", Quotation),
+            ("/\"a\"/b", Quotation),
+            ("/a<b", Quotation),
+            ("/a>", Quotation),
             ("/a\\b", Backslash),
             ("/..\\mcp", Backslash),
             ("/a%5cb", Backslash),

@@ -313,6 +313,8 @@ reasons! {
     ConnectionHandshake = "connection.handshake", BAD_REQUEST, Client, 400, "no TLS";
     /// The handshake did not end in time.
     ConnectionHandshakeTimeout = "connection.handshake_timeout", REQUEST_TIMEOUT, Client, 408, "the TLS handshake took too long";
+    /// HTTP/2 that is malformed below every request: streams were reset, or the connection was ended.
+    ConnectionMalformed = "connection.malformed", BAD_REQUEST, Client, 400, "malformed HTTP/2";
     /// As many connections are open as `limits` allow, from this address or in all.
     ConnectionOverCap = "connection.over_cap", TOO_MANY_REQUESTS, Client, 429, "too many connections";
     /// Plain HTTP on a port that speaks TLS.
@@ -387,6 +389,7 @@ impl Reason {
             Self::ConnectionAbuse
             | Self::ConnectionHandshake
             | Self::ConnectionHandshakeTimeout
+            | Self::ConnectionMalformed
             | Self::ConnectionOverCap
             | Self::ConnectionServerName => None,
             _ => Some(self.status()),

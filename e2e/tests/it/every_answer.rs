@@ -16,7 +16,7 @@ use crate::judge::{HSTS, granted, secured, ungranted};
 const APP: &str = "https://app.example.com";
 
 /// Reasons that no request can provoke, and why.
-const UNPROVOKED: [(Reason, &str); 12] = [
+const UNPROVOKED: [(Reason, &str); 13] = [
     (
         Reason::ChildBusy,
         "it takes a command that reads nothing while hundreds of messages wait for it",
@@ -27,6 +27,7 @@ const UNPROVOKED: [(Reason, &str); 12] = [
     (Reason::ConnectionHandshake, BELOW),
     (Reason::ConnectionHandshakeTimeout, BELOW),
     (Reason::ConnectionAbuse, BELOW),
+    (Reason::ConnectionMalformed, BELOW),
     (Reason::ConnectionOverCap, BELOW),
     (Reason::ConnectionPlainHttp, BELOW),
     (Reason::ConnectionServerName, BELOW),

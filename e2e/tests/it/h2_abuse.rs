@@ -10,7 +10,8 @@ use e2e::palisade::leeway;
 use e2e::upstream::Step;
 use e2e::wire::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Flooded, Frame, Frames, GOAWAY, HEADERS, PADDED,
-    PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, flood, frame, opening, request_block,
+    PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, flood, frame, opening,
+    request_block,
 };
 use e2e::wire::{Ask, Client, Protocol};
 use e2e::{Palisade, Reply, Upstream};
@@ -446,6 +447,65 @@ async fn floods_are_recorded_in_sum() {
     assert_eq!(records[0]["count"], 3);
     let error = records[0]["error"].as_str().unwrap();
     assert!(error.contains("settings"), "{error}");
+}
+
+// REQ: L-1
+#[tokio::test]
+async fn what_http2_itself_refuses_is_recorded_in_sum() {
+    // Each worker sums its own.
+    let mut rig = Rig::new("workers = 1\n", [server("mcp", Upstream::new())]);
+    let client = rig.palisade.client();
+    // Streams that are reset; the connection goes on, and so do others on it.
+    let no_path = block(&[
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", "localhost"),
+    ]);
+    for count in 1..=3 {
+        let mut frames = Frames::opened(client.connect("h2").await.unwrap()).await;
+        for stream in 0..count {
+            let stream = 2 * stream + 1;
+            let request = frame(HEADERS, END_HEADERS | END_STREAM, stream, &no_path);
+            frames.send(&request).await;
+            let reset = frames
+                .until(|frame| frame.kind == RST_STREAM)
+                .await
+                .unwrap();
+            assert_eq!((reset.stream, reset.code()), (stream, Some(0x1)));
+        }
+        frames.send(&get("/mcp", 99)).await;
+        let answer = frames.until(|frame| frame.kind == HEADERS).await.unwrap();
+        assert_eq!(answer.status(), Some(200));
+    }
+    // A connection that hyper ends.
+    let mut frames = Frames::opened(client.connect("h2").await.unwrap()).await;
+    let upper = request_block("GET", "/mcp", &[("X-Own", "1")]);
+    frames
+        .send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &upper))
+        .await;
+    frames.rest().await;
+    // What nobody has refused is nobody's fault.
+    let mut frames = Frames::opened(client.connect("h2").await.unwrap()).await;
+    frames.send(&get("/mcp", 1)).await;
+    frames.until(|frame| frame.kind == HEADERS).await.unwrap();
+    drop(frames);
+    assert_eq!(rig.palisade.stop(), Some(0));
+    let mut records = rig.palisade.audit();
+    records.retain(|record| record["count"].is_number());
+    assert_eq!(records.len(), 1, "{records:?}");
+    let record = &records[0];
+    assert_eq!(
+        (&record["reason"], &record["outcome"]),
+        (&"connection.malformed".into(), &"denied".into())
+    );
+    assert_eq!(record["count"], 4, "{record}");
+    assert_eq!(record["actor"]["ip"], "127.0.0.1");
+    let error = record["error"].as_str().unwrap();
+    assert!(
+        error.contains("streams reset with PROTOCOL_ERROR (1)"),
+        "{error}"
+    );
+    assert!(record["status"].is_null(), "{record}");
 }
 
 /// The end of a connection: how long it took, what came, and the code of its GOAWAY.

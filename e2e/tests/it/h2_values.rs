@@ -2,8 +2,8 @@
 
 use e2e::Upstream;
 use e2e::wire::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PADDED, WITH_PRIORITY,
-    block, frame, request_block,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, Frames, GOAWAY, HEADERS, PADDED,
+    RST_STREAM, WITH_PRIORITY, block, frame, request_block,
 };
 
 use crate::rig::{Rig, server};
@@ -118,6 +118,124 @@ async fn answered_and_goes_on(config: &str) {
     assert!(!said.contains("TTTT") && !said.contains("aaaa"), "{said}");
 }
 
+/// An integer behind `first`, with a prefix of so many bits (RFC 7541 section 5.1).
+fn integer(first: u8, prefix: u32, number: usize) -> Vec<u8> {
+    let most = (1 << prefix) - 1;
+    if number < most {
+        return vec![first | number as u8];
+    }
+    let mut out = vec![first | most as u8];
+    let mut rest = number - most;
+    while rest >= 128 {
+        out.push((rest % 128) as u8 | 128);
+        rest /= 128;
+    }
+    out.push(rest as u8);
+    out
+}
+
+// REQ: R-3, L-1
+#[tokio::test]
+async fn a_pseudo_header_too_large_ends_its_own_stream_alone() {
+    let mut rig = Rig::new("workers = 1\n", [server("mcp", Upstream::new())]);
+    let long = "a".repeat(100_000);
+    let path = format!("/{long}");
+    // `:path`, Huffman-coded (RFC 7541 appendix B).
+    let coded = [
+        &[0x40, 0x84, 0xb9, 0x58, 0xd3, 0x3f][..],
+        &integer(0, 7, path.len()),
+        path.as_bytes(),
+    ]
+    .concat();
+    let by_index = |index: u8, value: &str| {
+        [&[index][..], &integer(0, 7, value.len()), value.as_bytes()].concat()
+    };
+    const METHOD: (&str, &str) = (":method", "GET");
+    const HTTPS: (&str, &str) = (":scheme", "https");
+    const LOCAL: (&str, &str) = (":authority", "localhost");
+    let rest = block(&[METHOD, HTTPS, LOCAL]);
+    let of_scheme = block(&[METHOD, (":path", "/mcp"), LOCAL]);
+    let of_authority = block(&[METHOD, (":path", "/mcp"), HTTPS]);
+    let large = Some("request.header_too_large");
+    let mut frames = Frames::opened(rig.palisade.client().connect("h2").await.unwrap()).await;
+    let mut stream = 1;
+    let mut answered = 0;
+    for (name, head, expected) in [
+        (
+            "a path by its index",
+            [&rest[..], &by_index(4, &path)].concat(),
+            large,
+        ),
+        (
+            "a path by its letters",
+            [&rest[..], &field(":path", &path)].concat(),
+            large,
+        ),
+        (
+            "such a path, indexed",
+            [&rest[..], &indexed(":path", &path)].concat(),
+            large,
+        ),
+        (
+            "a path by its letters, coded",
+            [&rest[..], &coded].concat(),
+            large,
+        ),
+        (
+            "an authority",
+            [&of_authority[..], &field(":authority", &long)].concat(),
+            large,
+        ),
+        // A scheme of more than 64 letters is none to `http`, and no request comes of it.
+        (
+            "a scheme by its index",
+            [&of_scheme[..], &by_index(6, &long)].concat(),
+            None,
+        ),
+        (
+            "a scheme by its letters",
+            [&of_scheme[..], &field(":scheme", &long)].concat(),
+            None,
+        ),
+    ] {
+        frames.send(&cut(END_STREAM, stream, &head, 16_384)).await;
+        match expected {
+            Some(reason) => {
+                let refused = refusal(&mut frames, stream).await;
+                assert_eq!(refused.as_deref(), Some(reason), "{name}");
+                answered += 1;
+            }
+            None => {
+                let reset = |frame: &Frame| frame.kind == RST_STREAM && frame.stream == stream;
+                let reset = frames.until(reset).await.expect(name);
+                assert_eq!(reset.code(), Some(PROTOCOL_ERROR), "{name}");
+            }
+        }
+        // The next one is served.
+        frames.send(&get(stream + 2, &[])).await;
+        assert_eq!(
+            refusal(&mut frames, stream + 2).await,
+            None,
+            "behind {name}"
+        );
+        stream += 4;
+    }
+    assert_eq!(rig.upstream("mcp").arrived().len(), 7);
+    drop(frames);
+    assert_eq!(rig.palisade.stop(), Some(0));
+    let records = rig.palisade.audit();
+    let of = |reason: &str| {
+        records
+            .iter()
+            .filter(|record| record["reason"] == reason)
+            .count()
+    };
+    assert_eq!(
+        (of("request.header_too_large"), of("connection.malformed")),
+        (answered, 1)
+    );
+}
+
 // REQ: R-3
 #[tokio::test]
 async fn more_than_that_ends_the_connection() {
@@ -167,7 +285,7 @@ async fn more_than_that_ends_the_connection() {
         let told: Vec<u32> = all
             .iter()
             .filter(|frame| frame.kind == GOAWAY)
-            .filter_map(e2e::wire::frames::Frame::code)
+            .filter_map(Frame::code)
             .collect();
         assert_eq!(told, codes, "{name}");
     }

@@ -15,8 +15,8 @@
 //! it out itself, on what it has read. When this process ends, the calls fail.
 //!
 //! To run a command in a jail, a launcher starts as this same binary, builds the wall round itself
-//! and becomes the command: [`Jail::prepare`], [`Prepared::start`] with [`launch`] in the child,
-//! then [`Prepared::guard`]. [`prove`] does so with a canary that tries every way out,
+//! and becomes the command: [`Jail::prepare`], [`Prepared::start`] with [`launch()`] in the child,
+//! then [`Prepared::guard`]. [`prove()`] does so with a canary that tries every way out,
 //! and says which level holds. See `docs/jail.md`.
 
 mod address;
@@ -169,7 +169,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Starts the process that is to call [`launch`], by `start`, which is given the argument for
+    /// Starts the process that is to call [`launch()`], by `start`, which is given the argument for
     /// it. The child inherits a descriptor; so that no other does, only one is started at a time.
     ///
     /// # Errors

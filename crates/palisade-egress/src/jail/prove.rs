@@ -56,7 +56,7 @@ impl fmt::Display for Proven {
     }
 }
 
-/// Starts a command, with the argument for [`launch`](super::launch) where it has a jail.
+/// Starts a command, with the argument for [`launch()`](super::launch()) where it has a jail.
 pub type Start<'a> = dyn FnMut(&[OsString], Option<&str>) -> io::Result<Child> + 'a;
 
 /// How long a canary may take.
@@ -65,7 +65,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Runs the canary at each level from `highest` down, and gives the first that held.
 ///
 /// `start` starts a command exactly as a server's would be, with the argument for
-/// [`launch`](super::launch) where there is a jail. Standard output must be a pipe. `runtime` must
+/// [`launch()`](super::launch()) where there is a jail. Standard output must be a pipe. `runtime` must
 /// be running. Blocks.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! The JSON schema, the check for unknown keys and wrong types, and the reading of environment
 //! variables all come from these types. Text with a meaning (durations, sizes, URLs) is still
-//! text here; what it means is [`super::resolve`]'s part.
+//! text here; what it means is [`super::resolve()`]'s part.
 
 pub(super) mod auth;
 
@@ -35,7 +35,7 @@ pub(super) struct File {
     #[schemars(range(min = 1, max = 1024))]
     pub(super) workers: Option<Said<u32>>,
     /// Public host names that a request's Host may name. On loopback listeners localhost,
-    /// 127.0.0.1 and [::1] are in it as well.
+    /// 127.0.0.1 and `[::1]` are in it as well.
     #[schemars(with = "Option<OneOrMany<String>>", extend("default" = []))]
     pub(super) hosts: Option<Texts>,
     /// What the policy layers do with what they would refuse. Each section may set its own.

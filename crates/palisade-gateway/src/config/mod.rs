@@ -3,7 +3,7 @@
 //! Defaults < file < environment < flags; servers inherit the sections above them. Every mistake
 //! is reported at once, each with its place, its cause and its remedy ([`Problems`]).
 //!
-//! [`resolve`] is pure: text, variables and flags in, [`Settings`] and [`Problems`] out. [`load`]
+//! [`resolve()`] is pure: text, variables and flags in, [`Settings`] and [`Problems`] out. [`load`]
 //! reads the file and the files that it names.
 
 mod defaults;

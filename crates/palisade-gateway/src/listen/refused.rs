@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use palisade::Reason;
 use palisade::audit::Recorder;
 
-use super::h2::Violation;
+use super::h2::Ended;
 use super::limits::OverCap;
 use super::tls::HandshakeError;
 
@@ -34,15 +34,18 @@ pub fn over_cap(recorder: &Recorder, peer: SocketAddr, over: OverCap) {
     );
 }
 
-/// Counts an HTTP/2 connection that was ended for what it sent. Those that only took their time are
-/// told by the records of their requests, and preconnections of browsers by none.
-pub fn abuse(recorder: &Recorder, peer: SocketAddr, violation: Violation) {
-    if !matches!(
-        violation,
-        Violation::FirstByte | Violation::Headers | Violation::Write
-    ) {
+/// Counts an HTTP/2 connection that was ended for what it sent, or on which streams were refused before there was a
+/// request. Those that only took their time are told by the records of their requests, and preconnections of browsers
+/// by none.
+pub fn http2(recorder: &Recorder, peer: SocketAddr, ended: &Ended) {
+    let Ended { violation, faults } = ended;
+    if let Some(violation) = violation.filter(|violation| !violation.is_timeout()) {
         let cause = format_args!("HTTP/2: {violation}");
         recorder.connection_refused(peer.ip(), Reason::ConnectionAbuse, cause);
+    } else if !faults.is_empty() {
+        tracing::debug!(%peer, %faults, "refused by HTTP/2");
+        let cause = format_args!("HTTP/2: {faults}");
+        recorder.connection_refused(peer.ip(), Reason::ConnectionMalformed, cause);
     }
 }
 

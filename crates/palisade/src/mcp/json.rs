@@ -12,18 +12,20 @@
 //! whatever the input is.
 
 mod error;
+mod keys;
+mod scalars;
 mod scan;
 mod text;
 
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::ops::Range;
 
-use self::scan::{find_special, head, plain_head};
-use self::text::{hex, unescape, unescaped};
+use self::keys::{FEW_KEYS, Key, Object};
+use self::text::unescaped;
 
 pub use self::error::{JsonError, JsonErrorKind};
+pub(super) use self::keys::Member;
 
 /// The deepest nesting any [`Reader`] allows, whatever limit it is given: reading recurses, and
 /// the stack is finite.
@@ -278,15 +280,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What a key says.
-    #[inline]
-    pub(super) fn name(&self, key: &Member) -> &[u8] {
-        if key.escaped {
-            return self.key_text(key.start);
-        }
-        &self.text.as_bytes()[key.start..key.end]
-    }
-
     /// Reads the value at `at` or behind whitespace into `value`.
     #[inline]
     pub(super) fn value_at(&mut self, at: usize, value: &mut Option<Raw<'a>>) -> Step {
@@ -425,269 +418,6 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads a key of `object` and its colon; `byte` is what stands at `at`.
-    #[inline(always)]
-    fn key(&mut self, at: usize, byte: u8, object: &mut Object) -> Result<Member, Stopped> {
-        if byte != b'"' {
-            return Err(self.stopped_at_misplaced(at));
-        }
-        let bytes = self.text.as_bytes();
-        let start = at + 1;
-        let (end, head) = plain_head(bytes, start);
-        if !bytes
-            .get(end..)
-            .is_some_and(|rest| rest.starts_with(b"\":"))
-        {
-            return self.other_key(start, end, head, object);
-        }
-        self.note(start, head, object)?;
-        Ok(Member {
-            start,
-            end,
-            escaped: false,
-            behind: end + 2,
-        })
-    }
-
-    /// Reads on in a key that does not end at `end`, or has no colon right behind it.
-    #[inline(never)]
-    fn other_key(
-        &mut self,
-        start: usize,
-        mut end: usize,
-        mut head: u64,
-        object: &mut Object,
-    ) -> Result<Member, Stopped> {
-        let escaped = self.byte(end) != Some(b'"');
-        if escaped {
-            end = self.escaped_string(end)? - 1;
-            head = self.escaped_key(start, end);
-        }
-        self.note(start, head, object)?;
-        let (at, byte) = self.token(end + 1);
-        if byte != b':' {
-            return Err(self.stopped_at_misplaced(at));
-        }
-        Ok(Member {
-            start,
-            end,
-            escaped,
-            behind: at + 1,
-        })
-    }
-
-    /// Adds a key to those of `object`, unless it is there.
-    #[inline(always)]
-    fn note(&mut self, start: usize, head: u64, object: &mut Object) -> Result<(), Stopped> {
-        if object.see(head)
-            && self.keys.len() - object.first < FEW_KEYS
-            && self.repeats(object.first, head, start)
-        {
-            return Err(self.stopped(JsonErrorKind::DuplicateKey, start - 1));
-        }
-        self.keys.push(Key { head, start });
-        Ok(())
-    }
-
-    /// Whether the key that starts at `start` says the same as one from the `first` on.
-    #[inline(never)]
-    fn repeats(&self, first: usize, head: u64, start: usize) -> bool {
-        let same = |sibling: &Key| {
-            sibling.head == head && self.key_text(sibling.start) == self.key_text(start)
-        };
-        self.keys[first..].iter().any(same)
-    }
-
-    /// Keeps what a key with escapes says; returns its head.
-    #[inline(never)]
-    fn escaped_key(&mut self, start: usize, end: usize) -> u64 {
-        let key = unescape(&self.text[start..end]).into_boxed_str();
-        let head = head(key.as_bytes(), key.len());
-        self.unescaped.push((start, key));
-        head
-    }
-
-    /// What a key says that was read to its end and starts at `start`.
-    fn key_text(&self, start: usize) -> &[u8] {
-        // They come in the order of the text.
-        match self.unescaped.binary_search_by_key(&start, |key| key.0) {
-            Ok(index) => self.unescaped[index].1.as_bytes(),
-            Err(_) => {
-                let bytes = self.text.as_bytes();
-                &bytes[start..find_special(bytes, start)]
-            }
-        }
-    }
-
-    /// Leaves an object that is complete, whose brace stands at `at`, and its keys from `first` on.
-    #[inline]
-    fn forget(&mut self, first: usize, at: usize) -> Result<(), Stopped> {
-        if self.keys.len() - first > FEW_KEYS {
-            self.compare_many(first)?;
-        }
-        self.keys.truncate(first);
-        if !self.unescaped.is_empty() {
-            let outer = self.unescaped.partition_point(|key| key.0 < at);
-            self.unescaped.truncate(outer);
-        }
-        Ok(())
-    }
-
-    /// Looks for duplicates among the many keys of an object that is complete: equal keys have
-    /// equal hashes, which sorting brings side by side. The hash is keyed at random, so that no one
-    /// can choose keys that collide.
-    #[inline(never)]
-    fn compare_many(&mut self, first: usize) -> Result<(), Stopped> {
-        let mut hashes = std::mem::take(&mut self.hashes);
-        let hasher = self.hasher.get_or_insert_default().clone();
-        let text = |index: usize| self.key_text(self.keys[index].start);
-        hashes.clear();
-        hashes.extend((first..self.keys.len()).map(|index| (hasher.hash_one(text(index)), index)));
-        hashes.sort_unstable_by(|(one, first), (two, second)| {
-            let texts = || text(*first).cmp(text(*second));
-            one.cmp(two).then_with(texts).then(first.cmp(second))
-        });
-        let repeated = hashes.windows(2).find_map(|pair| match pair {
-            [(one, first), (two, second)] if one == two && text(*first) == text(*second) => {
-                Some(self.keys[*second].start - 1)
-            }
-            _ => None,
-        });
-        self.hashes = hashes;
-        match repeated {
-            Some(at) => Err(self.stopped(JsonErrorKind::DuplicateKey, at)),
-            None => Ok(()),
-        }
-    }
-
-    /// Reads the string whose opening quote stands at `at`; returns where the text goes on, and
-    /// whether there are escapes in it.
-    #[inline(always)]
-    fn string(&mut self, at: usize) -> Result<(usize, bool), Stopped> {
-        let bytes = self.text.as_bytes();
-        let end = find_special(bytes, at + 1);
-        if bytes.get(end) == Some(&b'"') {
-            return Ok((end + 1, false));
-        }
-        Ok((self.escaped_string(end)?, true))
-    }
-
-    /// Reads on in a string whose first special byte, at `at`, does not end it.
-    #[inline(never)]
-    fn escaped_string(&mut self, mut at: usize) -> Step {
-        let bytes = self.text.as_bytes();
-        loop {
-            match bytes.get(at) {
-                Some(b'"') => return Ok(at + 1),
-                Some(b'\\') => at = find_special(bytes, self.escape(at)?),
-                Some(_) => return self.stop(JsonErrorKind::ControlCharacter, at),
-                None => return self.stop(JsonErrorKind::UnexpectedEnd, at),
-            }
-        }
-    }
-
-    /// Checks the escape whose backslash stands at `at`.
-    fn escape(&mut self, at: usize) -> Step {
-        match self.text.as_bytes().get(at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-            Some(b'u') => match self.unit(at, at + 2)? {
-                0xDC00..=0xDFFF => self.stop(JsonErrorKind::LoneSurrogate, at),
-                0xD800..=0xDBFF => {
-                    if !self.text.as_bytes()[at + 6..].starts_with(b"\\u") {
-                        return self.stop(JsonErrorKind::LoneSurrogate, at);
-                    }
-                    match self.unit(at, at + 8)? {
-                        0xDC00..=0xDFFF => Ok(at + 12),
-                        _ => self.stop(JsonErrorKind::LoneSurrogate, at),
-                    }
-                }
-                _ => Ok(at + 6),
-            },
-            Some(_) => self.stop(JsonErrorKind::Escape, at),
-            None => self.stop(JsonErrorKind::UnexpectedEnd, at + 1),
-        }
-    }
-
-    /// The four hexadecimal digits at `at`, of the escape that begins at `escape`.
-    fn unit(&mut self, escape: usize, at: usize) -> Result<u16, Stopped> {
-        let mut unit = 0;
-        for index in at..at + 4 {
-            let Some(&byte) = self.text.as_bytes().get(index) else {
-                return Err(self.stopped(JsonErrorKind::UnexpectedEnd, self.text.len()));
-            };
-            let Some(digit) = hex(byte) else {
-                return Err(self.stopped(JsonErrorKind::Escape, escape));
-            };
-            unit = unit << 4 | digit;
-        }
-        Ok(unit)
-    }
-
-    #[inline(never)]
-    fn number(&mut self, mut at: usize) -> Step {
-        if self.byte(at) == Some(b'-') {
-            at += 1;
-        }
-        if self.byte(at) == Some(b'0') {
-            at += 1;
-        } else {
-            at = self.digits(at)?;
-        }
-        if self.byte(at) == Some(b'.') {
-            at = self.digits(at + 1)?;
-        }
-        if matches!(self.byte(at), Some(b'e' | b'E')) {
-            at += 1;
-            if matches!(self.byte(at), Some(b'+' | b'-')) {
-                at += 1;
-            }
-            at = self.digits(at)?;
-        }
-        match self.byte(at) {
-            Some(b'0'..=b'9' | b'.' | b'+' | b'-' | b'a'..=b'z' | b'A'..=b'Z') => {
-                self.stop(JsonErrorKind::Number, at)
-            }
-            _ => Ok(at),
-        }
-    }
-
-    /// Reads at least one digit.
-    #[inline]
-    fn digits(&mut self, start: usize) -> Step {
-        let mut at = start;
-        while matches!(self.byte(at), Some(b'0'..=b'9')) {
-            at += 1;
-        }
-        if at > start {
-            return Ok(at);
-        }
-        self.stop(
-            match self.byte(at) {
-                None => JsonErrorKind::UnexpectedEnd,
-                Some(_) => JsonErrorKind::Number,
-            },
-            at,
-        )
-    }
-
-    #[inline]
-    fn literal(&mut self, at: usize, word: &str) -> Step {
-        if self.text.as_bytes()[at..].starts_with(word.as_bytes()) {
-            return Ok(at + word.len());
-        }
-        self.no_literal(at, word)
-    }
-
-    #[cold]
-    fn no_literal(&mut self, at: usize, word: &str) -> Step {
-        let matching = self.text.as_bytes()[at..]
-            .iter()
-            .zip(word.bytes())
-            .take_while(|(a, b)| **a == *b)
-            .count();
-        self.stop_at_misplaced(at + matching)
-    }
-
     /// Where the first byte after any whitespace stands, and that byte; 0 at the end. (A zero byte
     /// of the text has no place outside strings either, and [`Reader::misplaced`] tells the two
     /// apart.)
@@ -807,50 +537,6 @@ impl<'a> Raw<'a> {
         Some(unescaped(content, self.place & 1 == 1))
     }
 }
-
-/// A key of an object that is open.
-#[derive(Clone, Copy, Debug)]
-struct Key {
-    /// See [`head`]; tells most keys apart.
-    head: u64,
-    /// Where it stands in the text, behind its opening quote.
-    start: usize,
-}
-
-/// A key that has been read, with its colon.
-pub(super) struct Member {
-    /// Its content stands at `start..end`.
-    start: usize,
-    end: usize,
-    escaped: bool,
-    /// Where the text goes on.
-    pub(super) behind: usize,
-}
-
-/// An object that is open.
-struct Object {
-    /// The index of its first key.
-    first: usize,
-    /// One bit for each key there was, by its head: most keys are new by it alone.
-    seen: u64,
-}
-
-impl Object {
-    /// Whether a key of that head may have been there; notes it.
-    #[inline(always)]
-    fn see(&mut self, head: u64) -> bool {
-        // The multiplication brings all of the head to bear on the upper bits (Fibonacci hashing).
-        let bit = 1 << (head.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58);
-        let seen = self.seen & bit != 0;
-        self.seen |= bit;
-        seen
-    }
-}
-
-/// Up to this many keys of an object are compared one by one, as they come; more are compared by
-/// hash once the object is complete, so that neither the usual message pays for hashing nor a
-/// hostile one for comparing.
-const FEW_KEYS: usize = 16;
 
 #[cfg(test)]
 mod tests;

@@ -81,7 +81,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Reads the permitted subtrees of a certificate that [`Stored::generate`] made.
+    /// Reads the permitted subtrees of a certificate that [`Stored::generate`](super::store::Stored::generate) made.
     pub(super) fn of(certificate: &CertificateDer<'_>) -> Self {
         let mut scope = Self::default();
         let Ok((_rest, certificate)) = X509Certificate::from_der(certificate) else {

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::blocks::{BlockLimits, Blocks, MOST_DROPPED};
+use super::faults::Faults;
 use super::meter::{FrameMeter, MAX_FRAME_SIZE};
 use super::metered::{Home, metered};
 use super::stall::StreamExecutor;
@@ -45,14 +46,23 @@ pub struct Http2Limits {
     pub write: Duration,
 }
 
-/// Serves HTTP/2 on `io` to its end. Returns what of ours ended it, if not the client or time.
+/// How a connection ended, below every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// What of ours ended it, if not the client or time.
+    pub violation: Option<Violation>,
+    /// What hyper has refused on it.
+    pub faults: Faults,
+}
+
+/// Serves HTTP/2 on `io` to its end.
 pub async fn serve<I, S, B>(
     io: I,
     service: S,
     limits: &Http2Limits,
     peer: SocketAddr,
     draining: &mut watch::Receiver<bool>,
-) -> Option<Violation>
+) -> Ended
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Future: Send + 'static>,
@@ -307,18 +317,30 @@ impl Due {
 }
 
 /// Says why, if it can still be said, and closes.
-async fn finish<I>(home: &Home<I>, end: End, peer: SocketAddr) -> Option<Violation>
+async fn finish<I>(home: &Home<I>, end: End, peer: SocketAddr) -> Ended
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
+    let mut faults = home.meter().faults();
     let violation = match end {
         // hyper has closed it, and with that sent everything.
-        End::Done => return None,
+        End::Done => {
+            return Ended {
+                violation: None,
+                faults,
+            };
+        }
         End::Hyper(ref error) => {
-            let violation = is_calm(error).then(|| home.meter().last_taken());
-            match violation {
-                Some(violation) => TALLY.note(home, violation, peer),
-                None => tracing::debug!(%peer, %error, "connection ended"),
+            let code = code(error);
+            let violation =
+                (code == Some(h2::Reason::ENHANCE_YOUR_CALM)).then(|| home.meter().last_taken());
+            match (violation, code) {
+                (Some(violation), _) => TALLY.note(home, violation, peer),
+                (None, Some(code)) => {
+                    faults.goaway(code.into());
+                    tracing::debug!(%peer, %error, "malformed HTTP/2");
+                }
+                (None, None) => tracing::debug!(%peer, %error, "connection ended"),
             }
             violation
         }
@@ -338,17 +360,13 @@ where
         // Whether it was heard or not: the connection is over.
         let _ = timeout(LINGER.0, close(io, &last)).await;
     }
-    violation
+    Ended { violation, faults }
 }
 
-/// Whether hyper has told the client to be calm.
-fn is_calm(error: &hyper::Error) -> bool {
-    let error = error
-        .source()
-        .and_then(|error| error.downcast_ref::<h2::Error>());
-    error.is_some_and(|error| {
-        error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
-    })
+/// The code by which hyper has told the client why it ends the connection.
+fn code(error: &hyper::Error) -> Option<h2::Reason> {
+    let error = error.source()?.downcast_ref::<h2::Error>()?;
+    error.is_library().then(|| error.reason()).flatten()
 }
 
 async fn close<I>(mut io: I, last: &[u8]) -> io::Result<()>

@@ -25,7 +25,7 @@ pub(super) struct Large {
     /// Of the bytes that it has in the block, how many still come behind them; [`Step::Drop`] tells of
     /// these.
     pub left: u32,
-    /// Whether its name is `:path`, by the static table.
+    /// Whether its name is `:path`: by the static table or spelt out, not by an entry of the dynamic one.
     pub path: bool,
 }
 
@@ -44,8 +44,8 @@ enum State {
     Field,
     Integer(Integer),
     NameLength,
-    /// So many bytes of it are left, as of the following.
-    Name(u32),
+    /// So many bytes of it are left, as of the following; and what of it is left if it is [`PATH`].
+    Name(u32, &'static [u8]),
     ValueLength {
         told: bool,
     },
@@ -71,7 +71,9 @@ enum Of {
     Whole,
     /// The index of a name; 0 where the name follows.
     NameIndex,
-    NameLength,
+    NameLength {
+        huffman: bool,
+    },
     ValueLength {
         huffman: bool,
     },
@@ -113,7 +115,10 @@ impl Walker {
                 };
                 self.prefix(of, first, mask)
             }
-            State::NameLength => self.prefix(Of::NameLength, first, 0x7f),
+            State::NameLength => {
+                let huffman = first & 0x80 != 0;
+                self.prefix(Of::NameLength { huffman }, first, 0x7f)
+            }
             State::ValueLength { told } if !*told => {
                 *told = true;
                 Step::Value
@@ -134,8 +139,12 @@ impl Walker {
                 }
                 Step::Keep(1)
             }
-            State::Name(left) => {
+            State::Name(left, path) => {
                 let taken = take(left, bytes.len());
+                match path.split_at_checked(taken) {
+                    Some((here, rest)) if *here == bytes[..taken] => *path = rest,
+                    _ => self.path = false,
+                }
                 if *left == 0 {
                     self.state = State::ValueLength { told: false };
                 }
@@ -197,8 +206,12 @@ impl Walker {
                     VALUE
                 }
             }
-            Of::NameLength if number == 0 => VALUE,
-            Of::NameLength => State::Name(number),
+            Of::NameLength { .. } if number == 0 => VALUE,
+            Of::NameLength { huffman } => {
+                let path = PATH[usize::from(huffman)];
+                self.path = path.len() == to_usize(number);
+                State::Name(number, path)
+            }
             Of::ValueLength { .. } if number == 0 => State::Field,
             Of::ValueLength { huffman: false } if number > self.bound => {
                 return self.large(1, number);
@@ -220,6 +233,9 @@ impl Walker {
         Step::Large(Large { read, left, path })
     }
 }
+
+/// `:path`, plain and Huffman-coded (RFC 7541 appendix B).
+const PATH: [&[u8]; 2] = [b":path", &[0xb9, 0x58, 0xd3, 0x3f]];
 
 /// Of an integer, behind its prefix. h2 takes as many; it is more than any length here can need.
 const MOST_BYTES: u32 = 4;

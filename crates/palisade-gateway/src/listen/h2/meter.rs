@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::blocks::MOST_FRAMES;
 use super::budget::Budget;
 use super::budgets::Budgets;
+use super::faults::Faults;
 use super::frame::{self, Head, Listener, Reader};
 use super::streams::Streams;
 use super::violation::Violation;
@@ -53,6 +54,7 @@ impl FrameMeter {
                 blocked: None,
                 unread: 0,
                 unfinished: None,
+                faults: Faults::default(),
             },
             violation: None,
         }
@@ -168,6 +170,12 @@ impl FrameMeter {
         self.state.streams.still_since(working)
     }
 
+    /// Which streams were reset for what the client has sent.
+    #[must_use]
+    pub const fn faults(&self) -> Faults {
+        self.state.faults
+    }
+
     /// How much was taken of what `violation` is about.
     #[must_use]
     pub fn taken(&self, violation: Violation) -> Taken {
@@ -244,6 +252,7 @@ struct State {
     unread: u32,
     /// The frame, by its number, with which what is unfinished began, and since when.
     unfinished: Option<(u64, Instant)>,
+    faults: Faults,
 }
 
 /// A header block that has no END_HEADERS yet.
@@ -522,15 +531,15 @@ impl Listener for Server<'_> {
         match head.kind {
             frame::RST_STREAM => {
                 state.streams.reset(head.stream, self.now);
-                let provoked = match word {
-                    REFUSED_STREAM => Some((&mut state.budgets.streams, Violation::Streams)),
-                    PROTOCOL_ERROR | FLOW_CONTROL_ERROR | STREAM_CLOSED | FRAME_SIZE_ERROR => {
-                        let budget = &mut state.budgets.provoked_reset;
-                        Some((budget, Violation::ProvokedReset))
-                    }
+                let provoked = if word == REFUSED_STREAM {
+                    Some((&mut state.budgets.streams, Violation::Streams))
+                } else if state.faults.reset(word) {
+                    let budget = &mut state.budgets.provoked_reset;
+                    Some((budget, Violation::ProvokedReset))
+                } else {
                     // The others are our own doing: an upstream that broke off, a refusal
                     // before the body was read.
-                    _ => None,
+                    None
                 };
                 if let Some((budget, violation)) = provoked
                     && !budget.take(1, self.now)
@@ -556,10 +565,6 @@ impl Listener for Server<'_> {
     }
 }
 
-const PROTOCOL_ERROR: u32 = 0x1;
-const FLOW_CONTROL_ERROR: u32 = 0x3;
-const STREAM_CLOSED: u32 = 0x5;
-const FRAME_SIZE_ERROR: u32 = 0x6;
 const REFUSED_STREAM: u32 = 0x7;
 
 fn ensure(fine: bool, otherwise: Violation) -> Result<(), Violation> {

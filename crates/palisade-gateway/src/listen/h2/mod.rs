@@ -15,6 +15,7 @@ mod budget;
 mod budgets;
 mod connection;
 pub(crate) mod crumbs;
+mod faults;
 mod frame;
 mod hpack;
 mod meter;
@@ -23,8 +24,32 @@ mod stall;
 mod streams;
 mod violation;
 
-pub use connection::{Http2Limits, serve};
+pub use connection::{Ended, Http2Limits, serve};
+pub use faults::Faults;
 pub use meter::{FrameMeter, Taken};
 pub use violation::Violation;
 
 pub(crate) use stall::note_frame;
+
+#[cfg(test)]
+#[path = "../../../../../fuzz/blocks.rs"]
+mod corpus;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    // REQ: R-3
+    #[test]
+    fn blocks_of_the_fuzzing_corpus() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/blocks");
+        let mut count = 0;
+        for entry in fs::read_dir(corpus).expect("the corpus is there") {
+            let path = entry.expect("the corpus can be listed").path();
+            super::corpus::check(&fs::read(path).expect("a corpus file can be read"));
+            count += 1;
+        }
+        assert!(count >= 70, "the corpus holds only {count} files");
+    }
+}

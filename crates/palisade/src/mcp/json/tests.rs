@@ -4,6 +4,7 @@ use super::JsonErrorKind::{
     ByteOrderMark, ControlCharacter, Depth, DuplicateKey, Empty, Escape, LoneSurrogate, Number,
     TrailingData, UnexpectedByte, UnexpectedEnd, Utf8,
 };
+use super::scan::{find_special, head};
 use super::*;
 
 const DEPTH: usize = 64;

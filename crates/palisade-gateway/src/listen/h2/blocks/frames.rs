@@ -1,7 +1,7 @@
 //! A header block, written as frames.
 
-use crate::listen::h2::frame::{self, HEAD, Head};
-use crate::listen::h2::meter::MAX_FRAME_SIZE;
+use super::super::frame::{self, HEAD, Head};
+use super::super::meter::MAX_FRAME_SIZE;
 
 /// A block in frames as large as they may be.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-use super::super::hpack::tests::{huffman, integer, string};
+use super::super::corpus::{huffman, integer};
+use super::super::hpack::tests::string;
 use super::super::meter::FrameMeter;
 use super::super::metered::metered;
 use super::*;
@@ -201,6 +202,13 @@ fn a_large_value_is_dropped_as_it_comes() {
     let out = all(&block_in(1, 1, &path, 900)).0;
     assert!(
         out.starts_with(b"\x00\x10\x05\x01\x05\x00\x00\x00\x01\x04\x7f\x82\x1f/aaa"),
+        "{out:?}"
+    );
+    let mut path = b"\x40\x05:path".to_vec();
+    string(&mut path, &[b'/'; 9000], true);
+    let out = all(&block_in(1, 1, &path, 900)).0;
+    assert!(
+        out[9..].starts_with(b"\x40\x05:path\x7f\x82\x1f/aaa"),
         "{out:?}"
     );
     // Split anywhere, it is the same.

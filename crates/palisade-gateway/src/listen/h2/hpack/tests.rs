@@ -1,65 +1,6 @@
+use super::super::corpus::{BITS, codes, huffman, integer, read};
 use super::*;
 use proptest::prelude::*;
-
-/// The lengths of the codes for all bytes (RFC 7541 appendix B).
-const BITS: [u32; 256] = [
-    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
-    28, 28, 28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5,
-    5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
-    7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6, 15, 5, 6, 5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6,
-    6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7, 15, 11, 14, 13, 28, 20, 22, 20, 20, 22, 22, 22, 23, 22,
-    23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24, 22,
-    21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23, 23, 21, 21, 22, 21, 23, 22, 23, 23, 20,
-    22, 22, 22, 23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25, 19,
-    21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22,
-    22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26,
-];
-
-/// All codes, told by their lengths alone: shorter ones first, then by byte (RFC 7541 section 5.2).
-fn codes() -> [u32; 256] {
-    let mut order: Vec<usize> = (0..256).collect();
-    order.sort_by_key(|byte| (BITS[*byte], *byte));
-    let mut codes = [0; 256];
-    let (mut next, mut bits) = (0, 5);
-    for byte in order {
-        next <<= BITS[byte] - bits;
-        bits = BITS[byte];
-        codes[byte] = next;
-        next += 1;
-    }
-    codes
-}
-
-/// A string, Huffman-coded.
-pub(in super::super) fn huffman(text: &[u8]) -> Vec<u8> {
-    let codes = codes();
-    let mut bits = Vec::new();
-    for byte in text {
-        let byte = usize::from(*byte);
-        bits.extend((0..BITS[byte]).rev().map(|bit| codes[byte] >> bit & 1));
-    }
-    while !bits.len().is_multiple_of(8) {
-        bits.push(1);
-    }
-    let byte = |bits: &[u32]| bits.iter().fold(0, |byte, bit| byte << 1 | *bit as u8);
-    bits.chunks(8).map(byte).collect()
-}
-
-/// An integer behind `flags`, with a prefix of so many bits.
-pub(in super::super) fn integer(out: &mut Vec<u8>, flags: u8, prefix: u32, number: usize) {
-    let most = (1 << prefix) - 1;
-    if number < most {
-        out.push(flags | number as u8);
-        return;
-    }
-    out.push(flags | most as u8);
-    let mut rest = number - most;
-    while rest >= 128 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
 
 pub(in super::super) fn string(out: &mut Vec<u8>, text: &[u8], coded: bool) {
     let text = if coded { huffman(text) } else { text.to_vec() };
@@ -100,89 +41,6 @@ fn walked(bound: u32, block: &[u8], piece: usize) -> (Vec<u8>, bool) {
         }
     }
     (out, walker.is_dropping())
-}
-
-/// The same by another reading: the whole block at once, value by value, each decoded bit by bit.
-fn read(bound: u32, block: &[u8]) -> (Vec<u8>, bool) {
-    fn number(block: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
-        let mask = (1_usize << prefix) - 1;
-        let mut number = usize::from(*block.get(*at)?) & mask;
-        *at += 1;
-        if number < mask {
-            return Some(number);
-        }
-        for shift in [0, 7, 14, 21] {
-            let byte = usize::from(*block.get(*at)?);
-            *at += 1;
-            number += (byte & 127) << shift;
-            if byte < 128 {
-                return Some(number);
-            }
-        }
-        None
-    }
-    fn symbols(text: &[u8]) -> usize {
-        let codes = codes();
-        let known: std::collections::HashSet<(u32, u32)> = BITS.into_iter().zip(codes).collect();
-        let (mut code, mut bits, mut count) = (0, 0, 0);
-        for byte in text {
-            for bit in (0..8).rev() {
-                code = code << 1 | u32::from(byte >> bit & 1);
-                bits += 1;
-                let end = (30, 0x3fff_ffff);
-                if known.contains(&(bits, code)) || (bits, code) == end {
-                    (code, bits, count) = (0, 0, count + 1);
-                }
-            }
-        }
-        count
-    }
-    let (mut out, mut at) = (Vec::new(), 0);
-    while at < block.len() {
-        let start = at;
-        let name = match block[at] {
-            0x80.. => 7,
-            0x40.. => 6,
-            0x20.. => 5,
-            _ => 4,
-        };
-        let Some(index) = number(block, &mut at, name) else {
-            out.extend(&block[start..]);
-            break;
-        };
-        if name == 7 || name == 5 {
-            out.extend(&block[start..at]);
-            continue;
-        }
-        if index == 0 {
-            let Some(length) = number(block, &mut at, 7) else {
-                out.extend(&block[start..]);
-                break;
-            };
-            at += length;
-        }
-        let value = at;
-        let coded = block.get(at).is_some_and(|first| *first >= 128);
-        let length = number(block, &mut at, 7);
-        let Some(length) = length else {
-            out.extend(&block[start..]);
-            break;
-        };
-        let rest = &block[at.min(block.len())..];
-        let text = &rest[..length.min(rest.len())];
-        at += length;
-        let decoded = if coded { symbols(text) } else { length };
-        if decoded > bound as usize {
-            out.extend(&block[start..value]);
-            out.extend(LARGE);
-            if at > block.len() {
-                return (out, true);
-            }
-        } else {
-            out.extend(&block[start..at.min(block.len())]);
-        }
-    }
-    (out, false)
 }
 
 #[test]
@@ -300,17 +158,50 @@ fn what_is_over_the_bound_is_told_by_its_length() {
     let block = literal(&[0x57], false, &large);
     assert!(walked(200, &block[..50], 7).1);
     assert!(!walked(200, &block, 7).1);
-    // The path is known by the static table.
-    for (index, path) in [(3, false), (4, true), (5, true), (6, false)] {
-        let mut walker = Walker::new(10);
-        assert_eq!(walker.next(&[0x40 | index]), Step::Keep(1));
-        assert_eq!(walker.next(&[11]), Step::Value);
-        let large = Large {
-            read: 1,
-            left: 11,
-            path,
-        };
-        assert_eq!(walker.next(&[11]), Step::Large(large));
+    // The path is known by the static table, or by its letters.
+    let coded = huffman(b":path");
+    let spelt = |flag: u8, name: &[u8]| [&[0x40, flag | name.len() as u8], name].concat();
+    for (name, path) in [
+        (vec![0x43], false),
+        (vec![0x44], true),
+        (vec![0x05], true),
+        (vec![0x46], false),
+        (spelt(0, b":path"), true),
+        (spelt(0x80, &coded), true),
+        (spelt(0x80, b":path"), false),
+        (spelt(0, &coded), false),
+        (spelt(0, b":pata"), false),
+        (spelt(0, b"xpath"), false),
+        (spelt(0, b":path:path"), false),
+        (spelt(0, b":pat"), false),
+        // An entry of the dynamic table.
+        (vec![0x7e], false),
+    ] {
+        let block = [&name[..], &[11]].concat();
+        for piece in [1, 2, 100] {
+            let mut walker = Walker::new(10);
+            let mut seen = None;
+            for mut bytes in block.chunks(piece) {
+                while !bytes.is_empty() {
+                    let taken = match walker.next(bytes) {
+                        Step::Keep(taken) => taken,
+                        Step::Value => 0,
+                        Step::Large(large) => {
+                            seen = Some(large);
+                            large.read
+                        }
+                        Step::Drop(_) => panic!("there is nothing to drop"),
+                    };
+                    bytes = &bytes[taken..];
+                }
+            }
+            let large = Large {
+                read: 1,
+                left: 11,
+                path,
+            };
+            assert_eq!(seen, Some(large), "{name:?}");
+        }
     }
 }
 
@@ -320,6 +211,8 @@ fn anything() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(any::<u8>(), 0..40),
         Just(vec![0x40, 1, b'x', 0x7f, 0x10]),
         Just(vec![0x57, 0xa0]),
+        Just(b"\x40\x05:path".to_vec()),
+        Just(vec![0x40, 0x84, 0xb9, 0x58, 0xd3, 0x3f]),
         Just(vec![0x82]),
         Just(vec![0xff; 9]),
         (0_usize..100, any::<bool>()).prop_map(|(length, coded)| {
@@ -335,6 +228,7 @@ proptest! {
     // REQ: R-3
     #[test]
     fn two_readings_of_any_bytes_are_one(block in anything(), bound in 0_u32..80, piece in 1_usize..50) {
-        prop_assert_eq!(walked(bound, &block, piece), read(bound, &block));
+        let expected = read(bound, &block, |_| LARGE.to_vec());
+        prop_assert_eq!(walked(bound, &block, piece), expected);
     }
 }

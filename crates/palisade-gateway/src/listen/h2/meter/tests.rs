@@ -2,6 +2,10 @@ use super::*;
 use proptest::prelude::*;
 use std::time::Duration;
 
+const PROTOCOL_ERROR: u32 = 0x1;
+const FLOW_CONTROL_ERROR: u32 = 0x3;
+const STREAM_CLOSED: u32 = 0x5;
+
 const BLOCK: u32 = 64 * 1024;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

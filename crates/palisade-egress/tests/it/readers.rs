@@ -4,8 +4,6 @@
 //!
 //! `PALISADE_READERS` says how many URLs are tried, `PALISADE_READERS_SEED` which.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,8 +12,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use crate::support::number;
 use palisade_egress::{Host, OwnAddresses, Policy, Ports};
-use support::number;
 
 /// Pieces that URLs are made of here.
 const SCHEMES: &[&str] = &[

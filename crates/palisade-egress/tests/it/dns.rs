@@ -1,19 +1,16 @@
 //! The resolver against a DNS server on loopback that gives what it likes.
 
-#[path = "dns/rebinding.rs"]
 mod rebinding;
-mod support;
-
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::{LoopbackDialer, policy};
 use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_resolver::proto::rr::{Name as DnsName, RData, Record, RecordType};
 use palisade_egress::{Answers, DnsResolver, Guard, Name, Resolve as _, ResolveError, Times};
-use support::{LoopbackDialer, policy};
 use tokio::net::UdpSocket;
 
 type Zone = dyn Fn(&str, RecordType, usize) -> Option<(ResponseCode, Vec<Record>)> + Send + Sync;

@@ -1,18 +1,16 @@
 //! The children of one server at the proxy: told apart, unable to pass for one another, and served
 //! only while decisions can be told.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::support::server::{Server, ok, server};
+use crate::support::{LoopbackDialer, Names, guard, policy};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use palisade_egress::proxy::{ChildPasswords, Credential, Identity, Plan, Proxy, ProxyLimits};
 use palisade_egress::{Event, Observe, Traffic};
-use support::server::{Server, ok, server};
-use support::{LoopbackDialer, Names, guard, policy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -1,6 +1,6 @@
 //! Replays the committed fuzzing corpus through the check of the fuzz target.
 
-#[path = "../../../fuzz/egress.rs"]
+#[path = "../../../../fuzz/egress.rs"]
 mod egress;
 
 use std::fs;

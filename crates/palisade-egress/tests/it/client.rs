@@ -1,16 +1,14 @@
 //! The client against real servers on loopback.
 
-mod support;
-
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::server::{Authority, Server, answer, ok, redirect, serve, server};
+use crate::support::{Log, LoopbackDialer, Names, guard, policy};
 use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName};
 use http::{HeaderValue, Method};
 use palisade_egress::client::{Client, FetchError, Limits, Request};
-use support::server::{Authority, Server, answer, ok, redirect, serve, server};
-use support::{Log, LoopbackDialer, Names, guard, policy};
 use tokio::net::TcpListener;
 
 struct Setup {
@@ -446,7 +444,7 @@ async fn bodies_are_unpacked_and_bombs_are_not() {
         "/nested" => answer("200 OK\r\nContent-Encoding: gzip, gzip", &nested),
         "/br" => answer(
             "200 OK\r\nContent-Encoding: br",
-            include_bytes!("data/hello.br"),
+            include_bytes!("../data/hello.br"),
         ),
         "/zstd" => answer(
             "200 OK\r\nContent-Encoding: zstd",

@@ -1,14 +1,12 @@
 //! The example, as an MCP client sees it.
 
 #[allow(dead_code, reason = "its `main` is not called here")]
-#[path = "../examples/fetch_tool.rs"]
+#[path = "../../examples/fetch_tool.rs"]
 mod fetch_tool;
-mod support;
-
+use crate::support::{LoopbackDialer, Names, guard, policy};
 use palisade_egress::client::Client;
 use rmcp::ServiceExt as _;
 use rmcp::model::{CallToolRequestParams, CallToolResult};
-use support::{LoopbackDialer, Names, guard, policy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
