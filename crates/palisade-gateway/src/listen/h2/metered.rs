@@ -29,10 +29,10 @@ pub(super) struct Metered<I> {
 /// Frames that hyper takes at a stretch. It reads on as long as there is anything to read, and
 /// neither hands on requests nor sends what it owes until then; so a flood would be read whole
 /// before the resets that it provokes are sent, and counted.
-const STRETCH: u64 = 32;
+const STRETCH: u64 = 20;
 
 /// What is read at once of who sends many small frames, in bytes.
-const DENSE: usize = 1024;
+const DENSE: usize = 512;
 
 /// What is held together at most, in bytes: no more than one TLS record takes.
 const HELD: usize = 16 * 1024;
