@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Kind;
 use crate::redact::Mask;
+use crate::redact::words::Words;
 
 impl Kind {
     /// How the string is to be replaced; `None`: it stays, as far as its name goes.
@@ -105,7 +106,7 @@ pub(crate) fn mask_length(text: &[u8]) -> Option<usize> {
 /// Stands for a value that is elsewhere, or not there at all.
 pub(crate) fn placeholder(text: &[u8]) -> bool {
     let text = text.trim_ascii();
-    if is_listed(text, WORDS_FOR_NOTHING, &FOR_NOTHING) {
+    if text.is_empty() || WORDS_FOR_NOTHING.contains(text) {
         return true;
     }
     match text {
@@ -292,7 +293,7 @@ const PHRASE_MIN: usize = 10;
 
 /// Words that configurations have in the place of a token.
 fn says_nothing(text: &[u8]) -> bool {
-    placeholder(text) || is_listed(text, WORDS_ABOUT, &ABOUT)
+    placeholder(text) || WORDS_ABOUT.contains(text)
 }
 
 fn is_name(name: &[u8]) -> bool {
@@ -353,94 +354,68 @@ fn is_address(text: &[u8]) -> bool {
         && !text.contains(&b'<')
 }
 
-/// Whether `text` is one of `words`: nearly none is told apart from all of them by length and first letter.
-fn is_listed(text: &[u8], words: &[&[u8]], letters: &[u32; LISTED_MAX + 1]) -> bool {
-    let Some(first) = text.first() else {
-        return true;
-    };
-    text.len() <= LISTED_MAX
-        && letters[text.len()] >> (first & 31) & 1 == 1
-        && words.iter().any(|word| text.eq_ignore_ascii_case(word))
-}
+static WORDS_FOR_NOTHING: Words<15> = Words::new([
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "true",
+    "false",
+    "string",
+    "required",
+    "optional",
+    "n/a",
+    "-",
+    "yes",
+    "no",
+    "on",
+    "off",
+]);
 
-const LISTED_MAX: usize = 15;
-
-/// By length: one bit for each letter that a word begins with.
-const fn letters(words: &[&[u8]]) -> [u32; LISTED_MAX + 1] {
-    let mut letters = [0; LISTED_MAX + 1];
-    let mut at = 0;
-    while at < words.len() {
-        letters[words[at].len()] |= 1 << (words[at][0] & 31);
-        at += 1;
-    }
-    letters
-}
-
-static FOR_NOTHING: [u32; LISTED_MAX + 1] = letters(WORDS_FOR_NOTHING);
-static ABOUT: [u32; LISTED_MAX + 1] = letters(WORDS_ABOUT);
-
-const WORDS_FOR_NOTHING: &[&[u8]] = &[
-    b"null",
-    b"none",
-    b"nil",
-    b"undefined",
-    b"true",
-    b"false",
-    b"string",
-    b"required",
-    b"optional",
-    b"n/a",
-    b"-",
-    b"yes",
-    b"no",
-    b"on",
-    b"off",
-];
-
-const WORDS_ABOUT: &[&[u8]] = &[
-    b"include",
-    b"omit",
-    b"same-origin",
-    b"yes",
-    b"no",
-    b"bearer",
-    b"basic",
-    b"digest",
-    b"jwt",
-    b"oauth",
-    b"oauth2",
-    b"oidc",
-    b"api_key",
-    b"apikey",
-    b"api-key",
-    b"token",
-    b"unknown",
-    b"default",
-    b"auto",
-    b"enabled",
-    b"disabled",
-    b"hidden",
-    b"public",
-    b"private",
-    b"number",
-    b"integer",
-    b"boolean",
-    b"object",
-    b"array",
-    b"header",
-    b"query",
-    b"cookie",
-    b"body",
-    b"inherit",
-    b"on",
-    b"off",
-    b"any",
-    b"all",
-    b"text",
-    b"image",
-    b"resource",
-    b"password",
-];
+static WORDS_ABOUT: Words<42> = Words::new([
+    "include",
+    "omit",
+    "same-origin",
+    "yes",
+    "no",
+    "bearer",
+    "basic",
+    "digest",
+    "jwt",
+    "oauth",
+    "oauth2",
+    "oidc",
+    "api_key",
+    "apikey",
+    "api-key",
+    "token",
+    "unknown",
+    "default",
+    "auto",
+    "enabled",
+    "disabled",
+    "hidden",
+    "public",
+    "private",
+    "number",
+    "integer",
+    "boolean",
+    "object",
+    "array",
+    "header",
+    "query",
+    "cookie",
+    "body",
+    "inherit",
+    "on",
+    "off",
+    "any",
+    "all",
+    "text",
+    "image",
+    "resource",
+    "password",
+]);
 
 #[cfg(test)]
 mod tests {

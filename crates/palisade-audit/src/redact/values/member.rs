@@ -188,7 +188,13 @@ fn bare(
 ) -> Option<Finding> {
     // Judged by its head: nothing long is read that is not then replaced.
     let head = run_within(text, start, VALUE, HEAD_MAX);
+    let password = matches!(name.kind, Kind::Password | Kind::Word);
     let scheme = is_scheme(&text[start..head]);
+    let goes_on = scheme || matches!(text.get(head), Some(b'&' | b';' | b','));
+    // Most words of a sentence or a program are done with here.
+    if spaced && !(name.structural && password) && !goes_on && !telling(&text[start..head]) {
+        return None;
+    }
     if mask_length(&text[start..]).is_some()
         || !scheme
             && !matches!(name.kind, Kind::Digits(_))
@@ -243,7 +249,6 @@ fn bare(
             return None;
         }
     }
-    let password = matches!(name.kind, Kind::Password | Kind::Word);
     if spaced && !(name.structural && password) && !telling(value) {
         return None;
     }
@@ -394,6 +399,14 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
         .filter(|end| telling(&text[start..*end]));
     let end = whole.unwrap_or_else(|| run_within(text, start, VALUE, 64));
     let head = &text[start..end];
+    let field = name.name.contains(&b'-');
+    let telling = telling(head);
+    // YAML has nothing behind its value; a program's field has.
+    let password = matches!(name.kind, Kind::Password | Kind::Word);
+    let may_be_alone = name.structural && (name.leads || password);
+    if !telling && !field && !may_be_alone {
+        return None;
+    }
     // `!Ref`, `!vault` and other tags of YAML: what follows says where the secret is.
     if head.len() > 2
         && head[0] == b'!'
@@ -422,13 +435,8 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
     if is_identifier(head) && head[0].is_ascii_uppercase() && !ends_line(text, start + head.len()) {
         return None;
     }
-    let field = name.name.contains(&b'-');
-    let telling = telling(head);
     if !telling && !field {
-        // YAML has nothing behind its value; a program's field has.
-        let password = matches!(name.kind, Kind::Password | Kind::Word);
-        let alone =
-            name.structural && (name.leads || password) && ends_line(text, start + head.len());
+        let alone = ends_line(text, start + head.len());
         if !alone || matches!(head.last(), Some(b'.' | b':' | b'(')) {
             return None;
         }

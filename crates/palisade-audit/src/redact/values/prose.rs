@@ -101,7 +101,10 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
             mask,
         });
     }
-    if !matches!(text.get(end), Some(b' ' | b'\t')) {
+    // Behind a sign of its own it is found by that.
+    if !matches!(text.get(end), Some(b' ' | b'\t'))
+        || matches!(text.get(end + 1), Some(b'=' | b':'))
+    {
         return None;
     }
     let (mut start, mut said) = link(text, end + 1);
