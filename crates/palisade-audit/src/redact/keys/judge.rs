@@ -15,7 +15,7 @@ impl Kind {
         }
         match self {
             Self::Digits(least) => holds_digits(text, usize::from(least)).then_some(Mask::Plain),
-            Self::Content => {
+            Self::Answer | Self::Content => {
                 let word = !text.is_empty()
                     && text.len() <= 128
                     && text
@@ -25,6 +25,7 @@ impl Kind {
             }
             Self::Email => is_address(text).then_some(Mask::Address),
             Self::Opaque => (!says_nothing(text)
+                && !begins_with_date(text)
                 && (is_opaque(text) || is_mixed(text) || is_basic(text)))
             .then_some(Mask::Fingerprint),
             Self::Password => (!placeholder(text)).then_some(Mask::Plain),
@@ -63,7 +64,7 @@ impl Kind {
             Self::Digits(4) => whole && (4..=12).contains(&digits),
             Self::Digits(least) => whole && digits >= usize::from(least),
             Self::Password => true,
-            Self::Content | Self::Single | Self::Token | Self::Word => digits >= 4,
+            Self::Answer | Self::Content | Self::Single | Self::Token | Self::Word => digits >= 4,
             Self::Columns
             | Self::Email
             | Self::Name
@@ -115,6 +116,8 @@ pub(crate) fn placeholder(text: &[u8]) -> bool {
         [b'{', name @ .., b'}'] => is_name(name),
         [b'$', name @ ..] if is_constant(name) => true,
         [b'%', name @ .., b'%'] if is_constant(name) => true,
+        // Of Ruby, Elixir, Logstash, Maven and SQL Server.
+        [b'%' | b'#' | b'@', b'{', name @ .., b'}'] => is_name(name),
         [b'$', b'(', .., b')'] => true,
         b"%s" | b"%v" | b"%d" => true,
         [b'<', name @ .., b'>'] => {
@@ -209,7 +212,7 @@ fn is_mixed_word(text: &[u8]) -> bool {
 
 /// A user's name and password as Basic has them, RFC 7617: in base64, with a colon between.
 fn is_basic(text: &[u8]) -> bool {
-    (12..=256).contains(&text.len())
+    (8..=256).contains(&text.len())
         && STANDARD.decode(text).is_ok_and(|pair| {
             pair.iter()
                 .all(|byte| byte.is_ascii_graphic() || *byte == b' ')
@@ -342,6 +345,16 @@ fn looks_like_time(text: &[u8]) -> bool {
     text.len() >= 16 && is_digit(3) && text.get(4) == Some(&b'-') && text.get(10) == Some(&b'T')
 }
 
+/// `2026-01-31-standup`
+fn begins_with_date(text: &[u8]) -> bool {
+    text.first_chunk::<10>().is_some_and(|date| {
+        date.iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+    })
+}
+
 /// An address alone: within a sentence it is found by its shape.
 fn is_address(text: &[u8]) -> bool {
     let sign = memchr::memchr(b'@', text).is_some()
@@ -354,7 +367,7 @@ fn is_address(text: &[u8]) -> bool {
         && !text.contains(&b'<')
 }
 
-static WORDS_FOR_NOTHING: Words<15> = Words::new([
+static WORDS_FOR_NOTHING: Words<21> = Words::new([
     "null",
     "none",
     "nil",
@@ -370,6 +383,13 @@ static WORDS_FOR_NOTHING: Words<15> = Words::new([
     "no",
     "on",
     "off",
+    "disabled",
+    "enabled",
+    // Phase-shift keying.
+    "bpsk",
+    "qpsk",
+    "8psk",
+    "16psk",
 ]);
 
 static WORDS_ABOUT: Words<42> = Words::new([
@@ -736,7 +756,7 @@ mod tests {
             (Kind::Word, "12.15", true),
             (Kind::Word, "ab1", true),
             (Kind::Opaque, "dXNlcjpwYXNz", true),
-            (Kind::Opaque, "dTpwYXNz", false),
+            (Kind::Opaque, "dTpw", false),
             (Kind::Opaque, "OnVzZXJwYXNz", false),
             (Kind::Opaque, "dXNlcjoAYXNz", false),
             (Kind::Opaque, "dXNlcnxwYXNz", false),

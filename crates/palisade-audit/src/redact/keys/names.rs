@@ -6,6 +6,10 @@ use super::Kind;
 pub(super) enum Meaning {
     /// As a part of pairs; else it speaks about the secret.
     About,
+    /// What is said to a question beside it.
+    Answer,
+    /// As [`Meaning::Answer`]; and a word that makes a token a unit of text.
+    AnswerOrQuantity,
     /// The names of columns.
     Columns,
     Content,
@@ -13,6 +17,8 @@ pub(super) enum Meaning {
     Digits5,
     Email,
     Name,
+    /// As [`Meaning::Name`]; and a word that makes a token a unit of text.
+    NameOrQuantity,
     Opaque,
     /// Known from a pair only.
     Part,
@@ -27,14 +33,17 @@ pub(super) enum Meaning {
     Rows,
     Schema,
     Secret,
+    /// Behind the name of an application, what its cookie is called.
+    Session,
     /// A secret if it is one word.
     Single,
     Value,
 }
 
 use Meaning::{
-    About, Columns, Content, Digits4, Digits5, Email, Name, Opaque, Part, Password, PasswordLast,
-    Phrase, Plural, Qualifier, Quantity, Rows, Schema, Secret, Single, Value,
+    About, Answer, AnswerOrQuantity, Columns, Content, Digits4, Digits5, Email, Name,
+    NameOrQuantity, Opaque, Part, Password, PasswordLast, Phrase, Plural, Qualifier, Quantity,
+    Rows, Schema, Secret, Session, Single, Value,
 };
 
 pub(super) const NAMES: &[(&str, Meaning)] = &[
@@ -76,6 +85,7 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("encryptionkey", Secret),
     ("masterkey", Secret),
     ("sharedkey", Secret),
+    ("presharedkey", Secret),
     ("accountkey", Secret),
     ("licensekey", Secret),
     ("samlresponse", Secret),
@@ -142,6 +152,7 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("pass", PasswordLast),
     ("pw", PasswordLast),
     ("pwd", PasswordLast),
+    ("psk", PasswordLast),
     // Numbers of four digits at least: `pin: 13` is a pin of a board.
     ("pin", Digits4),
     ("pins", Digits4),
@@ -218,6 +229,11 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("fodselsnummer", Digits5),
     ("svnr", Digits5),
     ("cnp", Digits5),
+    ("kimlik", Digits5),
+    ("isikukood", Digits5),
+    ("pps", Digits5),
+    ("oib", Digits5),
+    ("egn", Digits5),
     ("rrn", Digits5),
     ("hkid", Digits5),
     ("handy", Digits5),
@@ -241,7 +257,6 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("xauth", Opaque),
     ("csrf", Opaque),
     ("xsrf", Opaque),
-    ("psk", Opaque),
     // Alone, they say what the value beside them is; last, they speak about the secret, not of it.
     ("type", Name),
     ("id", Name),
@@ -292,6 +307,8 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("headings", Columns),
     ("head", Columns),
     ("keys", Columns),
+    ("variables", Columns),
+    ("parameters", Columns),
     ("rows", Rows),
     ("row", Rows),
     ("data", Rows),
@@ -364,7 +381,7 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("resume", Part),
     ("routing", Part),
     ("bank", Part),
-    ("session", Part),
+    ("session", Session),
     ("security", Part),
     ("app", About),
     ("application", About),
@@ -387,7 +404,7 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("phrase", Part),
     ("phrases", Part),
     ("words", Part),
-    ("answer", Part),
+    ("answer", Answer),
     ("answers", Part),
     ("verifier", Part),
     ("device", About),
@@ -408,7 +425,7 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("insurance", Part),
     ("medicare", Part),
     ("saml", Part),
-    ("response", Part),
+    ("response", Answer),
     ("debit", Part),
     ("cc", Part),
     ("sort", Part),
@@ -454,6 +471,7 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("identification", Part),
     ("steuer", Part),
     ("pan", Part),
+    ("preshared", Part),
     ("wifi", Part),
     ("wpa", Part),
     ("unseal", Part),
@@ -468,9 +486,9 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("min", Quantity),
     ("total", Quantity),
     ("num", Quantity),
-    ("prompt", Quantity),
+    ("prompt", NameOrQuantity),
     ("completion", Quantity),
-    ("input", Quantity),
+    ("input", AnswerOrQuantity),
     ("output", Quantity),
     ("reasoning", Quantity),
     ("cached", Quantity),
@@ -613,7 +631,7 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("suffix", Qualifier),
     ("last", Qualifier),
     ("masked", Qualifier),
-    ("question", Qualifier),
+    ("question", Name),
     ("questions", Qualifier),
     ("changed", Qualifier),
     ("updated", Qualifier),
@@ -649,9 +667,9 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("icon", Qualifier),
     ("color", Qualifier),
     ("table", Qualifier),
-    ("params", Qualifier),
+    ("params", Columns),
     ("var", Qualifier),
-    ("vars", Qualifier),
+    ("vars", Columns),
     ("location", Qualifier),
     ("second", Qualifier),
     ("minute", Qualifier),
@@ -896,6 +914,7 @@ pub(super) const PAIRS: &[(u128, u128, Kind)] = &[
     (word("decryption"), word("key"), Kind::Token),
     (word("master"), word("key"), Kind::Token),
     (word("shared"), word("key"), Kind::Token),
+    (word("preshared"), word("key"), Kind::Token),
     (word("account"), word("key"), Kind::Token),
     (word("ssh"), word("key"), Kind::Token),
     (word("ssh"), word("keys"), Kind::Token),

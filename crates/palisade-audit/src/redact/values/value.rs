@@ -103,7 +103,11 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     // What a shell puts there, or reads from elsewhere.
     if matches!(
         value,
-        [b'$', b'(' | b'{', ..] | [b'%', .., b'%'] | [b'`', ..] | [b'<', b'<', ..]
+        [b'$', b'(' | b'{', ..]
+            | [b'%' | b'#' | b'@', b'{', ..]
+            | [b'%', .., b'%']
+            | [b'`', ..]
+            | [b'<', b'<', ..]
     ) {
         return true;
     }
@@ -118,8 +122,10 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     {
         return true;
     }
-    // A variable of GraphQL that is named for what it is, or is a letter or two; and its type.
-    if let Some(name) = value.strip_prefix(b"$")
+    // A variable of GraphQL or SQL that is named for what it is, or is a letter or two; and its type.
+    if let Some(name) = value
+        .strip_prefix(b"$")
+        .or_else(|| value.strip_prefix(b"@"))
         && (name.eq_ignore_ascii_case(key)
             || matches!(name.len(), 1..=2) && name.iter().all(u8::is_ascii_lowercase))
     {
@@ -191,7 +197,8 @@ pub(super) fn is_kind_word(word: &[u8]) -> bool {
 /// Whether the value under this name may stand in a text; what only objects have does not.
 pub(super) fn in_text(key: &[u8]) -> Option<Kind> {
     match keys::classify(key)? {
-        Kind::Columns
+        Kind::Answer
+        | Kind::Columns
         | Kind::Content
         | Kind::Email
         | Kind::Name
