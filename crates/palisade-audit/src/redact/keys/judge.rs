@@ -28,7 +28,7 @@ impl Kind {
                 && !begins_with_date(text)
                 && (is_opaque(text) || is_mixed(text) || is_basic(text)))
             .then_some(Mask::Fingerprint),
-            Self::Password => (!placeholder(text)).then_some(Mask::Plain),
+            Self::Password => (!placeholder(text) && !is_label(text)).then_some(Mask::Plain),
             Self::Phrase => is_phrase(text).then_some(Mask::Plain),
             Self::Single => {
                 (!text.contains(&b' ') && !says_nothing(text)).then_some(Mask::Fingerprint)
@@ -296,8 +296,29 @@ const PHRASE_MIN: usize = 10;
 
 /// Words that configurations have in the place of a token.
 fn says_nothing(text: &[u8]) -> bool {
-    placeholder(text) || WORDS_ABOUT.contains(text)
+    placeholder(text) || WORDS_ABOUT.contains(text) || is_label(text)
 }
+
+/// What a form or a translation calls the field: `Password`, `Confirm password`, `API key`. A word alone begins with a
+/// capital, for people do choose `password`.
+fn is_label(text: &[u8]) -> bool {
+    // Nearly every value has a sign or a digit, or is no word of those below.
+    let last = match memchr::memrchr(b' ', text) {
+        Some(space) => &text[space + 1..],
+        None if matches!(text, [b'A'..=b'Z', rest @ ..] if !rest.iter().any(u8::is_ascii_uppercase)) => {
+            text
+        }
+        None => return false,
+    };
+    LABELS.contains(last)
+        && text.len() <= LABEL_MAX
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_alphabetic() || *byte == b' ' || *byte >= 0x80)
+}
+
+/// How long the name of a field is at most, in bytes.
+const LABEL_MAX: usize = 32;
 
 fn is_name(name: &[u8]) -> bool {
     !name.is_empty()
@@ -366,6 +387,35 @@ fn is_address(text: &[u8]) -> bool {
         && !text.contains(&b'\n')
         && !text.contains(&b'<')
 }
+
+static LABELS: Words<26> = Words::new([
+    "password",
+    "passwort",
+    "kennwort",
+    "passphrase",
+    "passcode",
+    "contraseña",
+    "contrasena",
+    "senha",
+    "passe",
+    "wachtwoord",
+    "parola",
+    "heslo",
+    "hasło",
+    "lösenord",
+    "salasana",
+    "adgangskode",
+    "passord",
+    "jelszó",
+    "şifre",
+    "lozinka",
+    "token",
+    "secret",
+    "key",
+    "pin",
+    "cookie",
+    "credentials",
+]);
 
 static WORDS_FOR_NOTHING: Words<21> = Words::new([
     "null",

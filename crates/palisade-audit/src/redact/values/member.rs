@@ -1,6 +1,6 @@
 //! Values that stand behind the name of a secret, inside a text.
 
-use super::classes::{CLASSES, KEY, LINE, VALUE, VISIBLE, WORD, run, run_back, run_within};
+use super::classes::{BASE64, CLASSES, KEY, LINE, VALUE, VISIBLE, WORD, run, run_back, run_within};
 use super::pem::private_key;
 use super::scheme::credential;
 use super::value::{
@@ -228,6 +228,10 @@ fn bare(
         end = run(text, end + 1, VALUE);
         return judge(text, start, end, name.kind);
     }
+    // `--password=PASS` of a manual.
+    if METAVARIABLES.contains(&value) {
+        return None;
+    }
     // `$password = ConvertTo-SecureString "…"`
     if is_cmdlet(value)
         && let Some([b' ', b'"' | b'\'' | b'$' | b'-' | b'(']) = text.get(end..end + 2)
@@ -266,6 +270,9 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         if let Some(finding) = signature(text, floor, at) {
             return Some(finding);
         }
+        if text[..at].ends_with(b"Private-Lines") {
+            return putty(text, next);
+        }
         if !matches!(text[..at].last(), Some(b'e' | b't')) {
             return None;
         }
@@ -303,6 +310,31 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         _ => return plain(text, start, &name),
     };
     judge(text, from, to, name.kind)
+}
+
+/// The lines of a key of PuTTY, of which there are as many as the number behind the colon says; `at` is behind that.
+#[inline(never)]
+fn putty(text: &[u8], at: usize) -> Option<Finding> {
+    let line = at + memchr::memchr(b'\n', &text[at..text.len().min(at + 16)])?;
+    let start = line + 1;
+    let mut end = start;
+    loop {
+        let to = run(text, end, BASE64);
+        // `Private-MAC: …`
+        if to == end || text.get(to) == Some(&b'-') {
+            break;
+        }
+        end = to;
+        while matches!(text.get(end), Some(b'\r' | b'\n')) {
+            end += 1;
+        }
+    }
+    let end = start + text[start..end].trim_ascii_end().len();
+    (end >= start + 16).then_some(Finding {
+        start,
+        end,
+        mask: Mask::Plain,
+    })
 }
 
 /// `X-Hub-Signature-256: sha256=…`, `Stripe-Signature: t=…,v1=…`: what proves that a webhook is its sender's.
@@ -508,9 +540,9 @@ fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<'_>> {
         end -= 1;
     }
     let spaced = end < signed;
-    // `**Password**: …`
-    if text[lowest..end].ends_with(b"**") {
-        end -= 2;
+    // `**Password**: …`, `*Password*: …`
+    for _ in 0..2 {
+        end -= usize::from(!spaced && text[lowest..end].ends_with(b"*"));
     }
     // `headers["Authorization"]`
     if end > lowest + 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
@@ -640,13 +672,32 @@ fn beside(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
     judge(text, start, end, kind)
 }
 
+/// `kubectl create secret generic … --from-literal=name=value`: whatever the name is.
+fn literal(text: &[u8], start: usize, at: usize) -> Option<Finding> {
+    let line = &text[start.saturating_sub(160)..start];
+    memchr::memmem::find(line, b" secret ")?;
+    let name = &text[start..at];
+    if OPEN.iter().any(|word| name.ends_with(word)) {
+        return None;
+    }
+    let end = visible_end(text, at + 1);
+    let quote = usize::from(matches!(text.get(at + 1), Some(b'"' | b'\'')));
+    let end = end - usize::from(matches!(text[..end].last(), Some(b'"' | b'\'')));
+    (end > at + 1 + quote)
+        .then(|| judge(text, at + 1 + quote, end, Kind::Password))
+        .flatten()
+}
+
 /// What is a secret only in the query of a URL: signatures, codes, keys.
 fn query(text: &[u8], floor: usize, at: usize, width: usize) -> Option<Finding> {
     let start = run_back(text, floor.max(at.saturating_sub(24)), at, KEY);
-    if width != 1 || !matches!(text[..start].last(), Some(b'?' | b'&' | b'#' | b';')) {
+    if width != 1 || !matches!(text[..start].last(), Some(b'?' | b'&' | b'#' | b';' | b'=')) {
         return None;
     }
     let name = &text[start..at];
+    if text[..start].ends_with(b"--from-literal=") {
+        return literal(text, start, at);
+    }
     if !QUERY.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return None;
     }
@@ -964,6 +1015,21 @@ const LINE_MAX: usize = 128;
 
 /// What a value is judged by.
 const HEAD_MAX: usize = 256;
+
+/// How the names of what stands beside secrets end.
+const OPEN: [&[u8]; 6] = [b"user", b"name", b"host", b"port", b"url", b"region"];
+
+/// What manuals write in the place of a value.
+const METAVARIABLES: [&[u8]; 8] = [
+    b"PASS",
+    b"PASSWORD",
+    b"TOKEN",
+    b"SECRET",
+    b"KEY",
+    b"STRING",
+    b"VALUE",
+    b"TEXT",
+];
 
 /// The second words of names in two words.
 const PAIRED: [&[u8]; 8] = [

@@ -13,6 +13,7 @@ mod ids;
 mod member;
 mod number;
 mod pem;
+mod person;
 mod prose;
 mod scheme;
 mod shell;
@@ -67,6 +68,8 @@ pub(crate) struct Scanner<'a> {
     told: usize,
     /// Up to here no `INSERT` begins that was not looked at.
     looked: usize,
+    /// Up to here lines were looked through for what a command keeps.
+    kept: usize,
     /// Where the last here-string began that was looked at.
     here: usize,
 }
@@ -102,6 +105,7 @@ impl<'a> Scanner<'a> {
             due: usize::MAX,
             told: 0,
             looked: 0,
+            kept: 0,
             here: 0,
         }
     }
@@ -216,7 +220,7 @@ impl<'a> Scanner<'a> {
         // What they speak of stands behind a space or a bracket, or the word goes on behind a sign.
         if !matches!(
             text.get(end),
-            Some(b' ' | b'\t' | b'(' | b'_' | b'-' | b':')
+            Some(b' ' | b'\t' | b'(' | b'_' | b'-' | b':' | b'\n' | 0xc3)
         ) {
             return None;
         }
@@ -225,11 +229,13 @@ impl<'a> Scanner<'a> {
         }
         let found = match first {
             b't' if text[at..].starts_with(b"thin:") => return thin(text, at + 4),
-            b'w' => None,
-            b'b' | b'B' | b'd' | b'g' | b'h' | b'l' | b'n' | b'N' => prose::called(text, at),
-            b'e' | b'E' => shell::piped(text, at),
+            b'g' | b'h' | b'l' => prose::called(text, at),
+            b'e' | b'E' => prose::announced(text, at).or_else(|| shell::piped(text, at)),
             b'i' | b'I' => prose::announced(text, at).or_else(|| self.insert(at)),
             b'p' => prose::announced(text, at).or_else(|| shell::piped(text, at)),
+            b'b' | b'B' | b'd' | b'n' | b'N' => {
+                prose::announced(text, at).or_else(|| prose::called(text, at))
+            }
             b'a' => prose::announced(text, at).or_else(|| prose::called(text, at)),
             b'A' => prose::announced(text, at)
                 .or_else(|| shell::auth(text, at))
@@ -237,6 +243,9 @@ impl<'a> Scanner<'a> {
             b's' | b'S' => prose::announced(text, at).or_else(|| prose::called(text, at)),
             _ => prose::announced(text, at),
         };
+        if at >= self.kept && shell::keeps(&text[at..end]) {
+            self.keep(at, end);
+        }
         found.or_else(|| shell::placed(text, at))
     }
 
@@ -483,6 +492,20 @@ impl Scanner<'_> {
             self.ahead.extend(found);
         }
         None
+    }
+
+    /// What is kept under the names of secrets in the line that begins with the command `at..end`.
+    #[inline(never)]
+    fn keep(&mut self, at: usize, end: usize) {
+        let (behind, found) = shell::kept(self.text, at, end);
+        self.kept = behind;
+        if let Some(first) = found.last() {
+            // They stand before all that was found ahead of here but not yet told.
+            let until = found[0].end;
+            debug_assert!(first.start >= end);
+            self.ahead.retain(|finding| finding.start >= until);
+            self.ahead.extend(found);
+        }
     }
 
     fn look(&mut self) -> Option<Finding> {
@@ -777,10 +800,13 @@ pub(crate) fn may_hold_surveyed(text: &[u8], survey: Survey) -> bool {
     }
 }
 
-/// Words of small letters and none of [`MARKS`] can be a secret only behind `bearer` or `basic`.
+/// Words of small letters and none of [`MARKS`] can be a secret only behind `bearer` or `basic`, or if they are said to be
+/// a password.
 #[inline]
 fn names_scheme(text: &[u8]) -> bool {
-    text.len() >= SHORTEST_PLAIN && scheme::may_be_named(text) && scheme::is_named(text)
+    text.len() > SHORTEST_PLAIN
+        && (scheme::may_be_named(text) && scheme::is_named(text)
+            || prose::may_be_said(text) && prose::is_said(text))
 }
 
 /// What is known by `@`, `=` or `:`; a mark of [`MARKS`].
@@ -804,8 +830,8 @@ static MARKS: [u8; 256] = {
     marks
 };
 
-/// The shortest finding without one of [`PAIRED`]: `12345678Z`, `AB123456C`.
-const SHORTEST_PLAIN: usize = 9;
+/// The shortest finding without one of [`PAIRED`]: `pin 1234`.
+const SHORTEST_PLAIN: usize = 8;
 
 #[cfg(test)]
 mod tests;

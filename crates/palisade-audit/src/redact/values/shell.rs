@@ -4,6 +4,7 @@ use super::classes::{VISIBLE, WORD, run_within};
 use super::flag::words;
 use super::value::{self, telling, visible_end};
 use crate::redact::keys::{Kind, mask_length, placeholder};
+use crate::redact::words::Words;
 use crate::redact::{Finding, Mask};
 
 /// `echo secret | sudo -S …`, `echo user:secret | chpasswd`.
@@ -179,13 +180,104 @@ impl Place {
                 continue;
             }
             let bare = !matches!(line[from - 1], b'"' | b'\'');
-            if !told || bare && !telling(word) || word.len() < 3 {
+            // `vault login token=…` and `vault login hvs.…` are found by what they are.
+            let named = self.name == b"vault" && memchr::memchr2(b'=', b'.', word).is_some();
+            if !told || named || bare && !telling(word) || word.len() < 3 {
                 return None;
             }
             return judge(text, from, to);
         }
     }
 }
+
+/// Whether a command of this name may be told to keep a value under a name.
+#[inline]
+pub(super) fn keeps(command: &[u8]) -> bool {
+    KEEPERS.contains(command)
+}
+
+/// `aws configure set aws_secret_access_key …`, `rclone config create r s3 secret_access_key …`: what stands behind the
+/// names of secrets in the rest of the line, the last one first; and where that ends.
+pub(super) fn kept(text: &[u8], at: usize, end: usize) -> (usize, Vec<Finding>) {
+    let limit = text.len().min(end + PIPE_MAX);
+    let length = memchr::memchr3(b'\n', b'|', b';', &text[end..limit]).unwrap_or(limit - end);
+    let line = &text[..end + length];
+    let mut found = Vec::new();
+    let mut verb = false;
+    let mut name: Option<(Kind, bool)> = None;
+    let mut at = if text[at..].starts_with(b"redis-cli") {
+        end + 4
+    } else {
+        end
+    };
+    loop {
+        at = skip_spaces(line, quote_end(line, at));
+        let Some((from, to)) = argument(line, at, line.len()) else {
+            break;
+        };
+        if to == from {
+            break;
+        }
+        let word = &line[from..to];
+        at = to;
+        if !verb {
+            verb = VERBS.contains(word);
+            // Flags may stand between, and one word: `kv put`, `dev wifi`.
+            continue;
+        }
+        let known = std::mem::take(&mut name);
+        if word.starts_with(b"-") {
+            continue;
+        }
+        if let Some((kind, compound)) = known {
+            // In a sentence about it a word follows.
+            let prose = super::flag::is_prose(word) || !compound && !telling(word);
+            if !prose && let Some(mask) = kind.judge(word) {
+                found.extend(judge(text, from, to).map(|finding| Finding { mask, ..finding }));
+            }
+            continue;
+        }
+        if memchr::memchr(b'=', word).is_some() {
+            continue;
+        }
+        let last = word
+            .rsplit(|byte| matches!(byte, b'/' | b':' | b'.'))
+            .next()
+            .unwrap_or_default();
+        let compound = word.iter().any(|byte| b"/:._-".contains(byte));
+        name = value::in_text(last)
+            .filter(|kind| {
+                matches!(kind, Kind::Password | Kind::Token | Kind::Word)
+                    // The id of a key of GPG.
+                    && !last.eq_ignore_ascii_case(b"signingkey")
+            })
+            .map(|kind| (kind, compound));
+    }
+    found.reverse();
+    (line.len(), found)
+}
+
+/// Commands that keep values under names.
+static KEEPERS: Words<15> = Words::new([
+    "rclone", "aws", "git", "consul", "etcdctl", "redis", "nmcli", "bundle", "dotnet", "cf",
+    "yarn", "pnpm", "pip", "conda", "gcloud",
+]);
+
+/// What they are told.
+static VERBS: Words<12> = Words::new([
+    "config",
+    "configure",
+    "put",
+    "set",
+    "set-env",
+    "user-secrets",
+    "connect",
+    "create",
+    "update",
+    "modify",
+    "add",
+    "hset",
+]);
 
 /// `AUTH secret`, `AUTH user secret`: of Redis, as a line of its own or behind `redis-cli`.
 pub(super) fn auth(text: &[u8], at: usize) -> Option<Finding> {
@@ -311,6 +403,7 @@ const PLACES: &[Place] = &[
     place("gcloud", &["auth", "activate-refresh-token"], 0),
     place("convertto-securestring", &[], 0),
     place("snyk", &["auth"], 0),
+    place("vault", &["login"], 0),
     place("bw", &["unlock"], 0),
     place("bw", &["login"], 1),
 ];

@@ -368,7 +368,7 @@ pub(super) static SHAPES: &[Shape] = &[
     shape("dp.ct.", URL_SAFE, 20, Look::Any),
     shape("dp.pt.", URL_SAFE, 20, Look::Any),
     shape("dp.sa.", URL_SAFE, 20, Look::Any),
-    shape("dp.st.", URL_SAFE, 20, Look::Any),
+    shape("dp.st.", DOTTED, 20, Look::Any),
     shape("dbtc_", WORD, 20, Look::Any),
     shape("dbtu_", WORD, 20, Look::Any),
     shape("dapi", HEX, 32, Look::Any),
