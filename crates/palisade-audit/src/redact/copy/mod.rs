@@ -482,6 +482,8 @@ impl<'a> Copier<'a> {
             {
                 self.scalars = Some((self.depth, Kind::Schema));
             }
+            (Kind::Password | Kind::Token | Kind::Word, b'[')
+                if schema::is_said_of(&self.json[self.at..]) => {}
             (Kind::Password | Kind::Token | Kind::Word, b'{' | b'[') if !self.is_empty() => {
                 self.hidden = Some((self.depth, self.at));
             }

@@ -2,6 +2,7 @@
 //! registry and bundles declare. They stand under the names of secrets and hold none.
 
 use super::beside::{scalar_end, skip_space};
+use crate::redact::keys;
 use crate::redact::words::Words;
 
 /// Whether the object that `json` begins with describes a value: all its members are such as descriptions have, and one
@@ -37,6 +38,27 @@ fn members(mut rest: &[u8]) -> Option<bool> {
         says |= SAYING.contains(key);
         rest = behind(rest)?;
     }
+}
+
+/// Whether the array that `json` begins with holds messages of validation and nothing else: `["is too short"]`.
+pub(super) fn is_said_of(json: &[u8]) -> bool {
+    let messages = |json: &[u8]| {
+        let mut rest = json.strip_prefix(b"[")?;
+        loop {
+            rest = skip_space(rest)?;
+            let end = scalar_end(rest, 0).filter(|end| rest[0] == b'"' && *end > 2)?;
+            if !keys::is_said_of(&rest[1..end - 1]) {
+                return None;
+            }
+            rest = skip_space(&rest[end..])?;
+            match rest.first()? {
+                b']' => return Some(()),
+                b',' => rest = &rest[1..],
+                _ => return None,
+            }
+        }
+    };
+    messages(&json[..json.len().min(LENGTH_MAX)]).is_some()
 }
 
 /// What stands behind the value that `json` begins with.
@@ -198,6 +220,18 @@ mod tests {
             (r#"[]"#, false),
         ] {
             assert_eq!(describes(json.as_bytes()), is, "{json}");
+        }
+        for (json, is) in [
+            (r#"["is too short"]"#, true),
+            (r#"[ "is too short" , "This field is required." ]"#, true),
+            (r#"["is too short","hunter2"]"#, false),
+            (r#"["hunter2 and more"]"#, false),
+            (r#"["is too short",1]"#, false),
+            (r#"["is too short""#, false),
+            (r#"[]"#, false),
+            (r#"{}"#, false),
+        ] {
+            assert_eq!(is_said_of(json.as_bytes()), is, "{json}");
         }
         let long = |length: usize| format!(r#"{{"type":"{}"}}"#, "x".repeat(length));
         assert!(describes(long(LENGTH_MAX - 11).as_bytes()));

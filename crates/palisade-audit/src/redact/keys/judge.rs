@@ -28,7 +28,7 @@ impl Kind {
                 && !begins_with_date(text)
                 && (is_opaque(text) || is_mixed(text) || is_basic(text)))
             .then_some(Mask::Fingerprint),
-            Self::Password => (!placeholder(text) && !is_label(text)).then_some(Mask::Plain),
+            Self::Password => (!placeholder(text) && !speaks_of(text)).then_some(Mask::Plain),
             Self::Phrase => is_phrase(text).then_some(Mask::Plain),
             Self::Single => {
                 (!text.contains(&b' ') && !says_nothing(text)).then_some(Mask::Fingerprint)
@@ -110,7 +110,12 @@ pub(crate) fn placeholder(text: &[u8]) -> bool {
     if text.is_empty() || WORDS_FOR_NOTHING.contains(text) {
         return true;
     }
+    // Nearly every value begins with a letter or a digit.
     match text {
+        [b'y' | b'Y', ..] => is_yours(text),
+        [b'p', ..] => text.strip_prefix(b"process.env.").is_some_and(is_constant),
+        [b'e', ..] => text.strip_prefix(b"env:").is_some_and(is_constant),
+        [b'a'..=b'w' | b'z' | b'A'..=b'W' | b'Z' | b'0'..=b'9', ..] => false,
         [b'$', b'{', name @ .., b'}'] => is_name(name),
         [b'{', b'{', name @ .., b'}', b'}'] => is_name(name.trim_ascii()),
         [b'{', name @ .., b'}'] => is_name(name),
@@ -128,16 +133,10 @@ pub(crate) fn placeholder(text: &[u8]) -> bool {
                     .iter()
                     .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'_'))
         }
-        // Somebody has masked it before, or left it to be filled in.
+        // Somebody has masked it before.
         _ => {
-            is_yours(text)
-                || text
-                    .strip_prefix(b"process.env.")
-                    .or_else(|| text.strip_prefix(b"env:"))
-                    .is_some_and(is_constant)
-                || text
-                    .iter()
-                    .all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'X'))
+            text.iter()
+                .all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'X'))
                 || is_bullets(text)
         }
     }
@@ -296,13 +295,37 @@ const PHRASE_MIN: usize = 10;
 
 /// Words that configurations have in the place of a token.
 fn says_nothing(text: &[u8]) -> bool {
-    placeholder(text) || WORDS_ABOUT.contains(text) || is_label(text)
+    placeholder(text) || WORDS_ABOUT.contains(text) || speaks_of(text)
 }
+
+/// What is a word or a sentence about a secret rather than one.
+fn speaks_of(text: &[u8]) -> bool {
+    // Nearly every value is one word.
+    let sign = text
+        .iter()
+        .take(FIRST_MAX)
+        .position(|byte| matches!(byte, b' ' | b'|'));
+    match sign {
+        None => matches!(text, [b'A'..=b'Z', _, _, ..]) && is_label(text),
+        // `Bearer ${TOKEN}`
+        Some(sign) if SCHEMES.contains(&text[..sign]) => placeholder(&text[sign + 1..]),
+        Some(_) => is_label(text) || is_said_of(text),
+    }
+}
+
+/// No first word of those below is longer, in bytes.
+const FIRST_MAX: usize = 17;
+
+static SCHEMES: Words<3> = Words::new(["bearer", "basic", "token"]);
 
 /// What a form or a translation calls the field: `Password`, `Confirm password`, `API key`. A word alone begins with a
 /// capital, for people do choose `password`.
 fn is_label(text: &[u8]) -> bool {
     // Nearly every value has a sign or a digit, or is no word of those below.
+    let text = match text.split_last() {
+        Some((b'?' | b':' | b'*', head)) if head.contains(&b' ') => head,
+        _ => text,
+    };
     let last = match memchr::memrchr(b' ', text) {
         Some(space) => &text[space + 1..],
         None if matches!(text, [b'A'..=b'Z', rest @ ..] if !rest.iter().any(u8::is_ascii_uppercase)) => {
@@ -316,6 +339,51 @@ fn is_label(text: &[u8]) -> bool {
             .iter()
             .all(|byte| byte.is_ascii_alphabetic() || *byte == b' ' || *byte >= 0x80)
 }
+
+/// What a form says of what was put in, or a program of what must be: `is too short`, `required|min:8`.
+pub(crate) fn is_said_of(text: &[u8]) -> bool {
+    let Some(sign) = text.iter().position(|byte| matches!(byte, b' ' | b'|')) else {
+        return false;
+    };
+    let (word, rest) = (&text[..sign], &text[sign + 1..]);
+    if text[sign] == b'|' {
+        return RULES.contains(word);
+    }
+    let field = SUBJECTS.contains(word);
+    let verb = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
+    rest.contains(&b' ') && (SAID.contains(word) || field && SAID.contains(verb))
+}
+
+/// How a message of validation begins, or goes on behind its subject.
+static SAID: Words<14> = Words::new([
+    "is",
+    "must",
+    "can't",
+    "cannot",
+    "should",
+    "has",
+    "does",
+    "may",
+    "needs",
+    "was",
+    "are",
+    "field",
+    "confirmation",
+    "please",
+]);
+
+static SUBJECTS: Words<6> =
+    Words::new(["password", "passwords", "token", "field", "this", "secret"]);
+
+/// The first of Laravel's rules of validation.
+static RULES: Words<6> = Words::new([
+    "required",
+    "nullable",
+    "string",
+    "sometimes",
+    "bail",
+    "min:8",
+]);
 
 /// How long the name of a field is at most, in bytes.
 const LABEL_MAX: usize = 32;
@@ -442,7 +510,9 @@ static WORDS_FOR_NOTHING: Words<21> = Words::new([
     "16psk",
 ]);
 
-static WORDS_ABOUT: Words<42> = Words::new([
+static WORDS_ABOUT: Words<44> = Words::new([
+    "read",
+    "write",
     "include",
     "omit",
     "same-origin",

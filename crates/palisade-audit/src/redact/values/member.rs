@@ -228,6 +228,11 @@ fn bare(
         end = run(text, end + 1, VALUE);
         return judge(text, start, end, name.kind);
     }
+    // `string password = 2;` of Protocol Buffers.
+    let field = spaced && value.len() <= 3 && value.iter().all(u8::is_ascii_digit);
+    if field && text.get(end) == Some(&b';') {
+        return None;
+    }
     // `--password=PASS` of a manual.
     if METAVARIABLES.contains(&value) {
         return None;
@@ -431,6 +436,10 @@ fn plain(text: &[u8], start: usize, name: &Name<'_>) -> Option<Finding> {
         .filter(|end| telling(&text[start..*end]));
     let end = whole.unwrap_or_else(|| run_within(text, start, VALUE, 64));
     let head = &text[start..end];
+    // `--password-color: #fff` of CSS.
+    if name.name.starts_with(b"--") && head.starts_with(b"#") {
+        return None;
+    }
     let field = name.name.contains(&b'-');
     let telling = telling(head);
     // YAML has nothing behind its value; a program's field has.
@@ -753,9 +762,16 @@ pub(super) fn element(text: &[u8], at: usize) -> Option<Finding> {
         let (start, end) = inner(text, end + tag.len() + 3)?;
         return judge(text, start, end, kind);
     }
-    let kind = in_text(name).or(kind)?;
+    // What a button or a heading is called is its text.
+    let kind = in_text(name).or(kind.filter(|_| !SHOWN.contains(&name)))?;
     judge(text, start, end, kind)
 }
+
+/// Elements whose text is for people, whatever they are called.
+const SHOWN: [&[u8]; 16] = [
+    b"a", b"button", b"label", b"legend", b"option", b"summary", b"th", b"h1", b"h2", b"h3", b"h4",
+    b"h5", b"h6", b"p", b"li", b"title",
+];
 
 /// What an element has in it that says no more than that it is a value, behind spaces at most.
 fn inner(text: &[u8], at: usize) -> Option<(usize, usize)> {
@@ -984,7 +1000,7 @@ fn is_scheme(word: &[u8]) -> bool {
 fn prefixed(text: &[u8], start: usize) -> Option<usize> {
     let is_letter = |at: usize| {
         text.get(at)
-            .is_some_and(|byte| b"rbfuRBFU@$&L".contains(byte))
+            .is_some_and(|byte| b"rbfuRBFU@$&LN".contains(byte))
     };
     if !is_letter(start) {
         return None;

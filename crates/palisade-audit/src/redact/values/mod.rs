@@ -218,31 +218,33 @@ impl<'a> Scanner<'a> {
     fn named_by(&mut self, first: u8, end: usize) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
         // What they speak of stands behind a space or a bracket, or the word goes on behind a sign.
+        let after = *text.get(end)?;
         if !matches!(
-            text.get(end),
-            Some(b' ' | b'\t' | b'(' | b'_' | b'-' | b':' | b'\n' | 0xc3)
+            after,
+            b' ' | b'\t' | b'(' | b'_' | b'-' | b':' | b'\n' | 0xc3
         ) {
             return None;
         }
         if prose::LENGTHS[usize::from(first & 31)] & 1 << ((end - at) & 31) == 0 {
             return None;
         }
-        let found = match first {
-            b't' if text[at..].starts_with(b"thin:") => return thin(text, at + 4),
-            b'g' | b'h' | b'l' => prose::called(text, at),
-            b'e' | b'E' => prose::announced(text, at).or_else(|| shell::piped(text, at)),
-            b'i' | b'I' => prose::announced(text, at).or_else(|| self.insert(at)),
-            b'p' => prose::announced(text, at).or_else(|| shell::piped(text, at)),
-            b'b' | b'B' | b'd' | b'n' | b'N' => {
-                prose::announced(text, at).or_else(|| prose::called(text, at))
+        let found = match (after, first) {
+            (b':', b't') => return thin(text, at),
+            (b':', b'c' | b'C' | b'm' | b'M') => return prose::announced(text, at),
+            // A name that has a sign.
+            (b':', _) => return None,
+            (b'(', b'p' | b'P') => prose::announced(text, at).or_else(|| prose::called(text, at)),
+            (b'(' | b'_', _) => prose::called(text, at),
+            (_, b'e' | b'E' | b'p') => {
+                prose::announced(text, at).or_else(|| shell::piped(text, at))
             }
-            b'a' => prose::announced(text, at).or_else(|| prose::called(text, at)),
-            b'A' => prose::announced(text, at)
-                .or_else(|| shell::auth(text, at))
-                .or_else(|| prose::called(text, at)),
-            b's' | b'S' => prose::announced(text, at).or_else(|| prose::called(text, at)),
+            (_, b'i' | b'I') => prose::announced(text, at).or_else(|| self.insert(at)),
+            (_, b'A') => prose::announced(text, at).or_else(|| shell::auth(text, at)),
             _ => prose::announced(text, at),
         };
+        if after == b'(' {
+            return found;
+        }
         if at >= self.kept && shell::keeps(&text[at..end]) {
             self.keep(at, end);
         }
@@ -271,6 +273,9 @@ impl<'a> Scanner<'a> {
             b'@' if matches!(before, b' ' | b'@') => None,
             b'@' => self.look_at_sign(),
             b'=' => assignment(text, self.floor, at, 1),
+            b':' if at == self.floor && at > 0 && after > b' ' => {
+                behind_address(text, at).or_else(|| member(text, self.floor, at))
+            }
             b':' if before == b'p' && at >= 3 && text[at - 3..].starts_with(b" /p") => {
                 rdp(text, at)
             }
@@ -641,6 +646,19 @@ fn telegram(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         start,
         end,
         mask: Mask::Fingerprint,
+    })
+}
+
+/// `bob@example.org:…`, an address that was found, and a password.
+fn behind_address(text: &[u8], at: usize) -> Option<Finding> {
+    let address = &text[at.saturating_sub(64)..at];
+    let sign = memchr::memrchr(b'@', address)?;
+    let end = run_within(text, at + 1, classes::VALUE, 64);
+    let secret = &text[at + 1..end];
+    (prose::strong(secret) && !address[sign..].contains(&b' ')).then_some(Finding {
+        start: at + 1,
+        end,
+        mask: Mask::Plain,
     })
 }
 

@@ -100,6 +100,8 @@ pub(super) static WORDS: &[&str] = &[
     "isikukood",
     "medicare",
     // What is told to keep a value under a name.
+    "mysqli",
+    "pdo",
     "rclone",
     "git",
     "consul",
@@ -154,6 +156,10 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     }
     if text.get(end) == Some(&b'\n') {
         return below(text, at, end).filter(|_| kind == Kind::Password);
+    }
+    // `SET PASSWORD FOR 'bob'@'localhost' = '…'` of MySQL.
+    if word == b"PASSWORD" && text[end..].starts_with(b" FOR '") {
+        return of_user(text, end + 5);
     }
     // Behind a sign of its own it is found by that.
     if !matches!(text.get(end), Some(b' ' | b'\t'))
@@ -313,6 +319,19 @@ pub(super) fn is_said(text: &[u8]) -> bool {
         [b"word ".as_slice(), b"phrase ", b"code ", b"wort "]
             .iter()
             .any(|end| text[at + 4..].starts_with(end))
+    })
+}
+
+/// What is in quotes behind the sign that stands behind a user's name, which is in quotes at `at`.
+fn of_user(text: &[u8], at: usize) -> Option<Finding> {
+    let text = &text[..text.len().min(at + PAIR_MAX)];
+    let sign = at + memchr::memchr2(b'=', b'\n', &text[at..])?;
+    let start = sign + 1 + usize::from(text.get(sign + 1) == Some(&b' '));
+    let (from, to) = value::quoted(text, start)?;
+    Kind::Password.judge(&text[from..to]).map(|mask| Finding {
+        start: from,
+        end: to,
+        mask,
     })
 }
 
@@ -520,7 +539,12 @@ pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
     if PAIRS.iter().any(|known| name.eq_ignore_ascii_case(known)) && text.get(end) == Some(&b'(') {
         return second(text, end);
     }
-    if name == b"getConnection" && text.get(end) == Some(&b'(') {
+    if text[end..].starts_with(b"_connect(") {
+        end += 8;
+    }
+    if (matches!(name, b"getConnection" | b"mysqli") || name.eq_ignore_ascii_case(b"pdo"))
+        && text.get(end) == Some(&b'(')
+    {
         // The first is the address.
         let (_, to) = value::quoted(&text[..text.len().min(end + PAIR_MAX)], end + 1)?;
         return second(text, behind_quote(text, to));
@@ -771,7 +795,7 @@ fn signed(word: &[u8]) -> bool {
 }
 
 /// What no word of a sentence looks like.
-fn strong(word: &[u8]) -> bool {
+pub(super) fn strong(word: &[u8]) -> bool {
     let any = |class: fn(&u8) -> bool| word.iter().any(class);
     word.len() >= 6
         && any(u8::is_ascii_digit)

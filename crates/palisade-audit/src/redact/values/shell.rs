@@ -68,7 +68,18 @@ pub(super) fn placed(text: &[u8], at: usize) -> Option<Finding> {
     if !matches!(
         before,
         None | Some(
-            b' ' | b'\n' | b'/' | b'"' | b'\'' | b'`' | b'(' | b';' | b'|' | b'$' | b'&' | b'\t'
+            b' ' | b'\n'
+                | b'/'
+                | b'"'
+                | b'\''
+                | b'`'
+                | b'('
+                | b';'
+                | b'|'
+                | b'$'
+                | b'&'
+                | b'\t'
+                | b'#'
         )
     ) {
         return None;
@@ -79,10 +90,16 @@ pub(super) fn placed(text: &[u8], at: usize) -> Option<Finding> {
             .take(24)
             .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
             .count();
+    // Nearly every word is done with here.
+    if !matches!(text.get(end), Some(b' ' | b'\t')) {
+        return None;
+    }
     let name = &text[at..end];
     let line = &text[..text.len().min(end + PIPE_MAX)];
     match name {
         b"setx" | b"setenv" | b"ENV" => return variable(text, line, end),
+        // `#define API_KEY "…"` of C.
+        b"define" if before == Some(&b'#') => return variable(text, line, end),
         // Of a shell without a flag it sets no variable that others see.
         b"set" if line[end..].starts_with(b" -") => {
             let flag = visible_end(line, end + 1);

@@ -56,6 +56,7 @@ pub(super) fn bare_end(text: &[u8], start: usize, query: bool) -> usize {
                     .get(next)
                     .is_none_or(|byte| byte.is_ascii_whitespace() || b"\"'&;,)]}%".contains(byte))
             || matches!(text.get(follows), Some(b'=' | b':' | b'[')) && follows > next
+            || sign == b';' && is_keyword(text, next)
             || sign == b'&' && text[follows..].starts_with(b"%5B")
             || sign == b'&' && text[next..].starts_with(b"amp;");
         if ends {
@@ -64,6 +65,16 @@ pub(super) fn bare_end(text: &[u8], start: usize, query: bool) -> usize {
         end = run(text, next, VALUE);
     }
     stops(end)
+}
+
+/// `User ID=`, `Initial Catalog=`, `Persist Security Info=` of a connection string.
+fn is_keyword(text: &[u8], at: usize) -> bool {
+    let head = &text[at..text.len().min(at + 32)];
+    let letters = head
+        .iter()
+        .position(|byte| !(byte.is_ascii_alphabetic() || *byte == b' '))
+        .unwrap_or(head.len());
+    letters > 0 && head[letters..].starts_with(b"=")
 }
 
 /// More than a word: with a digit, a sign, or a capital inside.
@@ -109,6 +120,12 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
             | [b'`', ..]
             | [b'<', b'<', ..]
     ) {
+        return true;
+    }
+    // A reference of Rust to a type.
+    if let [b'&', b'A'..=b'Z', rest @ ..] = value
+        && rest.iter().all(u8::is_ascii_alphabetic)
+    {
         return true;
     }
     // `$NAME` of a shell, `$name` of PHP or PowerShell.

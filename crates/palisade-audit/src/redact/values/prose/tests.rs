@@ -93,8 +93,8 @@ password 'two words'
 1 password '‹hunter›'
 password \"hunter2x\"
 #define PASSWORD \"‹hunter2x›\"
-#define PASSWORD \"two words1\"
-#define PASSWORD \"hunter\"
+#define PASSWORD \"‹two words1›\"
+#define PASSWORD \"‹hunter›\"
 #undef PASSWORD \"hunter2x\"
 (x :password \"‹hunter2x›\")
 x⏎#define PASSWORD \"‹hunter2x›\"
