@@ -435,7 +435,7 @@ fn looks_like_time(text: &[u8]) -> bool {
 }
 
 /// `2026-01-31-standup`
-fn begins_with_date(text: &[u8]) -> bool {
+pub(crate) fn begins_with_date(text: &[u8]) -> bool {
     text.first_chunk::<10>().is_some_and(|date| {
         date.iter().enumerate().all(|(at, byte)| match at {
             4 | 7 => *byte == b'-',

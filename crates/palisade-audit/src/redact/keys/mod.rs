@@ -17,7 +17,7 @@ use names::{
     word,
 };
 
-pub(crate) use judge::{is_opaque, is_said_of, mask_length, placeholder};
+pub(crate) use judge::{begins_with_date, is_opaque, is_said_of, mask_length, placeholder};
 
 /// What stands under a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -266,7 +266,15 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         }
         Kind::Password if quoted => text[start] == b'\'' && !secret.contains(&b' '),
         Kind::Password if said => telling(secret) && secret.len() >= 4,
-        Kind::Password => strong(secret),
+        // Two letters say little: neither an id nor a version nor a time.
+        Kind::Password if word.len() == 2 => {
+            strong(secret)
+                && secret.len() <= 24
+                && secret
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"!@#$%^&*".contains(byte))
+        }
+        Kind::Password => strong(secret) && !crate::redact::keys::begins_with_date(secret),
         Kind::Digits(_) => secret.iter().all(u8::is_ascii_digit) && secret.len() <= 8,
         _ if said && !quoted && signed(secret) => true,
         _ => {

@@ -182,6 +182,9 @@ a senha é ‹Kx9!mm›
 het wachtwoord is ‹Kx9!mm›
 pw ‹b0bpw2›
 pw bobpw
+pw 2026-01-10T10:00:00Z
+pw v1.22.3
+password 2026-01-10T10:00:00Z
 the secret is ‹Zx8$kk›
 the secret is Zx8kk1
 the secret is Z8$kk
