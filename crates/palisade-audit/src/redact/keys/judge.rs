@@ -8,6 +8,20 @@ use crate::redact::Mask;
 use crate::redact::words::Words;
 
 impl Kind {
+    /// Whether a value of this kind may stand in the cell of a table.
+    pub(crate) fn stands_in_cell(self) -> bool {
+        matches!(
+            self,
+            Self::Digits(_)
+                | Self::Opaque
+                | Self::Password
+                | Self::Phrase
+                | Self::Single
+                | Self::Token
+                | Self::Word
+        )
+    }
+
     /// How the string is to be replaced; `None`: it stays, as far as its name goes.
     pub(crate) fn judge(self, text: &[u8]) -> Option<Mask> {
         if is_mask(text) {

@@ -2,7 +2,7 @@
 
 use super::classes::{VISIBLE, WORD, run_within};
 use super::flag::words;
-use super::value::{self, telling, visible_end};
+use super::value::{self, skip_space, telling, visible_end};
 use crate::redact::keys::{Kind, mask_length, placeholder};
 use crate::redact::words::Words;
 use crate::redact::{Finding, Mask};
@@ -19,16 +19,16 @@ pub(super) fn piped(text: &[u8], at: usize) -> Option<Finding> {
     let line = &text[..limit];
     let pipe = word + memchr::memchr2(b'|', b'\n', &line[word..])?;
     let reader = Reader::of(&text[pipe..].strip_prefix(b"|")?.trim_ascii_start())?;
-    let mut start = skip_spaces(line, word);
+    let mut start = skip_space(line, word);
     // Flags, and the format of `printf`.
     while line.get(start) == Some(&b'-') && start < pipe {
-        start = skip_spaces(line, visible_end(line, start));
+        start = skip_space(line, visible_end(line, start));
     }
     if name == b"printf" {
         let (_, end) = argument(line, start, pipe)?;
         let format = &line[start..end];
         if memchr::memchr(b'%', format).is_some() {
-            start = skip_spaces(line, quote_end(line, end));
+            start = skip_space(line, quote_end(line, end));
         }
     }
     let (mut from, to) = argument(line, start, pipe)?;
@@ -47,7 +47,7 @@ pub(super) fn here(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         Some(sign) => &line[sign + 1..],
         None => line,
     };
-    let after = skip_spaces(text, at + 3);
+    let after = skip_space(text, at + 3);
     if matches!(text.get(after), None | Some(b'<' | b'$' | b'\n')) {
         return None;
     }
@@ -119,14 +119,14 @@ pub(super) fn placed(text: &[u8], at: usize) -> Option<Finding> {
 
 /// `setx API_KEY …`, `ENV API_KEY …` of a Dockerfile, `set -x API_KEY …` of fish.
 fn variable(text: &[u8], line: &[u8], end: usize) -> Option<Finding> {
-    let start = skip_spaces(line, end);
+    let start = skip_space(line, end);
     let (from, to) = argument(line, start, line.len())?;
     let name = &line[from..to];
     if memchr::memchr(b'=', name).is_some() {
         return None;
     }
     let kind = value::in_text(name)?;
-    let next = skip_spaces(line, quote_end(line, to));
+    let next = skip_space(line, quote_end(line, to));
     let (from, to) = argument(line, next, line.len())?;
     kind.judge(&line[from..to])?;
     judge(text, from, to)
@@ -134,7 +134,7 @@ fn variable(text: &[u8], line: &[u8], end: usize) -> Option<Finding> {
 
 /// `sqlplus scott/tiger@db`
 fn slashed(text: &[u8], line: &[u8], end: usize) -> Option<Finding> {
-    let start = skip_spaces(line, end);
+    let start = skip_space(line, end);
     let (from, to) = argument(line, start, line.len())?;
     let word = &line[from..to];
     let slash = memchr::memchr(b'/', word)?;
@@ -148,7 +148,7 @@ impl Place {
     fn find(&self, text: &[u8], line: &[u8], end: usize) -> Option<Finding> {
         let mut rest = end;
         for word in self.then {
-            rest = skip_spaces(line, rest);
+            rest = skip_space(line, rest);
             let (from, to) = argument(line, rest, line.len())?;
             let holds = &line[from..to];
             let fits = match word.strip_prefix('~') {
@@ -164,7 +164,7 @@ impl Place {
         // `htpasswd` asks, unless it is told otherwise.
         let mut told = self.name != b"htpasswd";
         loop {
-            rest = skip_spaces(line, quote_end(line, rest));
+            rest = skip_space(line, quote_end(line, rest));
             if matches!(
                 line.get(rest),
                 None | Some(b'\n' | b'|' | b';' | b'<' | b'>')
@@ -188,7 +188,7 @@ impl Place {
             // `net use Z: \\\\host\\share …`
             if self.slashes
                 && matches!(word, [_, b':'])
-                && line[skip_spaces(line, rest)..].starts_with(b"\\")
+                && line[skip_space(line, rest)..].starts_with(b"\\")
             {
                 continue;
             }
@@ -228,7 +228,7 @@ pub(super) fn kept(text: &[u8], at: usize, end: usize) -> (usize, Vec<Finding>) 
         end
     };
     loop {
-        at = skip_spaces(line, quote_end(line, at));
+        at = skip_space(line, quote_end(line, at));
         let Some((from, to)) = argument(line, at, line.len()) else {
             break;
         };
@@ -310,12 +310,12 @@ pub(super) fn auth(text: &[u8], at: usize) -> Option<Finding> {
         return None;
     }
     let (mut from, mut to) = argument(text, at + 5, text.len().min(at + 261))?;
-    let next = skip_spaces(text, quote_end(text, to));
+    let next = skip_space(text, quote_end(text, to));
     if let Some((start, end)) = argument(text, next, text.len().min(next + 256))
         && end > start
         && !matches!(text[start], b'-' | b'|' | b';' | b'#')
     {
-        let after = skip_spaces(text, quote_end(text, end));
+        let after = skip_space(text, quote_end(text, end));
         if !cli
             && text
                 .get(after)
@@ -446,15 +446,6 @@ fn argument(text: &[u8], start: usize, limit: usize) -> Option<(usize, usize)> {
 /// Behind the quote that ends here.
 fn quote_end(text: &[u8], at: usize) -> usize {
     at + usize::from(matches!(text.get(at), Some(b'"' | b'\'')))
-}
-
-fn skip_spaces(text: &[u8], at: usize) -> usize {
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest
-        .iter()
-        .take(24)
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count()
 }
 
 fn judge(text: &[u8], from: usize, to: usize) -> Option<Finding> {

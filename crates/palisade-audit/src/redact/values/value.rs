@@ -259,6 +259,22 @@ pub(super) fn ends_line(text: &[u8], at: usize) -> bool {
         || rest.get(space) == Some(&b'#')
 }
 
+/// Behind the spaces at `at`, a few of them at most.
+pub(super) fn skip_space(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let at = at
+        + rest
+            .iter()
+            .take(24)
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+    // A space that breaks no line.
+    match text.get(at..) {
+        Some([0xc2, 0xa0, ..]) => at + 2,
+        _ => at,
+    }
+}
+
 /// To the next space.
 pub(super) fn visible_end(text: &[u8], start: usize) -> usize {
     run(text, start, VISIBLE)
