@@ -12,6 +12,7 @@ pub(crate) mod flag;
 mod ids;
 mod member;
 mod number;
+mod pair;
 mod pem;
 mod person;
 mod prose;
@@ -230,13 +231,20 @@ impl<'a> Scanner<'a> {
         }
         let found = match (after, first) {
             (b':', b't') => return thin(text, at),
-            (b':', b'c' | b'C' | b'm' | b'M') => return prose::announced(text, at),
+            (b':', b'm' | b'M') => return prose::announced(text, at),
+            (b':', b'c' | b'C' | b'l' | b'L' | b'p') => {
+                return prose::announced(text, at).or_else(|| pair::announced(text, at));
+            }
             // A name that has a sign.
             (b':', _) => return None,
             (b'(', b'p' | b'P') => prose::announced(text, at).or_else(|| prose::called(text, at)),
             (b'(' | b'_', _) => prose::called(text, at),
-            (_, b'e' | b'E' | b'p') => {
-                prose::announced(text, at).or_else(|| shell::piped(text, at))
+            (_, b'e' | b'E') => prose::announced(text, at).or_else(|| shell::piped(text, at)),
+            (_, b'p') => prose::announced(text, at)
+                .or_else(|| shell::piped(text, at))
+                .or_else(|| pair::announced(text, at)),
+            (_, b'c' | b'C' | b'l' | b'L' | b's' | b'S') => {
+                prose::announced(text, at).or_else(|| pair::announced(text, at))
             }
             (_, b'i' | b'I') => prose::announced(text, at).or_else(|| self.insert(at)),
             (_, b'A') => prose::announced(text, at).or_else(|| shell::auth(text, at)),

@@ -48,6 +48,11 @@ pub(super) static WORDS: &[&str] = &[
     "get",
     "env",
     "masterauth",
+    "creds",
+    "credentials",
+    "log",
+    "sign",
+    "pass",
     "set",
     "sqlplus",
     "bw",
@@ -170,8 +175,8 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     let (mut start, mut said) = link(text, end + 1);
     if matches!(
         text[end + 1..],
-        [b'o', b'f' | b'n', b' ', ..] | [b't', b'o', b' ', ..]
-    ) && let Some(behind) = belonging(text, end + 4)
+        [b'o', b'f' | b'n', b' ', ..] | [b't', b'o', b' ', ..] | [b'a', b't', b' ', ..]
+    ) && let Some(behind) = whose(text, end + 4).or_else(|| belonging(text, end + 4))
     {
         (start, said) = (behind, true);
     }
@@ -470,7 +475,9 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
         b"time",
         b"passcode",
     ];
-    if !known.iter().any(|word| kind.eq_ignore_ascii_case(word)) {
+    // That of a post office has six digits.
+    let pin = kind.eq_ignore_ascii_case(b"pin");
+    if !pin && !known.iter().any(|word| kind.eq_ignore_ascii_case(word)) {
         return None;
     }
     let rest = text[end..]
@@ -487,7 +494,8 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
         .strip_suffix(b".")
         .unwrap_or_else(|| &text[start..stop]);
     let number = number.strip_suffix(b",").unwrap_or(number);
-    ((4..=8).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)).then_some(Finding {
+    let lengths = if pin { 4..=4 } else { 4..=8 };
+    (lengths.contains(&number.len()) && number.iter().all(u8::is_ascii_digit)).then_some(Finding {
         start,
         end: start + number.len(),
         mask: Mask::Plain,
