@@ -47,6 +47,8 @@ impl Kind {
             Self::Single => {
                 (!text.contains(&b' ') && !says_nothing(text)).then_some(Mask::Fingerprint)
             }
+            // `NFT`, `USDC`: what is traded.
+            Self::Token if text.len() <= 5 && text.iter().all(u8::is_ascii_uppercase) => None,
             Self::Token => (!says_nothing(text)).then_some(Mask::Fingerprint),
             Self::Tokens => {
                 let counts = text
@@ -323,7 +325,12 @@ fn speaks_of(text: &[u8]) -> bool {
         None => matches!(text, [b'A'..=b'Z', _, _, ..]) && is_label(text),
         // `Bearer ${TOKEN}`
         Some(sign) if SCHEMES.contains(&text[..sign]) => placeholder(&text[sign + 1..]),
-        Some(_) => is_label(text) || is_said_of(text),
+        Some(_) => {
+            is_label(text)
+                || is_said_of(text)
+                // `<type> <credentials>`
+                || text[0] == b'<' && text.split(|byte| *byte == b' ').all(placeholder)
+        }
     }
 }
 

@@ -102,6 +102,10 @@ pub(super) static WORDS: &[&str] = &[
     // What is told to keep a value under a name.
     "mysqli",
     "pdo",
+    "netlify",
+    "pdftk",
+    "openssl",
+    "put",
     "rclone",
     "git",
     "consul",
@@ -470,7 +474,10 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
         b"time",
         b"passcode",
     ];
-    if !known.iter().any(|word| kind.eq_ignore_ascii_case(word)) {
+    let network = [b"wifi".as_slice(), b"fi", b"wlan"]
+        .iter()
+        .any(|word| kind.eq_ignore_ascii_case(word));
+    if !network && !known.iter().any(|word| kind.eq_ignore_ascii_case(word)) {
         return None;
     }
     let rest = text[end..]
@@ -482,16 +489,19 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
         .or_else(|| rest.strip_prefix(b"is: "))
         .unwrap_or(rest);
     let start = text.len() - rest.len();
-    let stop = run_within(text, start, VISIBLE, 16);
+    let stop = run_within(text, start, VISIBLE, 64);
     let number = text[start..stop]
         .strip_suffix(b".")
         .unwrap_or_else(|| &text[start..stop]);
     let number = number.strip_suffix(b",").unwrap_or(number);
-    ((4..=8).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)).then_some(Finding {
-        start,
-        end: start + number.len(),
-        mask: Mask::Plain,
-    })
+    let key = network && number.len() >= 8 && telling(number);
+    (key || (4..=8).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)).then_some(
+        Finding {
+            start,
+            end: start + number.len(),
+            mask: Mask::Plain,
+        },
+    )
 }
 
 /// The second of two strings in brackets, a user's name and a password: `("bob", "…")`; `at` is the bracket.
@@ -824,7 +834,8 @@ const PAIRS: [&[u8]; 5] = [
 ];
 
 /// What is called with a name and a value.
-const SETTERS: [&[u8]; 13] = [
+const SETTERS: [&[u8]; 14] = [
+    b"put",
     b"add",
     b"addheader",
     b"define",

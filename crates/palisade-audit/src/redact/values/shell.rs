@@ -275,13 +275,15 @@ pub(super) fn kept(text: &[u8], at: usize, end: usize) -> (usize, Vec<Finding>) 
 }
 
 /// Commands that keep values under names.
-static KEEPERS: Words<15> = Words::new([
-    "rclone", "aws", "git", "consul", "etcdctl", "redis", "nmcli", "bundle", "dotnet", "cf",
-    "yarn", "pnpm", "pip", "conda", "gcloud",
+static KEEPERS: Words<17> = Words::new([
+    "rclone", "netlify", "pdftk", "aws", "git", "consul", "etcdctl", "redis", "nmcli", "bundle",
+    "dotnet", "cf", "yarn", "pnpm", "pip", "conda", "gcloud",
 ]);
 
 /// What they are told.
-static VERBS: Words<12> = Words::new([
+static VERBS: Words<14> = Words::new([
+    "env:set",
+    "output",
     "config",
     "configure",
     "put",
@@ -421,6 +423,7 @@ const PLACES: &[Place] = &[
     place("convertto-securestring", &[], 0),
     place("snyk", &["auth"], 0),
     place("vault", &["login"], 0),
+    place("openssl", &["passwd"], 0),
     place("bw", &["unlock"], 0),
     place("bw", &["login"], 1),
 ];
