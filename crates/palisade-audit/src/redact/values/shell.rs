@@ -248,9 +248,17 @@ pub(super) fn kept(text: &[u8], at: usize, end: usize) -> (usize, Vec<Finding>) 
         }
         if let Some((kind, compound)) = known {
             // In a sentence about it a word follows.
-            let prose = super::flag::is_prose(word) || !compound && !telling(word);
-            if !prose && let Some(mask) = kind.judge(word) {
-                found.extend(judge(text, from, to).map(|finding| Finding { mask, ..finding }));
+            let prose = !telling(word) && (!compound || super::flag::is_prose(word));
+            let elsewhere = matches!(word[0], b'$' | b'`' | b'%' | b'<');
+            if !prose
+                && !elsewhere
+                && let Some(mask) = kind.judge(word)
+            {
+                found.push(Finding {
+                    start: from,
+                    end: to,
+                    mask,
+                });
             }
             continue;
         }
