@@ -319,6 +319,8 @@ fn classes() -> Vec<(String, String)> {
         "pass",
         "psk = A-B ",
         "git config ",
+        "git config a.token x1\n",
+        "insert into t (password) values ('a');\n",
         "git config a.token x1 ",
         "aws configure set token ",
         "the passphrase is correct horse battery ",

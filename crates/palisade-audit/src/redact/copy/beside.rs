@@ -51,6 +51,7 @@ impl Copier<'_> {
             return;
         }
         self.named |= 1;
+        self.digits |= u64::from(matches!(keys::classify(name), Some(Kind::Digits(..=4))));
         self.asked |= u64::from(asks);
         if let Some(unnamed) = self.unnamed.take()
             && unnamed.depth == self.depth
@@ -72,6 +73,8 @@ impl Copier<'_> {
             if scalar {
                 self.expected = Some(if kind == Kind::Content {
                     Kind::Content
+                } else if self.digits & 1 == 1 {
+                    Kind::Digits(4)
                 } else {
                     Kind::Password
                 });

@@ -96,6 +96,8 @@ struct Copier<'a> {
     schemas: u64,
     /// As `objects`: an object with a member that names a secret.
     named: u64,
+    /// As `objects`: an object whose named value is a number of few digits.
+    digits: u64,
     /// As `objects`: an object with a member that asks for a secret.
     asked: u64,
     depth: u32,
@@ -178,6 +180,7 @@ impl<'a> Copier<'a> {
             objects: 0,
             schemas: 0,
             named: 0,
+            digits: 0,
             asked: 0,
             depth: 0,
             schema_next: false,
@@ -280,6 +283,7 @@ impl<'a> Copier<'a> {
         let start = self.at - 1;
         self.schemas = self.schemas << 1 | u64::from(std::mem::take(&mut self.schema_next));
         self.named <<= 1;
+        self.digits <<= 1;
         self.asked <<= 1;
         self.depth += 1;
         if !self.alive.is_empty() {
@@ -306,6 +310,8 @@ impl<'a> Copier<'a> {
         self.objects >>= 1;
         self.schemas >>= 1;
         self.named >>= 1;
+        self.digits >>= 1;
+        self.asked >>= 1;
         self.depth -= 1;
         if let Some((depth, start)) = self.hidden
             && depth == self.depth

@@ -47,6 +47,8 @@ impl Kind {
             Self::Single => {
                 (!text.contains(&b' ') && !says_nothing(text)).then_some(Mask::Fingerprint)
             }
+            // `NFT`, `USDC`: what is traded.
+            Self::Token if text.len() <= 5 && text.iter().all(u8::is_ascii_uppercase) => None,
             Self::Token => (!says_nothing(text)).then_some(Mask::Fingerprint),
             Self::Tokens => {
                 let counts = text
@@ -323,7 +325,12 @@ fn speaks_of(text: &[u8]) -> bool {
         None => matches!(text, [b'A'..=b'Z', _, _, ..]) && is_label(text),
         // `Bearer ${TOKEN}`
         Some(sign) if SCHEMES.contains(&text[..sign]) => placeholder(&text[sign + 1..]),
-        Some(_) => is_label(text) || is_said_of(text),
+        Some(_) => {
+            is_label(text)
+                || is_said_of(text)
+                // `<type> <credentials>`
+                || text[0] == b'<' && text.split(|byte| *byte == b' ').all(placeholder)
+        }
     }
 }
 
@@ -333,25 +340,25 @@ const FIRST_MAX: usize = 17;
 static SCHEMES: Words<3> = Words::new(["bearer", "basic", "token"]);
 
 /// What a form or a translation calls the field: `Password`, `Confirm password`, `API key`. A word alone begins with a
-/// capital, for people do choose `password`.
+/// capital, for people do choose `password`; of several all but the last are such as stand in forms.
 fn is_label(text: &[u8]) -> bool {
-    // Nearly every value has a sign or a digit, or is no word of those below.
     let text = match text.split_last() {
         Some((b'?' | b':' | b'*', head)) if head.contains(&b' ') => head,
         _ => text,
     };
-    let last = match memchr::memrchr(b' ', text) {
-        Some(space) => &text[space + 1..],
-        None if matches!(text, [b'A'..=b'Z', rest @ ..] if !rest.iter().any(u8::is_ascii_uppercase)) => {
-            text
-        }
-        None => return false,
+    if text.len() > LABEL_MAX {
+        return false;
+    }
+    let Some(space) = memchr::memrchr(b' ', text) else {
+        let capital =
+            matches!(text, [b'A'..=b'Z', rest @ ..] if !rest.iter().any(u8::is_ascii_uppercase));
+        return capital && PASSWORDS.contains(text);
     };
-    LABELS.contains(last)
-        && text.len() <= LABEL_MAX
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_alphabetic() || *byte == b' ' || *byte >= 0x80)
+    let last = &text[space + 1..];
+    (PASSWORDS.contains(last) || SECRETS.contains(last))
+        && text[..space]
+            .split(|byte| *byte == b' ')
+            .all(|word| IN_FORMS.contains(word))
 }
 
 /// What a form says of what was put in, or a program of what must be: `is too short`, `required|min:8`.
@@ -363,31 +370,129 @@ pub(crate) fn is_said_of(text: &[u8]) -> bool {
     if text[sign] == b'|' {
         return RULES.contains(word);
     }
-    let field = SUBJECTS.contains(word);
-    let verb = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
-    rest.contains(&b' ') && (SAID.contains(word) || field && SAID.contains(verb))
+    let rest = &rest[..rest.len().min(SAID_MAX)];
+    let mut words = rest.split(|byte| matches!(byte, b' ' | b'.' | b',' | b'\''));
+    let says = SAID.contains(word)
+        || SUBJECTS.contains(word) && words.clone().take(2).any(|word| SAID.contains(word));
+    says && words.any(|word| TOPICS.contains(word))
 }
 
 /// How a message of validation begins, or goes on behind its subject.
-static SAID: Words<14> = Words::new([
-    "is",
-    "must",
-    "can't",
-    "cannot",
-    "should",
-    "has",
-    "does",
-    "may",
-    "needs",
-    "was",
-    "are",
-    "field",
-    "confirmation",
+static SAID: Words<13> = Words::new([
+    "is", "must", "can't", "can", "cannot", "should", "has", "does", "may", "needs", "was", "are",
     "please",
 ]);
 
-static SUBJECTS: Words<6> =
-    Words::new(["password", "passwords", "token", "field", "this", "secret"]);
+static SUBJECTS: Words<8> = Words::new([
+    "password",
+    "passwords",
+    "token",
+    "field",
+    "this",
+    "secret",
+    "the",
+    "your",
+]);
+
+/// What messages of validation speak of.
+static TOPICS: Words<36> = Words::new([
+    "short",
+    "long",
+    "valid",
+    "invalid",
+    "required",
+    "blank",
+    "empty",
+    "match",
+    "matches",
+    "common",
+    "least",
+    "most",
+    "contain",
+    "contains",
+    "character",
+    "characters",
+    "letter",
+    "letters",
+    "digit",
+    "digits",
+    "enter",
+    "entered",
+    "provide",
+    "provided",
+    "weak",
+    "confirmed",
+    "taken",
+    "null",
+    "missing",
+    "expired",
+    "incorrect",
+    "wrong",
+    "numeric",
+    "similar",
+    "different",
+    "allowed",
+]);
+
+/// How much of a message is looked at, in bytes.
+const SAID_MAX: usize = 128;
+
+/// The words that stand before the last in the name of a field.
+static IN_FORMS: Words<53> = Words::new([
+    "enter",
+    "your",
+    "new",
+    "old",
+    "current",
+    "confirm",
+    "repeat",
+    "retype",
+    "re-enter",
+    "api",
+    "access",
+    "client",
+    "secret",
+    "private",
+    "master",
+    "admin",
+    "user",
+    "database",
+    "db",
+    "the",
+    "please",
+    "forgot",
+    "change",
+    "reset",
+    "show",
+    "hide",
+    "set",
+    "create",
+    "choose",
+    "type",
+    "verify",
+    "wi-fi",
+    "wifi",
+    "auth",
+    "refresh",
+    "bearer",
+    "shared",
+    "signing",
+    "encryption",
+    "license",
+    "account",
+    "security",
+    "temporary",
+    "login",
+    "email",
+    "public",
+    "session",
+    "a",
+    "mot",
+    "de",
+    "neues",
+    "altes",
+    "nueva",
+]);
 
 /// The first of Laravel's rules of validation.
 static RULES: Words<6> = Words::new([
@@ -470,7 +575,8 @@ fn is_address(text: &[u8]) -> bool {
         && !text.contains(&b'<')
 }
 
-static LABELS: Words<26> = Words::new([
+/// Words for a password.
+static PASSWORDS: Words<20> = Words::new([
     "password",
     "passwort",
     "kennwort",
@@ -491,13 +597,10 @@ static LABELS: Words<26> = Words::new([
     "jelszó",
     "şifre",
     "lozinka",
-    "token",
-    "secret",
-    "key",
-    "pin",
-    "cookie",
-    "credentials",
 ]);
+
+/// Words for other secrets.
+static SECRETS: Words<6> = Words::new(["token", "secret", "key", "pin", "cookie", "credentials"]);
 
 static WORDS_FOR_NOTHING: Words<21> = Words::new([
     "null",
@@ -698,6 +801,42 @@ mod tests {
                 expected,
                 "{kind:?} {number}"
             );
+        }
+    }
+
+    // REQ: L-2
+    #[test]
+    fn words_about_secrets() {
+        for (text, stays) in [
+            ("Password", true),
+            ("password", false),
+            ("PASSWORD", false),
+            ("Passwort", true),
+            ("Password1", false),
+            ("Secret", false),
+            ("Confirm password", true),
+            ("Enter your password", true),
+            ("Forgot your password?", true),
+            ("API key", true),
+            ("super secret password", false),
+            ("my secret key", false),
+            ("letmein password", false),
+            ("is too short", true),
+            ("must contain a digit", true),
+            ("Password must be at least 8 characters", true),
+            ("This field is required.", true),
+            ("is this it 123", false),
+            ("please let me in", false),
+            ("please enter your password", true),
+            ("required|min:8", true),
+            ("hunter|min:8", false),
+            ("<type> <credentials>", true),
+            ("<type> hunter2", false),
+            ("Bearer ${TOKEN}", true),
+            ("Bearer abc", false),
+        ] {
+            let kept = Kind::Password.judge(text.as_bytes()).is_none();
+            assert_eq!(kept, stays, "{text}");
         }
     }
 

@@ -237,7 +237,11 @@ impl State {
             Meaning::Plural if PAGING.contains(&previous) => {}
             Meaning::Plural => self.find(Kind::Tokens),
             Meaning::Qualifier => self.qualified = true,
-            Meaning::Quantity => self.counted = true,
+            Meaning::Quantity => {
+                self.counted = true;
+                // `password_min` is a length.
+                self.qualified = matches!(word, MIN | MAX);
+            }
             Meaning::Rows => self.last = Some(Kind::Rows),
             Meaning::Schema => self.last = Some(Kind::Schema),
             Meaning::Secret if PAGING.contains(&previous) => {}
@@ -309,6 +313,8 @@ impl State {
 }
 
 const KEY: u128 = word("key");
+const MIN: u128 = word("min");
+const MAX: u128 = word("max");
 const KEYS: u128 = word("keys");
 
 /// As [`word`], of at most [`WORD_MAX`] letters of any size.

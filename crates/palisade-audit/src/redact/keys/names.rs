@@ -505,6 +505,12 @@ pub(super) const NAMES: &[(&str, Meaning)] = &[
     ("available", Quantity),
     // Last segments that speak about the secret, not of it.
     ("count", Qualifier),
+    ("rounds", Qualifier),
+    ("iterations", Qualifier),
+    ("attempts", Qualifier),
+    ("retries", Qualifier),
+    ("tries", Qualifier),
+    ("failures", Qualifier),
     ("check", Qualifier),
     ("checks", Qualifier),
     ("result", Qualifier),

@@ -12,8 +12,8 @@ use super::value::{
     bare_end, ends_line, is_cmdlet, is_code, is_identifier, is_kind_word, number_end, quoted,
     skip_space, telling, visible_end,
 };
-use crate::redact::Finding;
 use crate::redact::keys::{Kind, mask_length, placeholder};
+use crate::redact::{Finding, Mask};
 use blocks::{below, block, named_above, phrase_end, putty, yaml_end};
 use markup::beside;
 use names::{Name, name_before};
@@ -187,12 +187,15 @@ fn bare(
     if !fits && !goes_on && !telling(&text[start..head]) {
         return None;
     }
-    if mask_length(&text[start..]).is_some()
-        || !scheme
-            && !matches!(name.kind, Kind::Digits(_))
-            && name.kind.judge(&text[start..head]).is_none()
-        || head == start + HEAD_MAX && is_code(text, start, head, b"") && !name.query
-    {
+    if mask_length(&text[start..]).is_some() {
+        return None;
+    }
+    let known = if scheme || matches!(name.kind, Kind::Digits(_)) {
+        None
+    } else {
+        Some((head - start, name.kind.judge(&text[start..head])?))
+    };
+    if head == start + HEAD_MAX && is_code(text, start, head, b"") && !name.query {
         return None;
     }
     let shell = name.leads && !spaced && name.name.iter().all(|byte| !byte.is_ascii_lowercase());
@@ -253,7 +256,7 @@ fn bare(
     if !fits && !telling(value) {
         return None;
     }
-    judge(text, start, end, name.kind)
+    judge_known(text, start, end, name.kind, known)
 }
 
 /// `"key": "value"` of JSON in a text, also with its quotes escaped; `Authorization: …` and `Cookie: …`; YAML.
@@ -454,6 +457,17 @@ fn braced(text: &[u8], start: usize, kind: Kind) -> Option<Finding> {
 
 /// The finding for a sensitive name's value in a text, unless the value says nothing.
 fn judge(text: &[u8], start: usize, end: usize, kind: Kind) -> Option<Finding> {
+    judge_known(text, start, end, kind, None)
+}
+
+/// As [`judge`], where what so many bytes of the value are is known.
+fn judge_known(
+    text: &[u8],
+    start: usize,
+    end: usize,
+    kind: Kind,
+    known: Option<(usize, Mask)>,
+) -> Option<Finding> {
     let value = text.get(start..end)?;
     match value.first()? {
         b'-' => {
@@ -493,7 +507,10 @@ fn judge(text: &[u8], start: usize, end: usize, kind: Kind) -> Option<Finding> {
     {
         return None;
     }
-    let mask = kind.judge(&value[..value.len().min(HEAD_MAX)])?;
+    let mask = match known {
+        Some((length, mask)) if length == value.len() => mask,
+        _ => kind.judge(&value[..value.len().min(HEAD_MAX)])?,
+    };
     let value = value.trim_ascii_end();
     let end = start + value.len();
     let (secret, mask) = credential(value, mask);

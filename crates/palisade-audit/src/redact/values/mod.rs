@@ -253,8 +253,8 @@ impl<'a> Scanner<'a> {
         if after == b'(' {
             return found;
         }
-        if at >= self.kept && shell::keeps(&text[at..end]) {
-            self.keep(at, end);
+        if found.is_none() && at >= self.kept && shell::keeps(&text[at..end]) {
+            return self.keep(at, end).or_else(|| shell::placed(text, at));
         }
         found.or_else(|| shell::placed(text, at))
     }
@@ -500,25 +500,30 @@ impl Scanner<'_> {
             && let Some((end, found)) = ahead::insert(self.text, at)
         {
             self.looked = end;
-            // They stand before all that was found ahead of here but not yet told.
-            self.ahead.retain(|finding| finding.start >= end);
-            self.ahead.extend(found);
+            return self.look_forward(end, found);
         }
         None
     }
 
     /// What is kept under the names of secrets in the line that begins with the command `at..end`.
     #[inline(never)]
-    fn keep(&mut self, at: usize, end: usize) {
+    fn keep(&mut self, at: usize, end: usize) -> Option<Finding> {
         let (behind, found) = shell::kept(self.text, at, end);
         self.kept = behind;
-        if let Some(first) = found.last() {
-            // They stand before all that was found ahead of here but not yet told.
-            let until = found[0].end;
-            debug_assert!(first.start >= end);
-            self.ahead.retain(|finding| finding.start >= until);
-            self.ahead.extend(found);
+        self.look_forward(behind, found)
+    }
+
+    /// The first of what was found ahead, all of it before `end` and the last one first; the others are kept in mind. Since
+    /// the first is told before the scan goes on, few of them are at any time, and the time is linear.
+    fn look_forward(&mut self, end: usize, mut found: Vec<Finding>) -> Option<Finding> {
+        let first = found.pop()?;
+        while let Some(known) = self.ahead.pop_if(|known| known.start < end) {
+            found.push(known);
         }
+        // The last one first.
+        found.sort_by_key(|finding| std::cmp::Reverse(finding.start));
+        self.ahead.extend(found);
+        Some(first)
     }
 
     fn look(&mut self) -> Option<Finding> {

@@ -107,6 +107,10 @@ pub(super) static WORDS: &[&str] = &[
     // What is told to keep a value under a name.
     "mysqli",
     "pdo",
+    "netlify",
+    "pdftk",
+    "openssl",
+    "put",
     "rclone",
     "git",
     "consul",
@@ -475,9 +479,11 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
         b"time",
         b"passcode",
     ];
+    let is = |names: &[&[u8]]| names.iter().any(|word| kind.eq_ignore_ascii_case(word));
     // That of a post office has six digits.
-    let pin = kind.eq_ignore_ascii_case(b"pin");
-    if !pin && !known.iter().any(|word| kind.eq_ignore_ascii_case(word)) {
+    let pin = is(&[b"pin"]);
+    let network = is(&[b"wifi", b"fi", b"wlan"]);
+    if !pin && !network && !is(&known) {
         return None;
     }
     let rest = text[end..]
@@ -489,13 +495,15 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
         .or_else(|| rest.strip_prefix(b"is: "))
         .unwrap_or(rest);
     let start = text.len() - rest.len();
-    let stop = run_within(text, start, VISIBLE, 16);
+    let stop = run_within(text, start, VISIBLE, 64);
     let number = text[start..stop]
         .strip_suffix(b".")
         .unwrap_or_else(|| &text[start..stop]);
     let number = number.strip_suffix(b",").unwrap_or(number);
     let lengths = if pin { 4..=4 } else { 4..=8 };
-    (lengths.contains(&number.len()) && number.iter().all(u8::is_ascii_digit)).then_some(Finding {
+    let digits = lengths.contains(&number.len()) && number.iter().all(u8::is_ascii_digit);
+    let key = network && number.len() >= 8 && telling(number);
+    (digits || key).then_some(Finding {
         start,
         end: start + number.len(),
         mask: Mask::Plain,
@@ -832,7 +840,8 @@ const PAIRS: [&[u8]; 5] = [
 ];
 
 /// What is called with a name and a value.
-const SETTERS: [&[u8]; 13] = [
+const SETTERS: [&[u8]; 14] = [
+    b"put",
     b"add",
     b"addheader",
     b"define",

@@ -248,9 +248,17 @@ pub(super) fn kept(text: &[u8], at: usize, end: usize) -> (usize, Vec<Finding>) 
         }
         if let Some((kind, compound)) = known {
             // In a sentence about it a word follows.
-            let prose = super::flag::is_prose(word) || !compound && !telling(word);
-            if !prose && let Some(mask) = kind.judge(word) {
-                found.extend(judge(text, from, to).map(|finding| Finding { mask, ..finding }));
+            let prose = !telling(word) && (!compound || super::flag::is_prose(word));
+            let elsewhere = matches!(word[0], b'$' | b'`' | b'%' | b'<');
+            if !prose
+                && !elsewhere
+                && let Some(mask) = kind.judge(word)
+            {
+                found.push(Finding {
+                    start: from,
+                    end: to,
+                    mask,
+                });
             }
             continue;
         }
@@ -275,13 +283,15 @@ pub(super) fn kept(text: &[u8], at: usize, end: usize) -> (usize, Vec<Finding>) 
 }
 
 /// Commands that keep values under names.
-static KEEPERS: Words<15> = Words::new([
-    "rclone", "aws", "git", "consul", "etcdctl", "redis", "nmcli", "bundle", "dotnet", "cf",
-    "yarn", "pnpm", "pip", "conda", "gcloud",
+static KEEPERS: Words<17> = Words::new([
+    "rclone", "netlify", "pdftk", "aws", "git", "consul", "etcdctl", "redis", "nmcli", "bundle",
+    "dotnet", "cf", "yarn", "pnpm", "pip", "conda", "gcloud",
 ]);
 
 /// What they are told.
-static VERBS: Words<12> = Words::new([
+static VERBS: Words<14> = Words::new([
+    "env:set",
+    "output",
     "config",
     "configure",
     "put",
@@ -421,6 +431,7 @@ const PLACES: &[Place] = &[
     place("convertto-securestring", &[], 0),
     place("snyk", &["auth"], 0),
     place("vault", &["login"], 0),
+    place("openssl", &["passwd"], 0),
     place("bw", &["unlock"], 0),
     place("bw", &["login"], 1),
 ];
