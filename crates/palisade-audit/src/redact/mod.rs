@@ -17,6 +17,7 @@ mod copy;
 mod keys;
 mod policy;
 mod values;
+mod words;
 
 use std::borrow::Cow;
 

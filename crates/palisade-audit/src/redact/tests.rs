@@ -656,7 +656,10 @@ fn forms() {
         "a|password\n\nb|hunter22",
         "\"user\",\"password\"\n\"bob\",\"‹hunter22›\"",
         "user,password\nbob,[REDACTED]",
-        "password\nhunter22",
+        "password\n‹hunter22›",
+        "password\nhunter22 more",
+        "the password\nhunter22",
+        "title\nhunter22",
         // INSERT.
         "insert into t (a, password) values (1, '‹pw1›'), (2, '‹pw2›') returning '3'",
         "INSERT INTO t (password, a) VALUES ('‹pw1›', 'y'); SELECT 'z'",

@@ -11,6 +11,7 @@ use crate::survey::survey;
 pub(super) struct Unnamed {
     /// Of its object.
     pub(super) depth: u32,
+    kind: Kind,
     /// Where it begins in the output.
     written: usize,
     /// Where it begins in the input.
@@ -43,13 +44,18 @@ impl Copier<'_> {
         let loose = [b"\"type\":".as_slice(), b"\"id\":"]
             .iter()
             .any(|key| before.ends_with(key));
+        let asks = ASKS.iter().any(|key| before.ends_with(key));
+        let name = if asks { question(name) } else { name };
         let password = matches!(keys::classify(name), Some(Kind::Password));
         if !names_secret(name) || loose && !password {
             return;
         }
         self.named |= 1;
+        self.digits |= u64::from(matches!(keys::classify(name), Some(Kind::Digits(..=4))));
+        self.asked |= u64::from(asks);
         if let Some(unnamed) = self.unnamed.take()
             && unnamed.depth == self.depth
+            && (asks || unnamed.kind != Kind::Answer)
         {
             self.name_after(&unnamed);
         }
@@ -58,10 +64,17 @@ impl Copier<'_> {
     /// The value that begins here may have its name beside it.
     pub(super) fn value_beside(&mut self, kind: Kind) {
         let scalar = matches!(self.peek(), b'"' | b'-' | b'0'..=b'9');
-        if self.named & 1 == 1 {
+        if kind == Kind::Answer && (!scalar || self.scalars.is_some()) {
+            return;
+        }
+        if kind == Kind::Answer && self.asked & 1 == 1 {
+            self.expected = Some(Kind::Answer);
+        } else if self.named & 1 == 1 && kind != Kind::Answer {
             if scalar {
                 self.expected = Some(if kind == Kind::Content {
                     Kind::Content
+                } else if self.digits & 1 == 1 {
+                    Kind::Digits(4)
                 } else {
                     Kind::Password
                 });
@@ -70,10 +83,11 @@ impl Copier<'_> {
             } else if matches!(self.peek(), b'{' | b'[') {
                 self.hidden = Some((self.depth, self.at));
             }
-        } else if scalar && self.scalars.is_none() && kind == Kind::Value {
+        } else if scalar && self.scalars.is_none() && kind != Kind::Content {
             self.flush(self.at);
             self.unnamed = Some(Unnamed {
                 depth: self.depth,
+                kind,
                 written: self.out.len(),
                 start: self.at,
             });
@@ -88,7 +102,12 @@ impl Copier<'_> {
         let value = &self.json[unnamed.start..end];
         let inside = value.strip_prefix(b"\"").unwrap_or(value);
         let inside = inside.strip_suffix(b"\"").unwrap_or(inside);
-        if Kind::Password.judge(inside).is_none() {
+        let kind = if unnamed.kind == Kind::Answer {
+            Kind::Answer
+        } else {
+            Kind::Password
+        };
+        if kind.judge(inside).is_none() {
             return;
         }
         self.changed = true;
@@ -306,6 +325,51 @@ fn names_secret(name: &[u8]) -> bool {
         _ => false,
     }
 }
+
+/// What a question asks for, without the words that it is asked with: `What is your API key?`
+fn question(text: &[u8]) -> &[u8] {
+    let text = text.trim_ascii_end();
+    let end = text
+        .iter()
+        .rposition(|byte| !matches!(byte, b'?' | b':' | b'*' | b' ' | b'.'))
+        .map_or(0, |at| at + 1);
+    let mut rest = &text[..end];
+    while let Some(word) = ASKING.iter().find(|word| {
+        rest.get(..word.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(word))
+    }) {
+        rest = &rest[word.len()..];
+    }
+    rest
+}
+
+/// The words that a question begins with.
+const ASKING: [&[u8]; 14] = [
+    b"please ",
+    b"what is ",
+    b"what's ",
+    b"what was ",
+    b"enter ",
+    b"provide ",
+    b"type ",
+    b"type in ",
+    b"choose ",
+    b"confirm ",
+    b"repeat ",
+    b"your ",
+    b"the ",
+    b"new ",
+];
+
+/// The members that ask for what stands beside them.
+const ASKS: [&[u8]; 6] = [
+    b"\"question\":",
+    b"\"prompt\":",
+    b"\"label\":",
+    b"\"title\":",
+    b"\"field\":",
+    b"\"placeholder\":",
+];
 
 const FIELDS: [&[u8]; 6] = [
     b"field",

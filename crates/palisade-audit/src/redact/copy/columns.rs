@@ -303,18 +303,7 @@ fn of(name: &[u8]) -> Option<Kind> {
     if name.len() > NAME_MAX {
         return None;
     }
-    keys::classify(&characters(name)).filter(|kind| {
-        matches!(
-            kind,
-            Kind::Digits(_)
-                | Kind::Opaque
-                | Kind::Password
-                | Kind::Phrase
-                | Kind::Single
-                | Kind::Token
-                | Kind::Word
-        )
-    })
+    keys::classify(&characters(name)).filter(|kind| kind.stands_in_cell())
 }
 
 /// `type`, `data_type`, `DataType`

@@ -3,6 +3,7 @@
 mod beside;
 mod columns;
 mod number;
+mod schema;
 mod string;
 
 use super::keys::{self, Kind};
@@ -95,6 +96,10 @@ struct Copier<'a> {
     schemas: u64,
     /// As `objects`: an object with a member that names a secret.
     named: u64,
+    /// As `objects`: an object whose named value is a number of few digits.
+    digits: u64,
+    /// As `objects`: an object with a member that asks for a secret.
+    asked: u64,
     depth: u32,
     /// The next container to open describes values.
     schema_next: bool,
@@ -175,6 +180,8 @@ impl<'a> Copier<'a> {
             objects: 0,
             schemas: 0,
             named: 0,
+            digits: 0,
+            asked: 0,
             depth: 0,
             schema_next: false,
             hidden: None,
@@ -276,6 +283,8 @@ impl<'a> Copier<'a> {
         let start = self.at - 1;
         self.schemas = self.schemas << 1 | u64::from(std::mem::take(&mut self.schema_next));
         self.named <<= 1;
+        self.digits <<= 1;
+        self.asked <<= 1;
         self.depth += 1;
         if !self.alive.is_empty() {
             self.lead_on(object, leading);
@@ -301,6 +310,8 @@ impl<'a> Copier<'a> {
         self.objects >>= 1;
         self.schemas >>= 1;
         self.named >>= 1;
+        self.digits >>= 1;
+        self.asked >>= 1;
         self.depth -= 1;
         if let Some((depth, start)) = self.hidden
             && depth == self.depth
@@ -358,9 +369,15 @@ impl<'a> Copier<'a> {
         }
         if matches!(self.scalars, Some((_, Kind::Schema))) {
             // What a schema says of a secret stays, but for its values.
-            if SCHEMA_VALUES.contains(&self.json.get(start..end).unwrap_or_default()) {
-                self.space();
+            let key = self.json.get(start..end).unwrap_or_default();
+            self.space();
+            if SCHEMA_VALUES.contains(&key) {
                 self.apply(Kind::Password);
+            } else if let Some(kind) = kind
+                && is_secret(kind)
+                && self.peek() != b'{'
+            {
+                self.apply(kind);
             }
         } else if let Some(kind) = kind
             && self.allowed.is_none()
@@ -454,7 +471,7 @@ impl<'a> Copier<'a> {
         match (kind, first) {
             (Kind::Name, b'"') => self.name(),
             (Kind::Content, b'[') if self.has_columns() => self.rows(),
-            (Kind::Value | Kind::Content, _) => self.value_beside(kind),
+            (Kind::Answer | Kind::Value | Kind::Content, _) => self.value_beside(kind),
             (Kind::Schema, b'{') => self.schema_next = true,
             (Kind::Columns | Kind::Name, b'[') => self.columns(),
             (Kind::Rows, b'[') => self.rows(),
@@ -466,6 +483,13 @@ impl<'a> Copier<'a> {
                 let known = self.scalars;
                 self.scalars = known.or(Some((self.depth, Kind::Schema)));
             }
+            (Kind::Password | Kind::Token | Kind::Word, b'{')
+                if self.scalars.is_none() && schema::describes(&self.json[self.at..]) =>
+            {
+                self.scalars = Some((self.depth, Kind::Schema));
+            }
+            (Kind::Password | Kind::Token | Kind::Word, b'[')
+                if schema::is_said_of(&self.json[self.at..]) => {}
             (Kind::Password | Kind::Token | Kind::Word, b'{' | b'[') if !self.is_empty() => {
                 self.hidden = Some((self.depth, self.at));
             }
@@ -750,6 +774,14 @@ impl<'a> Copier<'a> {
         self.at += 1;
         byte
     }
+}
+
+/// Whether what stands under a name of this kind is a secret.
+fn is_secret(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Digits(_) | Kind::Opaque | Kind::Password | Kind::Single | Kind::Token | Kind::Word
+    )
 }
 
 /// Elements of an array that are longer name nothing, in bytes.

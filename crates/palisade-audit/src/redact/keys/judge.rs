@@ -5,8 +5,23 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Kind;
 use crate::redact::Mask;
+use crate::redact::words::Words;
 
 impl Kind {
+    /// Whether a value of this kind may stand in the cell of a table.
+    pub(crate) fn stands_in_cell(self) -> bool {
+        matches!(
+            self,
+            Self::Digits(_)
+                | Self::Opaque
+                | Self::Password
+                | Self::Phrase
+                | Self::Single
+                | Self::Token
+                | Self::Word
+        )
+    }
+
     /// How the string is to be replaced; `None`: it stays, as far as its name goes.
     pub(crate) fn judge(self, text: &[u8]) -> Option<Mask> {
         if is_mask(text) {
@@ -14,7 +29,7 @@ impl Kind {
         }
         match self {
             Self::Digits(least) => holds_digits(text, usize::from(least)).then_some(Mask::Plain),
-            Self::Content => {
+            Self::Answer | Self::Content => {
                 let word = !text.is_empty()
                     && text.len() <= 128
                     && text
@@ -24,13 +39,16 @@ impl Kind {
             }
             Self::Email => is_address(text).then_some(Mask::Address),
             Self::Opaque => (!says_nothing(text)
+                && !begins_with_date(text)
                 && (is_opaque(text) || is_mixed(text) || is_basic(text)))
             .then_some(Mask::Fingerprint),
-            Self::Password => (!placeholder(text)).then_some(Mask::Plain),
+            Self::Password => (!placeholder(text) && !speaks_of(text)).then_some(Mask::Plain),
             Self::Phrase => is_phrase(text).then_some(Mask::Plain),
             Self::Single => {
                 (!text.contains(&b' ') && !says_nothing(text)).then_some(Mask::Fingerprint)
             }
+            // `NFT`, `USDC`: what is traded.
+            Self::Token if text.len() <= 5 && text.iter().all(u8::is_ascii_uppercase) => None,
             Self::Token => (!says_nothing(text)).then_some(Mask::Fingerprint),
             Self::Tokens => {
                 let counts = text
@@ -62,7 +80,7 @@ impl Kind {
             Self::Digits(4) => whole && (4..=12).contains(&digits),
             Self::Digits(least) => whole && digits >= usize::from(least),
             Self::Password => true,
-            Self::Content | Self::Single | Self::Token | Self::Word => digits >= 4,
+            Self::Answer | Self::Content | Self::Single | Self::Token | Self::Word => digits >= 4,
             Self::Columns
             | Self::Email
             | Self::Name
@@ -105,15 +123,22 @@ pub(crate) fn mask_length(text: &[u8]) -> Option<usize> {
 /// Stands for a value that is elsewhere, or not there at all.
 pub(crate) fn placeholder(text: &[u8]) -> bool {
     let text = text.trim_ascii();
-    if is_listed(text, WORDS_FOR_NOTHING, &FOR_NOTHING) {
+    if text.is_empty() || WORDS_FOR_NOTHING.contains(text) {
         return true;
     }
+    // Nearly every value begins with a letter or a digit.
     match text {
+        [b'y' | b'Y', ..] => is_yours(text),
+        [b'p', ..] => text.strip_prefix(b"process.env.").is_some_and(is_constant),
+        [b'e', ..] => text.strip_prefix(b"env:").is_some_and(is_constant),
+        [b'a'..=b'w' | b'z' | b'A'..=b'W' | b'Z' | b'0'..=b'9', ..] => false,
         [b'$', b'{', name @ .., b'}'] => is_name(name),
         [b'{', b'{', name @ .., b'}', b'}'] => is_name(name.trim_ascii()),
         [b'{', name @ .., b'}'] => is_name(name),
         [b'$', name @ ..] if is_constant(name) => true,
         [b'%', name @ .., b'%'] if is_constant(name) => true,
+        // Of Ruby, Elixir, Logstash, Maven and SQL Server.
+        [b'%' | b'#' | b'@', b'{', name @ .., b'}'] => is_name(name),
         [b'$', b'(', .., b')'] => true,
         b"%s" | b"%v" | b"%d" => true,
         [b'<', name @ .., b'>'] => {
@@ -124,16 +149,10 @@ pub(crate) fn placeholder(text: &[u8]) -> bool {
                     .iter()
                     .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'_'))
         }
-        // Somebody has masked it before, or left it to be filled in.
+        // Somebody has masked it before.
         _ => {
-            is_yours(text)
-                || text
-                    .strip_prefix(b"process.env.")
-                    .or_else(|| text.strip_prefix(b"env:"))
-                    .is_some_and(is_constant)
-                || text
-                    .iter()
-                    .all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'X'))
+            text.iter()
+                .all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'X'))
                 || is_bullets(text)
         }
     }
@@ -208,7 +227,7 @@ fn is_mixed_word(text: &[u8]) -> bool {
 
 /// A user's name and password as Basic has them, RFC 7617: in base64, with a colon between.
 fn is_basic(text: &[u8]) -> bool {
-    (12..=256).contains(&text.len())
+    (8..=256).contains(&text.len())
         && STANDARD.decode(text).is_ok_and(|pair| {
             pair.iter()
                 .all(|byte| byte.is_ascii_graphic() || *byte == b' ')
@@ -292,8 +311,201 @@ const PHRASE_MIN: usize = 10;
 
 /// Words that configurations have in the place of a token.
 fn says_nothing(text: &[u8]) -> bool {
-    placeholder(text) || is_listed(text, WORDS_ABOUT, &ABOUT)
+    placeholder(text) || WORDS_ABOUT.contains(text) || speaks_of(text)
 }
+
+/// What is a word or a sentence about a secret rather than one.
+fn speaks_of(text: &[u8]) -> bool {
+    // Nearly every value is one word.
+    let sign = text
+        .iter()
+        .take(FIRST_MAX)
+        .position(|byte| matches!(byte, b' ' | b'|'));
+    match sign {
+        None => matches!(text, [b'A'..=b'Z', _, _, ..]) && is_label(text),
+        // `Bearer ${TOKEN}`
+        Some(sign) if SCHEMES.contains(&text[..sign]) => placeholder(&text[sign + 1..]),
+        Some(_) => {
+            is_label(text)
+                || is_said_of(text)
+                // `<type> <credentials>`
+                || text[0] == b'<' && text.split(|byte| *byte == b' ').all(placeholder)
+        }
+    }
+}
+
+/// No first word of those below is longer, in bytes.
+const FIRST_MAX: usize = 17;
+
+static SCHEMES: Words<3> = Words::new(["bearer", "basic", "token"]);
+
+/// What a form or a translation calls the field: `Password`, `Confirm password`, `API key`. A word alone begins with a
+/// capital, for people do choose `password`; of several all but the last are such as stand in forms.
+fn is_label(text: &[u8]) -> bool {
+    let text = match text.split_last() {
+        Some((b'?' | b':' | b'*', head)) if head.contains(&b' ') => head,
+        _ => text,
+    };
+    if text.len() > LABEL_MAX {
+        return false;
+    }
+    let Some(space) = memchr::memrchr(b' ', text) else {
+        let capital =
+            matches!(text, [b'A'..=b'Z', rest @ ..] if !rest.iter().any(u8::is_ascii_uppercase));
+        return capital && PASSWORDS.contains(text);
+    };
+    let last = &text[space + 1..];
+    (PASSWORDS.contains(last) || SECRETS.contains(last))
+        && text[..space]
+            .split(|byte| *byte == b' ')
+            .all(|word| IN_FORMS.contains(word))
+}
+
+/// What a form says of what was put in, or a program of what must be: `is too short`, `required|min:8`.
+pub(crate) fn is_said_of(text: &[u8]) -> bool {
+    let Some(sign) = text.iter().position(|byte| matches!(byte, b' ' | b'|')) else {
+        return false;
+    };
+    let (word, rest) = (&text[..sign], &text[sign + 1..]);
+    if text[sign] == b'|' {
+        return RULES.contains(word);
+    }
+    let rest = &rest[..rest.len().min(SAID_MAX)];
+    let mut words = rest.split(|byte| matches!(byte, b' ' | b'.' | b',' | b'\''));
+    let says = SAID.contains(word)
+        || SUBJECTS.contains(word) && words.clone().take(2).any(|word| SAID.contains(word));
+    says && words.any(|word| TOPICS.contains(word))
+}
+
+/// How a message of validation begins, or goes on behind its subject.
+static SAID: Words<13> = Words::new([
+    "is", "must", "can't", "can", "cannot", "should", "has", "does", "may", "needs", "was", "are",
+    "please",
+]);
+
+static SUBJECTS: Words<8> = Words::new([
+    "password",
+    "passwords",
+    "token",
+    "field",
+    "this",
+    "secret",
+    "the",
+    "your",
+]);
+
+/// What messages of validation speak of.
+static TOPICS: Words<36> = Words::new([
+    "short",
+    "long",
+    "valid",
+    "invalid",
+    "required",
+    "blank",
+    "empty",
+    "match",
+    "matches",
+    "common",
+    "least",
+    "most",
+    "contain",
+    "contains",
+    "character",
+    "characters",
+    "letter",
+    "letters",
+    "digit",
+    "digits",
+    "enter",
+    "entered",
+    "provide",
+    "provided",
+    "weak",
+    "confirmed",
+    "taken",
+    "null",
+    "missing",
+    "expired",
+    "incorrect",
+    "wrong",
+    "numeric",
+    "similar",
+    "different",
+    "allowed",
+]);
+
+/// How much of a message is looked at, in bytes.
+const SAID_MAX: usize = 128;
+
+/// The words that stand before the last in the name of a field.
+static IN_FORMS: Words<53> = Words::new([
+    "enter",
+    "your",
+    "new",
+    "old",
+    "current",
+    "confirm",
+    "repeat",
+    "retype",
+    "re-enter",
+    "api",
+    "access",
+    "client",
+    "secret",
+    "private",
+    "master",
+    "admin",
+    "user",
+    "database",
+    "db",
+    "the",
+    "please",
+    "forgot",
+    "change",
+    "reset",
+    "show",
+    "hide",
+    "set",
+    "create",
+    "choose",
+    "type",
+    "verify",
+    "wi-fi",
+    "wifi",
+    "auth",
+    "refresh",
+    "bearer",
+    "shared",
+    "signing",
+    "encryption",
+    "license",
+    "account",
+    "security",
+    "temporary",
+    "login",
+    "email",
+    "public",
+    "session",
+    "a",
+    "mot",
+    "de",
+    "neues",
+    "altes",
+    "nueva",
+]);
+
+/// The first of Laravel's rules of validation.
+static RULES: Words<6> = Words::new([
+    "required",
+    "nullable",
+    "string",
+    "sometimes",
+    "bail",
+    "min:8",
+]);
+
+/// How long the name of a field is at most, in bytes.
+const LABEL_MAX: usize = 32;
 
 fn is_name(name: &[u8]) -> bool {
     !name.is_empty()
@@ -341,6 +553,16 @@ fn looks_like_time(text: &[u8]) -> bool {
     text.len() >= 16 && is_digit(3) && text.get(4) == Some(&b'-') && text.get(10) == Some(&b'T')
 }
 
+/// `2026-01-31-standup`
+pub(crate) fn begins_with_date(text: &[u8]) -> bool {
+    text.first_chunk::<10>().is_some_and(|date| {
+        date.iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+    })
+}
+
 /// An address alone: within a sentence it is found by its shape.
 fn is_address(text: &[u8]) -> bool {
     let sign = memchr::memchr(b'@', text).is_some()
@@ -353,94 +575,104 @@ fn is_address(text: &[u8]) -> bool {
         && !text.contains(&b'<')
 }
 
-/// Whether `text` is one of `words`: nearly none is told apart from all of them by length and first letter.
-fn is_listed(text: &[u8], words: &[&[u8]], letters: &[u32; LISTED_MAX + 1]) -> bool {
-    let Some(first) = text.first() else {
-        return true;
-    };
-    text.len() <= LISTED_MAX
-        && letters[text.len()] >> (first & 31) & 1 == 1
-        && words.iter().any(|word| text.eq_ignore_ascii_case(word))
-}
+/// Words for a password.
+static PASSWORDS: Words<20> = Words::new([
+    "password",
+    "passwort",
+    "kennwort",
+    "passphrase",
+    "passcode",
+    "contraseña",
+    "contrasena",
+    "senha",
+    "passe",
+    "wachtwoord",
+    "parola",
+    "heslo",
+    "hasło",
+    "lösenord",
+    "salasana",
+    "adgangskode",
+    "passord",
+    "jelszó",
+    "şifre",
+    "lozinka",
+]);
 
-const LISTED_MAX: usize = 15;
+/// Words for other secrets.
+static SECRETS: Words<6> = Words::new(["token", "secret", "key", "pin", "cookie", "credentials"]);
 
-/// By length: one bit for each letter that a word begins with.
-const fn letters(words: &[&[u8]]) -> [u32; LISTED_MAX + 1] {
-    let mut letters = [0; LISTED_MAX + 1];
-    let mut at = 0;
-    while at < words.len() {
-        letters[words[at].len()] |= 1 << (words[at][0] & 31);
-        at += 1;
-    }
-    letters
-}
+static WORDS_FOR_NOTHING: Words<21> = Words::new([
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "true",
+    "false",
+    "string",
+    "required",
+    "optional",
+    "n/a",
+    "-",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "disabled",
+    "enabled",
+    // Phase-shift keying.
+    "bpsk",
+    "qpsk",
+    "8psk",
+    "16psk",
+]);
 
-static FOR_NOTHING: [u32; LISTED_MAX + 1] = letters(WORDS_FOR_NOTHING);
-static ABOUT: [u32; LISTED_MAX + 1] = letters(WORDS_ABOUT);
-
-const WORDS_FOR_NOTHING: &[&[u8]] = &[
-    b"null",
-    b"none",
-    b"nil",
-    b"undefined",
-    b"true",
-    b"false",
-    b"string",
-    b"required",
-    b"optional",
-    b"n/a",
-    b"-",
-    b"yes",
-    b"no",
-    b"on",
-    b"off",
-];
-
-const WORDS_ABOUT: &[&[u8]] = &[
-    b"include",
-    b"omit",
-    b"same-origin",
-    b"yes",
-    b"no",
-    b"bearer",
-    b"basic",
-    b"digest",
-    b"jwt",
-    b"oauth",
-    b"oauth2",
-    b"oidc",
-    b"api_key",
-    b"apikey",
-    b"api-key",
-    b"token",
-    b"unknown",
-    b"default",
-    b"auto",
-    b"enabled",
-    b"disabled",
-    b"hidden",
-    b"public",
-    b"private",
-    b"number",
-    b"integer",
-    b"boolean",
-    b"object",
-    b"array",
-    b"header",
-    b"query",
-    b"cookie",
-    b"body",
-    b"inherit",
-    b"on",
-    b"off",
-    b"any",
-    b"all",
-    b"text",
-    b"image",
-    b"resource",
-    b"password",
-];
+static WORDS_ABOUT: Words<44> = Words::new([
+    "read",
+    "write",
+    "include",
+    "omit",
+    "same-origin",
+    "yes",
+    "no",
+    "bearer",
+    "basic",
+    "digest",
+    "jwt",
+    "oauth",
+    "oauth2",
+    "oidc",
+    "api_key",
+    "apikey",
+    "api-key",
+    "token",
+    "unknown",
+    "default",
+    "auto",
+    "enabled",
+    "disabled",
+    "hidden",
+    "public",
+    "private",
+    "number",
+    "integer",
+    "boolean",
+    "object",
+    "array",
+    "header",
+    "query",
+    "cookie",
+    "body",
+    "inherit",
+    "on",
+    "off",
+    "any",
+    "all",
+    "text",
+    "image",
+    "resource",
+    "password",
+]);
 
 #[cfg(test)]
 mod tests {
@@ -569,6 +801,42 @@ mod tests {
                 expected,
                 "{kind:?} {number}"
             );
+        }
+    }
+
+    // REQ: L-2
+    #[test]
+    fn words_about_secrets() {
+        for (text, stays) in [
+            ("Password", true),
+            ("password", false),
+            ("PASSWORD", false),
+            ("Passwort", true),
+            ("Password1", false),
+            ("Secret", false),
+            ("Confirm password", true),
+            ("Enter your password", true),
+            ("Forgot your password?", true),
+            ("API key", true),
+            ("super secret password", false),
+            ("my secret key", false),
+            ("letmein password", false),
+            ("is too short", true),
+            ("must contain a digit", true),
+            ("Password must be at least 8 characters", true),
+            ("This field is required.", true),
+            ("is this it 123", false),
+            ("please let me in", false),
+            ("please enter your password", true),
+            ("required|min:8", true),
+            ("hunter|min:8", false),
+            ("<type> <credentials>", true),
+            ("<type> hunter2", false),
+            ("Bearer ${TOKEN}", true),
+            ("Bearer abc", false),
+        ] {
+            let kept = Kind::Password.judge(text.as_bytes()).is_none();
+            assert_eq!(kept, stays, "{text}");
         }
     }
 
@@ -761,7 +1029,7 @@ mod tests {
             (Kind::Word, "12.15", true),
             (Kind::Word, "ab1", true),
             (Kind::Opaque, "dXNlcjpwYXNz", true),
-            (Kind::Opaque, "dTpwYXNz", false),
+            (Kind::Opaque, "dTpw", false),
             (Kind::Opaque, "OnVzZXJwYXNz", false),
             (Kind::Opaque, "dXNlcjoAYXNz", false),
             (Kind::Opaque, "dXNlcnxwYXNz", false),

@@ -17,11 +17,13 @@ use names::{
     word,
 };
 
-pub(crate) use judge::{is_opaque, mask_length, placeholder};
+pub(crate) use judge::{begins_with_date, is_opaque, is_said_of, mask_length, placeholder};
 
 /// What stands under a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
+    /// What is said to a question: a secret if it is one word, and the question asks for one.
+    Answer,
     /// The names of columns.
     Columns,
     /// A number of a person: so many digits at least.
@@ -102,6 +104,12 @@ fn classify_ascii(key: &[u8]) -> Option<Kind> {
         before = kind;
     }
     state.take(&key[start..]);
+    // A second factor's code.
+    if let [.., b'2', b'f' | b'F', b'a' | b'A'] = key
+        && state.kind.is_none()
+    {
+        return Some(Kind::Digits(4));
+    }
     state.finish()
 }
 
@@ -198,6 +206,11 @@ impl State {
         self.previous = word;
         match meaning {
             Meaning::About => self.qualified = true,
+            Meaning::Answer => self.last = Some(Kind::Answer),
+            Meaning::AnswerOrQuantity => {
+                self.last = Some(Kind::Answer);
+                self.counted = true;
+            }
             Meaning::Columns => {
                 self.last = Some(Kind::Columns);
                 // `api_keys` are keys; the others are about.
@@ -211,6 +224,11 @@ impl State {
                 // A key may be the secret itself.
                 self.qualified = word != KEY;
             }
+            Meaning::NameOrQuantity => {
+                self.last = Some(Kind::Name);
+                self.qualified = true;
+                self.counted = true;
+            }
             Meaning::Opaque => self.last = Some(Kind::Opaque),
             Meaning::Part => {}
             Meaning::Password => self.find(Kind::Password),
@@ -219,11 +237,17 @@ impl State {
             Meaning::Plural if PAGING.contains(&previous) => {}
             Meaning::Plural => self.find(Kind::Tokens),
             Meaning::Qualifier => self.qualified = true,
-            Meaning::Quantity => self.counted = true,
+            Meaning::Quantity => {
+                self.counted = true;
+                // `password_min` is a length.
+                self.qualified = matches!(word, MIN | MAX);
+            }
             Meaning::Rows => self.last = Some(Kind::Rows),
             Meaning::Schema => self.last = Some(Kind::Schema),
             Meaning::Secret if PAGING.contains(&previous) => {}
             Meaning::Secret => self.find(Kind::Token),
+            Meaning::Session if self.segments > 1 => self.last = Some(Kind::Opaque),
+            Meaning::Session => {}
             Meaning::Single => self.find(Kind::Single),
             Meaning::Content => self.last = Some(Kind::Content),
             Meaning::Value => self.last = Some(Kind::Value),
@@ -259,7 +283,8 @@ impl State {
             (
                 None,
                 last @ Some(
-                    Kind::Columns
+                    Kind::Answer
+                    | Kind::Columns
                     | Kind::Content
                     | Kind::Name
                     | Kind::Rows
@@ -270,7 +295,8 @@ impl State {
             (
                 kind,
                 Some(
-                    Kind::Columns
+                    Kind::Answer
+                    | Kind::Columns
                     | Kind::Content
                     | Kind::Name
                     | Kind::Rows
@@ -287,6 +313,8 @@ impl State {
 }
 
 const KEY: u128 = word("key");
+const MIN: u128 = word("min");
+const MAX: u128 = word("max");
 const KEYS: u128 = word("keys");
 
 /// As [`word`], of at most [`WORD_MAX`] letters of any size.
@@ -444,7 +472,11 @@ static ENDS: [Lengths; 256] = {
             all[ends].lengths |= 1 << name.len();
             if !matches!(
                 NAMES[at].1,
-                Meaning::About | Meaning::Part | Meaning::Qualifier | Meaning::Quantity
+                Meaning::About
+                    | Meaning::Part
+                    | Meaning::Qualifier
+                    | Meaning::Quantity
+                    | Meaning::Session
             ) {
                 all[ends].alone |= 1 << name.len();
             }
@@ -490,7 +522,11 @@ mod tests {
             assert_eq!(classify(name.as_bytes()), kind, "{name}");
             let says = !matches!(
                 meaning,
-                Meaning::About | Meaning::Part | Meaning::Quantity | Meaning::Qualifier
+                Meaning::About
+                    | Meaning::Part
+                    | Meaning::Quantity
+                    | Meaning::Qualifier
+                    | Meaning::Session
             );
             assert_eq!(kind.is_some(), says, "{name}");
         }

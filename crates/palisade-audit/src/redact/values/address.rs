@@ -332,13 +332,13 @@ pub(super) fn bare_userinfo(text: &[u8], floor: usize, at: usize) -> Option<Find
     })
 }
 
-/// `scott/tiger@` of Oracle's thin driver; `at` is behind `thin`.
+/// `thin:scott/tiger@` of Oracle's driver.
 pub(super) fn thin(text: &[u8], at: usize) -> Option<Finding> {
-    let rest = text.get(at..)?.strip_prefix(b":")?;
+    let rest = text.get(at..)?.strip_prefix(b"thin:")?;
     let user = run_within(rest, 0, WORD, 64);
     let secret = rest.get(user..)?.strip_prefix(b"/")?;
     let length = memchr::memchr3(b'@', b' ', b'\n', &secret[..secret.len().min(128)])?;
-    let start = at + 1 + user + 1;
+    let start = at + 5 + user + 1;
     (user > 0 && length > 0 && secret[length] == b'@' && !secret.starts_with(b"[REDACTED"))
         .then_some(Finding {
             start,
@@ -687,7 +687,7 @@ mod tests {
             ("thin.scott/tiger@h", None),
         ] {
             assert_eq!(
-                thin(text.as_bytes(), 4).map(|found| &text[found.start..found.end]),
+                thin(text.as_bytes(), 0).map(|found| &text[found.start..found.end]),
                 found,
                 "{text}"
             );

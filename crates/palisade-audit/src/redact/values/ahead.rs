@@ -182,18 +182,7 @@ fn header(line: &[u8]) -> Option<(u8, usize, Vec<Option<Kind>>)> {
         if !is_name {
             return None;
         }
-        kinds.push(value::in_text(name).filter(|kind| {
-            matches!(
-                kind,
-                Kind::Digits(_)
-                    | Kind::Opaque
-                    | Kind::Password
-                    | Kind::Phrase
-                    | Kind::Single
-                    | Kind::Token
-                    | Kind::Word
-            )
-        }));
+        kinds.push(value::in_text(name).filter(|kind| kind.stands_in_cell()));
     }
     let count = kinds.len() - 1;
     kinds

@@ -114,6 +114,10 @@ pub(super) fn flag(text: &[u8], at: usize, commands: &mut Commands) -> Option<Fi
     while matches!(text.get(from), Some(b' ' | b'\t')) && from < end + 9 {
         from += 1;
     }
+    // `-password = "…"`, a line that a patch takes away.
+    if matches!(text.get(from), Some(b'=' | b':')) {
+        return None;
+    }
     if name.starts_with(b"pass") && text[from..].starts_with(b"pass:") {
         return passphrase_argument(text, from);
     }
@@ -172,12 +176,17 @@ fn argument(text: &[u8], from: usize, name: &[u8], kind: Kind) -> Option<Finding
     };
     let secret = text.get(start..end)?;
     let word = secret.strip_suffix(b".").unwrap_or(secret);
-    let prose = from == start && PROSE.iter().any(|known| word.eq_ignore_ascii_case(known));
+    let prose = from == start && is_prose(word);
     if secret.is_empty() || prose || is_code(text, start, end, name) {
         return None;
     }
     let mask = kind.judge(secret)?;
     Some(Finding { start, end, mask })
+}
+
+/// Whether a sentence about a flag or a name goes on so.
+pub(super) fn is_prose(word: &[u8]) -> bool {
+    PROSE.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 fn short(text: &[u8], at: usize, commands: &mut Commands) -> Option<Finding> {
@@ -364,7 +373,7 @@ static FIRST_LETTERS: [u32; NAME_MAX + 1] = {
 };
 
 /// The flags of [`COMMANDS`].
-const LETTERS: &[u8] = b"pPaAuUwbkXNs";
+const LETTERS: &[u8] = b"pPaAuUwbkXNsct";
 
 const fn command(name: &'static str, and: &'static str, flag: u8, how: How) -> Command {
     Command {
@@ -400,6 +409,9 @@ static COMMANDS: &[Command] = &[
     command("redis-cli", "", b'a', How::Any),
     command("sqlcmd", "", b'P', How::Any),
     command("bcp", "", b'P', How::Any),
+    command("isql", "", b'P', How::Any),
+    command("tsql", "", b'P', How::Any),
+    command("osql", "", b'P', How::Any),
     command("zip", "", b'P', How::Any),
     command("unzip", "", b'P', How::Any),
     command("mosquitto_pub", "", b'P', How::Any),
@@ -440,6 +452,10 @@ static COMMANDS: &[Command] = &[
     command("snmpwalk", "", b'X', How::Apart),
     command("snmpget", "", b'A', How::Apart),
     command("snmpget", "", b'X', How::Apart),
+    command("snmpwalk", "", b'c', How::Apart),
+    command("snmpget", "", b'c', How::Apart),
+    command("snmpset", "", b'c', How::Apart),
+    command("doctl", "auth", b't', How::Apart),
     command("ipmitool", "", b'P', How::Apart),
     command("psexec", "", b'p', How::Apart),
     command("PsExec", "", b'p', How::Apart),

@@ -18,9 +18,10 @@ pub(super) fn id(text: &[u8], at: usize) -> Option<Finding> {
             .take(20)
             .take_while(|byte| byte.is_ascii_digit())
             .count();
+        let sign = rest.get(group).copied().unwrap_or_default();
         SHAPES
             .iter()
-            .filter(|shape| shape.group == group)
+            .filter(|shape| shape.group == group && shape.may_go_on(sign))
             .find_map(|shape| shape.length(rest))
     } else {
         LETTERED
@@ -52,6 +53,14 @@ const fn shape(form: &'static str, check: fn(&[u8]) -> bool) -> Shape {
 }
 
 impl Shape {
+    /// Whether `sign` may stand behind the digits that it begins with: dates and times are done with here.
+    fn may_go_on(&self, sign: u8) -> bool {
+        match self.form.as_bytes().get(self.group) {
+            Some(b'_' | b'A' | b'X' | b'?') | None => true,
+            Some(other) => *other == sign,
+        }
+    }
+
     fn length(&self, text: &[u8]) -> Option<usize> {
         let mut found = [0; 24];
         let (mut count, mut at) = (0, 0);

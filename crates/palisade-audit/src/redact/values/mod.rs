@@ -12,7 +12,9 @@ pub(crate) mod flag;
 mod ids;
 mod member;
 mod number;
+mod pair;
 mod pem;
+mod person;
 mod prose;
 mod scheme;
 mod shell;
@@ -67,6 +69,8 @@ pub(crate) struct Scanner<'a> {
     told: usize,
     /// Up to here no `INSERT` begins that was not looked at.
     looked: usize,
+    /// Up to here lines were looked through for what a command keeps.
+    kept: usize,
     /// Where the last here-string began that was looked at.
     here: usize,
 }
@@ -102,6 +106,7 @@ impl<'a> Scanner<'a> {
             due: usize::MAX,
             told: 0,
             looked: 0,
+            kept: 0,
             here: 0,
         }
     }
@@ -214,29 +219,43 @@ impl<'a> Scanner<'a> {
     fn named_by(&mut self, first: u8, end: usize) -> Option<Finding> {
         let (text, at) = (self.text, self.at);
         // What they speak of stands behind a space or a bracket, or the word goes on behind a sign.
+        let after = *text.get(end)?;
         if !matches!(
-            text.get(end),
-            Some(b' ' | b'\t' | b'(' | b'_' | b'-' | b':')
+            after,
+            b' ' | b'\t' | b'(' | b'_' | b'-' | b':' | b'\n' | 0xc3
         ) {
             return None;
         }
         if prose::LENGTHS[usize::from(first & 31)] & 1 << ((end - at) & 31) == 0 {
             return None;
         }
-        let found = match first {
-            b't' if text[at..].starts_with(b"thin:") => return thin(text, at + 4),
-            b'w' => None,
-            b'b' | b'B' | b'd' | b'g' | b'h' | b'l' | b'n' | b'N' => prose::called(text, at),
-            b'e' | b'E' => shell::piped(text, at),
-            b'i' | b'I' => prose::announced(text, at).or_else(|| self.insert(at)),
-            b'p' => prose::announced(text, at).or_else(|| shell::piped(text, at)),
-            b'a' => prose::announced(text, at).or_else(|| prose::called(text, at)),
-            b'A' => prose::announced(text, at)
-                .or_else(|| shell::auth(text, at))
-                .or_else(|| prose::called(text, at)),
-            b's' | b'S' => prose::announced(text, at).or_else(|| prose::called(text, at)),
+        let found = match (after, first) {
+            (b':', b't') => return thin(text, at),
+            (b':', b'm' | b'M') => return prose::announced(text, at),
+            (b':', b'c' | b'C' | b'l' | b'L' | b'p') => {
+                return prose::announced(text, at).or_else(|| pair::announced(text, at));
+            }
+            // A name that has a sign.
+            (b':', _) => return None,
+            (b'(', b'p' | b'P') => prose::announced(text, at).or_else(|| prose::called(text, at)),
+            (b'(' | b'_', _) => prose::called(text, at),
+            (_, b'e' | b'E') => prose::announced(text, at).or_else(|| shell::piped(text, at)),
+            (_, b'p') => prose::announced(text, at)
+                .or_else(|| shell::piped(text, at))
+                .or_else(|| pair::announced(text, at)),
+            (_, b'c' | b'C' | b'l' | b'L' | b's' | b'S') => {
+                prose::announced(text, at).or_else(|| pair::announced(text, at))
+            }
+            (_, b'i' | b'I') => prose::announced(text, at).or_else(|| self.insert(at)),
+            (_, b'A') => prose::announced(text, at).or_else(|| shell::auth(text, at)),
             _ => prose::announced(text, at),
         };
+        if after == b'(' {
+            return found;
+        }
+        if found.is_none() && at >= self.kept && shell::keeps(&text[at..end]) {
+            return self.keep(at, end).or_else(|| shell::placed(text, at));
+        }
         found.or_else(|| shell::placed(text, at))
     }
 
@@ -262,6 +281,9 @@ impl<'a> Scanner<'a> {
             b'@' if matches!(before, b' ' | b'@') => None,
             b'@' => self.look_at_sign(),
             b'=' => assignment(text, self.floor, at, 1),
+            b':' if at == self.floor && at > 0 && after > b' ' => {
+                behind_address(text, at).or_else(|| member(text, self.floor, at))
+            }
             b':' if before == b'p' && at >= 3 && text[at - 3..].starts_with(b" /p") => {
                 rdp(text, at)
             }
@@ -478,11 +500,30 @@ impl Scanner<'_> {
             && let Some((end, found)) = ahead::insert(self.text, at)
         {
             self.looked = end;
-            // They stand before all that was found ahead of here but not yet told.
-            self.ahead.retain(|finding| finding.start >= end);
-            self.ahead.extend(found);
+            return self.look_forward(end, found);
         }
         None
+    }
+
+    /// What is kept under the names of secrets in the line that begins with the command `at..end`.
+    #[inline(never)]
+    fn keep(&mut self, at: usize, end: usize) -> Option<Finding> {
+        let (behind, found) = shell::kept(self.text, at, end);
+        self.kept = behind;
+        self.look_forward(behind, found)
+    }
+
+    /// The first of what was found ahead, all of it before `end` and the last one first; the others are kept in mind. Since
+    /// the first is told before the scan goes on, few of them are at any time, and the time is linear.
+    fn look_forward(&mut self, end: usize, mut found: Vec<Finding>) -> Option<Finding> {
+        let first = found.pop()?;
+        while let Some(known) = self.ahead.pop_if(|known| known.start < end) {
+            found.push(known);
+        }
+        // The last one first.
+        found.sort_by_key(|finding| std::cmp::Reverse(finding.start));
+        self.ahead.extend(found);
+        Some(first)
     }
 
     fn look(&mut self) -> Option<Finding> {
@@ -618,6 +659,19 @@ fn telegram(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         start,
         end,
         mask: Mask::Fingerprint,
+    })
+}
+
+/// `bob@example.org:…`, an address that was found, and a password.
+fn behind_address(text: &[u8], at: usize) -> Option<Finding> {
+    let address = &text[at.saturating_sub(64)..at];
+    let sign = memchr::memrchr(b'@', address)?;
+    let end = run_within(text, at + 1, classes::VALUE, 64);
+    let secret = &text[at + 1..end];
+    (prose::strong(secret) && !address[sign..].contains(&b' ')).then_some(Finding {
+        start: at + 1,
+        end,
+        mask: Mask::Plain,
     })
 }
 
@@ -777,10 +831,13 @@ pub(crate) fn may_hold_surveyed(text: &[u8], survey: Survey) -> bool {
     }
 }
 
-/// Words of small letters and none of [`MARKS`] can be a secret only behind `bearer` or `basic`.
+/// Words of small letters and none of [`MARKS`] can be a secret only behind `bearer` or `basic`, or if they are said to be
+/// a password.
 #[inline]
 fn names_scheme(text: &[u8]) -> bool {
-    text.len() >= SHORTEST_PLAIN && scheme::may_be_named(text) && scheme::is_named(text)
+    text.len() > SHORTEST_PLAIN
+        && (scheme::may_be_named(text) && scheme::is_named(text)
+            || prose::may_be_said(text) && prose::is_said(text))
 }
 
 /// What is known by `@`, `=` or `:`; a mark of [`MARKS`].
@@ -804,8 +861,8 @@ static MARKS: [u8; 256] = {
     marks
 };
 
-/// The shortest finding without one of [`PAIRED`]: `12345678Z`, `AB123456C`.
-const SHORTEST_PLAIN: usize = 9;
+/// The shortest finding without one of [`PAIRED`]: `pin 1234`.
+const SHORTEST_PLAIN: usize = 8;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,12 @@
 //! Secrets behind the words that people put before them: `the password is …`, `IDENTIFIED BY '…'`.
 
 use super::classes::{VISIBLE, WORD, run_within};
+use super::person;
 use super::value::{self, is_kind_word, telling};
 use crate::redact::keys::Kind;
+use crate::redact::words::Words;
 use crate::redact::{Finding, Mask};
+use crate::survey::{HIGH, LOW};
 
 /// The words that are looked at wherever they stand, in letters of any size: those of [`credential`](super::scheme)
 /// and those below.
@@ -45,6 +48,11 @@ pub(super) static WORDS: &[&str] = &[
     "get",
     "env",
     "masterauth",
+    "creds",
+    "credentials",
+    "log",
+    "sign",
+    "pass",
     "set",
     "sqlplus",
     "bw",
@@ -63,6 +71,60 @@ pub(super) static WORDS: &[&str] = &[
     "pulumi",
     "rabbitmqctl",
     "wpa",
+    // Passwords in other languages.
+    "passwort",
+    "kennwort",
+    "senha",
+    "wachtwoord",
+    "contrasena",
+    "contrase",
+    "passe",
+    "pw",
+    // Numbers of persons.
+    "bsn",
+    "pesel",
+    "nhs",
+    "sin",
+    "tfn",
+    "cnp",
+    "egn",
+    "oib",
+    "pps",
+    "passport",
+    "aadhaar",
+    "cpf",
+    "dni",
+    "nie",
+    "nif",
+    "rut",
+    "curp",
+    "nino",
+    "ssn",
+    "nric",
+    "kimlik",
+    "isikukood",
+    "medicare",
+    // What is told to keep a value under a name.
+    "mysqli",
+    "pdo",
+    "netlify",
+    "pdftk",
+    "openssl",
+    "put",
+    "rclone",
+    "git",
+    "consul",
+    "etcdctl",
+    "redis",
+    "nmcli",
+    "bundle",
+    "dotnet",
+    "cf",
+    "yarn",
+    "pnpm",
+    "pip",
+    "conda",
+    "vault",
 ];
 
 /// By first letter the lengths of [`WORDS`], one bit for each.
@@ -85,13 +147,13 @@ pub(super) static LENGTHS: [u32; 32] = {
 pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     let end = run_within(text, at, WORD, 16);
     let word = &text[at..end];
-    if word.eq_ignore_ascii_case(b"aws") {
-        return aws(text, at);
-    }
     if word.eq_ignore_ascii_case(b"code") {
         return code(text, at, end);
     }
-    let kind = kind(word)?;
+    if PERSONS.contains(word) {
+        return person::number(text, word, end);
+    }
+    let (kind, end) = kind(text, at, end)?;
     // `PASSWORD('…')` of SQL.
     if word == b"PASSWORD" && text[end..].starts_with(b"('") {
         let (from, to) = value::quoted(text, end + 1)?;
@@ -101,17 +163,34 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
             mask,
         });
     }
-    if !matches!(text.get(end), Some(b' ' | b'\t')) {
+    if text.get(end) == Some(&b'\n') {
+        return below(text, at, end).filter(|_| kind == Kind::Password);
+    }
+    // `SET PASSWORD FOR 'bob'@'localhost' = '…'` of MySQL.
+    if word == b"PASSWORD" && text[end..].starts_with(b" FOR '") {
+        return of_user(text, end + 5);
+    }
+    // Behind a sign of its own it is found by that.
+    if !matches!(text.get(end), Some(b' ' | b'\t'))
+        || matches!(text.get(end + 1), Some(b'=' | b':'))
+    {
         return None;
     }
     let (mut start, mut said) = link(text, end + 1);
+    if matches!(
+        text[end + 1..],
+        [b'o', b'f' | b'n', b' ', ..] | [b't', b'o', b' ', ..] | [b'a', b't', b' ', ..]
+    ) && let Some(behind) = whose(text, end + 4).or_else(|| belonging(text, end + 4))
+    {
+        (start, said) = (behind, true);
+    }
     // `the password for bob is …`
     if !said && text[start..].starts_with(b"for ") {
         let who = run_within(text, start + 4, VISIBLE, 64);
         let (behind, is) = link(text, who + 1);
         if is {
             (start, said) = (behind, true);
-        } else if let Some(behind) = whose(text, start + 4) {
+        } else if let Some(behind) = whose(text, start + 4).or_else(|| belonging(text, start + 4)) {
             (start, said) = (behind, true);
         }
     }
@@ -132,6 +211,17 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         _ => (start, run_within(text, start, VISIBLE, VALUE_MAX)),
     };
     let quoted = from > start;
+    if said
+        && !quoted
+        && kind == Kind::Password
+        && let Some(to) = words(text, from)
+    {
+        return Some(Finding {
+            start: from,
+            end: to,
+            mask: Mask::Plain,
+        });
+    }
     if !quoted {
         let mut marked = false;
         while to > from {
@@ -185,8 +275,17 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
         }
         Kind::Password if quoted => text[start] == b'\'' && !secret.contains(&b' '),
         Kind::Password if said => telling(secret) && secret.len() >= 4,
-        Kind::Password => strong(secret),
+        // Two letters say little: neither an id nor a version nor a time.
+        Kind::Password if word.len() == 2 => {
+            strong(secret)
+                && secret.len() <= 24
+                && secret
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"!@#$%^&*".contains(byte))
+        }
+        Kind::Password => strong(secret) && !crate::redact::keys::begins_with_date(secret),
         Kind::Digits(_) => secret.iter().all(u8::is_ascii_digit) && secret.len() <= 8,
+        _ if said && !quoted && signed(secret) => true,
         _ => {
             said && secret.len() >= 8 && telling(secret) && !secret.contains(&b'/') && !quoted
                 || said && quoted && secret.len() >= 8 && !secret.contains(&b' ') && telling(secret)
@@ -207,6 +306,67 @@ pub(super) fn announced(text: &[u8], at: usize) -> Option<Finding> {
     })
 }
 
+/// Whether `ss` stands somewhere in `text`, of nine bytes at least: a look at eight pairs at a time, since this is asked of
+/// every sentence.
+#[inline]
+pub(super) fn may_be_said(text: &[u8]) -> bool {
+    let said = |pairs: &[u8; 9]| {
+        let word = |at: usize| {
+            pairs[at..]
+                .first_chunk()
+                .map_or(0, |chunk| u64::from_le_bytes(*chunk))
+        };
+        let other = (word(0) ^ (LOW * 0x73)) | (word(1) ^ (LOW * 0x73));
+        other.wrapping_sub(LOW) & !other & HIGH != 0
+    };
+    let mut rest = text;
+    while let Some(pairs) = rest.first_chunk() {
+        if said(pairs) {
+            return true;
+        }
+        rest = &rest[8..];
+    }
+    text.last_chunk().is_none_or(said)
+}
+
+/// Whether a text of small letters says what a password is.
+#[inline(never)]
+pub(super) fn is_said(text: &[u8]) -> bool {
+    memchr::memmem::find_iter(text, b"pass").any(|at| {
+        [b"word ".as_slice(), b"phrase ", b"code ", b"wort "]
+            .iter()
+            .any(|end| text[at + 4..].starts_with(end))
+    })
+}
+
+/// What is in quotes behind the sign that stands behind a user's name, which is in quotes at `at`.
+fn of_user(text: &[u8], at: usize) -> Option<Finding> {
+    let text = &text[..text.len().min(at + PAIR_MAX)];
+    let sign = at + memchr::memchr2(b'=', b'\n', &text[at..])?;
+    let start = sign + 1 + usize::from(text.get(sign + 1) == Some(&b' '));
+    let (from, to) = value::quoted(text, start)?;
+    Kind::Password.judge(&text[from..to]).map(|mask| Finding {
+        start: from,
+        end: to,
+        mask,
+    })
+}
+
+/// The one word of the line below a line that is no more than the word `at..end`.
+fn below(text: &[u8], at: usize, end: usize) -> Option<Finding> {
+    if !matches!(text[..at].last(), None | Some(b'\n')) {
+        return None;
+    }
+    let from = end + 1;
+    let to = run_within(text, from, VISIBLE, VALUE_MAX);
+    let word = &text[from..to];
+    (strong(word) && value::ends_line(text, to) && !word.ends_with(b":")).then_some(Finding {
+        start: from,
+        end: to,
+        mask: Mask::Plain,
+    })
+}
+
 /// Behind the colon of `password for the staging box: `; `at` is behind `for `.
 fn whose(text: &[u8], at: usize) -> Option<usize> {
     let rest = &text[at..];
@@ -215,6 +375,63 @@ fn whose(text: &[u8], at: usize) -> Option<usize> {
         .iter()
         .position(|byte| !(byte.is_ascii_alphanumeric() || b" _.@-".contains(byte)))?;
     (length > 0 && rest[length..].starts_with(b": ")).then_some(at + length + 2)
+}
+
+/// Behind the verb of `password for the staging box is `: five words at most; `at` is the first of them.
+fn belonging(text: &[u8], at: usize) -> Option<usize> {
+    let mut end = at;
+    for _ in 0..5 {
+        let word = run_within(text, end, VISIBLE, 24);
+        if word == end
+            || text.get(word) != Some(&b' ')
+            || !text[end..word]
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_.@'-".contains(byte))
+        {
+            return None;
+        }
+        end = word + 1;
+        let rest = &text[end..];
+        for verb in [b"is ".as_slice(), b"is: ", b"was "] {
+            if rest.starts_with(verb) {
+                return Some(end + verb.len());
+            }
+        }
+    }
+    None
+}
+
+/// The end of the words of a pass phrase that is said in a sentence: four to ten of them in small letters to the
+/// sentence's end, none of which is a sentence's.
+fn words(text: &[u8], at: usize) -> Option<usize> {
+    let line = &text[at..text.len().min(at + PHRASE_MAX)];
+    let length = line
+        .iter()
+        .position(|byte| !(byte.is_ascii_lowercase() || *byte == b' '))
+        .unwrap_or(line.len());
+    // Nearly every sentence is done with here.
+    if length < 15 {
+        return None;
+    }
+    let ends = matches!(
+        line[length..],
+        [] | [b'\n' | b'"' | b'\r', ..] | [b'.' | b',']
+    ) || matches!(line[length..], [b'.' | b',' | b';', b' ' | b'\n', ..]);
+    let phrase = line[..length].trim_ascii_end();
+    if !ends || phrase.len() == PHRASE_MAX {
+        return None;
+    }
+    let mut count = 0;
+    for word in phrase.split(|byte| *byte == b' ') {
+        count += 1;
+        let inflected = [b"ed".as_slice(), b"ing", b"ly", b"able"]
+            .iter()
+            .any(|end| word.len() > 4 && word.ends_with(end));
+        if !(3..=10).contains(&word.len()) || inflected || SENTENCE.contains(word) {
+            return None;
+        }
+    }
+    (4..=10).contains(&count).then_some(at + phrase.len())
 }
 
 /// Behind `(temporary): `, `[admin]: `.
@@ -244,19 +461,6 @@ fn is_compound(word: &[u8]) -> bool {
     })
 }
 
-/// `aws configure set aws_secret_access_key …`
-fn aws(text: &[u8], at: usize) -> Option<Finding> {
-    let rest = &text[at..];
-    let names: [&[u8]; 2] = [b"aws_secret_access_key ", b"aws_session_token "];
-    let start = at + names.iter().find(|name| rest.starts_with(name))?.len();
-    let end = run_within(text, start, VISIBLE, 2048);
-    (end >= start + 16).then_some(Finding {
-        start,
-        end,
-        mask: Mask::Fingerprint,
-    })
-}
-
 /// `verification code is 482913`, `code: 482913`.
 fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
     let before = text[at.saturating_sub(24)..at].trim_ascii_end();
@@ -275,7 +479,11 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
         b"time",
         b"passcode",
     ];
-    if !known.iter().any(|word| kind.eq_ignore_ascii_case(word)) {
+    let is = |names: &[&[u8]]| names.iter().any(|word| kind.eq_ignore_ascii_case(word));
+    // That of a post office has six digits.
+    let pin = is(&[b"pin"]);
+    let network = is(&[b"wifi", b"fi", b"wlan"]);
+    if !pin && !network && !is(&known) {
         return None;
     }
     let rest = text[end..]
@@ -287,12 +495,15 @@ fn code(text: &[u8], at: usize, end: usize) -> Option<Finding> {
         .or_else(|| rest.strip_prefix(b"is: "))
         .unwrap_or(rest);
     let start = text.len() - rest.len();
-    let stop = run_within(text, start, VISIBLE, 16);
+    let stop = run_within(text, start, VISIBLE, 64);
     let number = text[start..stop]
         .strip_suffix(b".")
         .unwrap_or_else(|| &text[start..stop]);
     let number = number.strip_suffix(b",").unwrap_or(number);
-    ((4..=8).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)).then_some(Finding {
+    let lengths = if pin { 4..=4 } else { 4..=8 };
+    let digits = lengths.contains(&number.len()) && number.iter().all(u8::is_ascii_digit);
+    let key = network && number.len() >= 8 && telling(number);
+    (digits || key).then_some(Finding {
         start,
         end: start + number.len(),
         mask: Mask::Plain,
@@ -352,7 +563,12 @@ pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
     if PAIRS.iter().any(|known| name.eq_ignore_ascii_case(known)) && text.get(end) == Some(&b'(') {
         return second(text, end);
     }
-    if name == b"getConnection" && text.get(end) == Some(&b'(') {
+    if text[end..].starts_with(b"_connect(") {
+        end += 8;
+    }
+    if (matches!(name, b"getConnection" | b"mysqli") || name.eq_ignore_ascii_case(b"pdo"))
+        && text.get(end) == Some(&b'(')
+    {
         // The first is the address.
         let (_, to) = value::quoted(&text[..text.len().min(end + PAIR_MAX)], end + 1)?;
         return second(text, behind_quote(text, to));
@@ -399,34 +615,159 @@ pub(super) fn called(text: &[u8], at: usize) -> Option<Finding> {
     })
 }
 
-fn kind(word: &[u8]) -> Option<Kind> {
-    let is = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
-    if is(&[
-        b"password",
-        b"passwd",
-        b"passphrase",
-        b"passcode",
-        b"pwd",
-        b"requirepass",
-        b"masterauth",
-        b"identified",
-    ]) {
-        Some(Kind::Password)
-    } else if is(&[b"pin", b"otp"]) {
-        Some(Kind::Digits(4))
-    } else if is(&[b"cvv", b"cvc"]) {
-        Some(Kind::Digits(3))
-    } else if is(&[b"token", b"secret", b"key"]) {
-        Some(Kind::Token)
-    } else {
-        None
+/// What the word at `at` announces, and where it ends.
+fn kind(text: &[u8], at: usize, end: usize) -> Option<(Kind, usize)> {
+    let word = &text[at..end];
+    if PASSWORDS.contains(word) {
+        return Some((Kind::Password, end));
     }
+    let is = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    let kind = if is(&[b"pin", b"otp"]) {
+        Kind::Digits(4)
+    } else if is(&[b"cvv", b"cvc"]) {
+        Kind::Digits(3)
+    } else if is(&[b"token", b"secret", b"key"]) {
+        Kind::Token
+    } else if is(&[b"contrase"]) && text[end..].starts_with("ña".as_bytes()) {
+        return Some((Kind::Password, end + 3));
+    } else if is(&[b"passe"]) && text[..at].ends_with(b"ot de ") {
+        Kind::Password
+    } else {
+        return None;
+    };
+    Some((kind, end))
 }
+
+/// Words for a password.
+static PASSWORDS: Words<14> = Words::new([
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "pw",
+    "requirepass",
+    "masterauth",
+    "identified",
+    "passwort",
+    "kennwort",
+    "senha",
+    "wachtwoord",
+    "contrasena",
+]);
+
+/// Names of numbers of persons, as people write them before those.
+static PERSONS: Words<23> = Words::new([
+    "bsn",
+    "pesel",
+    "nhs",
+    "sin",
+    "tfn",
+    "cnp",
+    "egn",
+    "oib",
+    "pps",
+    "passport",
+    "aadhaar",
+    "cpf",
+    "dni",
+    "nie",
+    "nif",
+    "rut",
+    "curp",
+    "nino",
+    "ssn",
+    "nric",
+    "kimlik",
+    "isikukood",
+    "medicare",
+]);
+
+/// Words that stand in sentences about a password, and in no pass phrase that is worth the name.
+static SENTENCE: Words<72> = Words::new([
+    "the",
+    "and",
+    "for",
+    "not",
+    "that",
+    "this",
+    "with",
+    "from",
+    "your",
+    "you",
+    "they",
+    "them",
+    "their",
+    "its",
+    "our",
+    "his",
+    "her",
+    "are",
+    "was",
+    "were",
+    "been",
+    "has",
+    "have",
+    "had",
+    "will",
+    "would",
+    "should",
+    "must",
+    "can",
+    "may",
+    "might",
+    "could",
+    "does",
+    "did",
+    "than",
+    "then",
+    "when",
+    "where",
+    "which",
+    "who",
+    "what",
+    "how",
+    "why",
+    "too",
+    "very",
+    "only",
+    "also",
+    "never",
+    "always",
+    "but",
+    "into",
+    "onto",
+    "over",
+    "under",
+    "about",
+    "after",
+    "before",
+    "because",
+    "since",
+    "until",
+    "while",
+    "if",
+    "set",
+    "sent",
+    "kept",
+    "same",
+    "wrong",
+    "stored",
+    "known",
+    "case",
+    "sensitive",
+    "there",
+]);
 
 /// Skips `is`, `was changed to` and their kin; says whether any was there.
 fn link(text: &[u8], at: usize) -> (usize, bool) {
-    const VERBS: [&[u8]; 8] = [
+    const VERBS: [&[u8]; 13] = [
         b"is",
+        b"ist",
+        b"lautet",
+        b"es",
+        b"est",
+        "é".as_bytes(),
         b"was",
         b"are",
         b"has been",
@@ -447,7 +788,10 @@ fn link(text: &[u8], at: usize) -> (usize, bool) {
     let step = |at: usize, words: &[&[u8]]| {
         let rest = text.get(at..).unwrap_or_default();
         // The longest of them, a colon behind it or not.
-        let words = words.iter().filter(|word| rest.starts_with(word));
+        let first = rest.first();
+        let words = words
+            .iter()
+            .filter(|word| word.first() == first && rest.starts_with(word));
         let behind = words.filter_map(|word| {
             let rest = &rest[word.len()..];
             let space = usize::from(rest.first() == Some(&b':'));
@@ -463,8 +807,19 @@ fn link(text: &[u8], at: usize) -> (usize, bool) {
     }
 }
 
+/// Short, and yet no word: with a digit, letters and a sign that no name has.
+fn signed(word: &[u8]) -> bool {
+    word.len() >= 6
+        && word.iter().any(u8::is_ascii_digit)
+        && word.iter().any(u8::is_ascii_alphabetic)
+        && word.iter().any(|byte| b"!@#$%^&*".contains(byte))
+        && word
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!@#$%^&*_-+?".contains(byte))
+}
+
 /// What no word of a sentence looks like.
-fn strong(word: &[u8]) -> bool {
+pub(super) fn strong(word: &[u8]) -> bool {
     let any = |class: fn(&u8) -> bool| word.iter().any(class);
     word.len() >= 6
         && any(u8::is_ascii_digit)
@@ -485,7 +840,8 @@ const PAIRS: [&[u8]; 5] = [
 ];
 
 /// What is called with a name and a value.
-const SETTERS: [&[u8]; 13] = [
+const SETTERS: [&[u8]; 14] = [
+    b"put",
     b"add",
     b"addheader",
     b"define",
@@ -505,6 +861,9 @@ const SETTERS: [&[u8]; 13] = [
 const PAIR_MAX: usize = 256;
 
 const VALUE_MAX: usize = 256;
+
+/// How long a pass phrase in a sentence may be, in bytes.
+const PHRASE_MAX: usize = 96;
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,9 @@
 
 use super::classes::{VISIBLE, WORD, run_within};
 use super::flag::words;
-use super::value::{self, telling, visible_end};
+use super::value::{self, skip_space, telling, visible_end};
 use crate::redact::keys::{Kind, mask_length, placeholder};
+use crate::redact::words::Words;
 use crate::redact::{Finding, Mask};
 
 /// `echo secret | sudo -S …`, `echo user:secret | chpasswd`.
@@ -18,16 +19,16 @@ pub(super) fn piped(text: &[u8], at: usize) -> Option<Finding> {
     let line = &text[..limit];
     let pipe = word + memchr::memchr2(b'|', b'\n', &line[word..])?;
     let reader = Reader::of(&text[pipe..].strip_prefix(b"|")?.trim_ascii_start())?;
-    let mut start = skip_spaces(line, word);
+    let mut start = skip_space(line, word);
     // Flags, and the format of `printf`.
     while line.get(start) == Some(&b'-') && start < pipe {
-        start = skip_spaces(line, visible_end(line, start));
+        start = skip_space(line, visible_end(line, start));
     }
     if name == b"printf" {
         let (_, end) = argument(line, start, pipe)?;
         let format = &line[start..end];
         if memchr::memchr(b'%', format).is_some() {
-            start = skip_spaces(line, quote_end(line, end));
+            start = skip_space(line, quote_end(line, end));
         }
     }
     let (mut from, to) = argument(line, start, pipe)?;
@@ -46,7 +47,7 @@ pub(super) fn here(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         Some(sign) => &line[sign + 1..],
         None => line,
     };
-    let after = skip_spaces(text, at + 3);
+    let after = skip_space(text, at + 3);
     if matches!(text.get(after), None | Some(b'<' | b'$' | b'\n')) {
         return None;
     }
@@ -67,7 +68,18 @@ pub(super) fn placed(text: &[u8], at: usize) -> Option<Finding> {
     if !matches!(
         before,
         None | Some(
-            b' ' | b'\n' | b'/' | b'"' | b'\'' | b'`' | b'(' | b';' | b'|' | b'$' | b'&' | b'\t'
+            b' ' | b'\n'
+                | b'/'
+                | b'"'
+                | b'\''
+                | b'`'
+                | b'('
+                | b';'
+                | b'|'
+                | b'$'
+                | b'&'
+                | b'\t'
+                | b'#'
         )
     ) {
         return None;
@@ -78,10 +90,16 @@ pub(super) fn placed(text: &[u8], at: usize) -> Option<Finding> {
             .take(24)
             .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
             .count();
+    // Nearly every word is done with here.
+    if !matches!(text.get(end), Some(b' ' | b'\t')) {
+        return None;
+    }
     let name = &text[at..end];
     let line = &text[..text.len().min(end + PIPE_MAX)];
     match name {
         b"setx" | b"setenv" | b"ENV" => return variable(text, line, end),
+        // `#define API_KEY "…"` of C.
+        b"define" if before == Some(&b'#') => return variable(text, line, end),
         // Of a shell without a flag it sets no variable that others see.
         b"set" if line[end..].starts_with(b" -") => {
             let flag = visible_end(line, end + 1);
@@ -101,14 +119,14 @@ pub(super) fn placed(text: &[u8], at: usize) -> Option<Finding> {
 
 /// `setx API_KEY …`, `ENV API_KEY …` of a Dockerfile, `set -x API_KEY …` of fish.
 fn variable(text: &[u8], line: &[u8], end: usize) -> Option<Finding> {
-    let start = skip_spaces(line, end);
+    let start = skip_space(line, end);
     let (from, to) = argument(line, start, line.len())?;
     let name = &line[from..to];
     if memchr::memchr(b'=', name).is_some() {
         return None;
     }
     let kind = value::in_text(name)?;
-    let next = skip_spaces(line, quote_end(line, to));
+    let next = skip_space(line, quote_end(line, to));
     let (from, to) = argument(line, next, line.len())?;
     kind.judge(&line[from..to])?;
     judge(text, from, to)
@@ -116,7 +134,7 @@ fn variable(text: &[u8], line: &[u8], end: usize) -> Option<Finding> {
 
 /// `sqlplus scott/tiger@db`
 fn slashed(text: &[u8], line: &[u8], end: usize) -> Option<Finding> {
-    let start = skip_spaces(line, end);
+    let start = skip_space(line, end);
     let (from, to) = argument(line, start, line.len())?;
     let word = &line[from..to];
     let slash = memchr::memchr(b'/', word)?;
@@ -130,7 +148,7 @@ impl Place {
     fn find(&self, text: &[u8], line: &[u8], end: usize) -> Option<Finding> {
         let mut rest = end;
         for word in self.then {
-            rest = skip_spaces(line, rest);
+            rest = skip_space(line, rest);
             let (from, to) = argument(line, rest, line.len())?;
             let holds = &line[from..to];
             let fits = match word.strip_prefix('~') {
@@ -146,7 +164,7 @@ impl Place {
         // `htpasswd` asks, unless it is told otherwise.
         let mut told = self.name != b"htpasswd";
         loop {
-            rest = skip_spaces(line, quote_end(line, rest));
+            rest = skip_space(line, quote_end(line, rest));
             if matches!(
                 line.get(rest),
                 None | Some(b'\n' | b'|' | b';' | b'<' | b'>')
@@ -170,7 +188,7 @@ impl Place {
             // `net use Z: \\\\host\\share …`
             if self.slashes
                 && matches!(word, [_, b':'])
-                && line[skip_spaces(line, rest)..].starts_with(b"\\")
+                && line[skip_space(line, rest)..].starts_with(b"\\")
             {
                 continue;
             }
@@ -179,13 +197,114 @@ impl Place {
                 continue;
             }
             let bare = !matches!(line[from - 1], b'"' | b'\'');
-            if !told || bare && !telling(word) || word.len() < 3 {
+            // `vault login token=…` and `vault login hvs.…` are found by what they are.
+            let named = self.name == b"vault" && memchr::memchr2(b'=', b'.', word).is_some();
+            if !told || named || bare && !telling(word) || word.len() < 3 {
                 return None;
             }
             return judge(text, from, to);
         }
     }
 }
+
+/// Whether a command of this name may be told to keep a value under a name.
+#[inline]
+pub(super) fn keeps(command: &[u8]) -> bool {
+    KEEPERS.contains(command)
+}
+
+/// `aws configure set aws_secret_access_key …`, `rclone config create r s3 secret_access_key …`: what stands behind the
+/// names of secrets in the rest of the line, the last one first; and where that ends.
+pub(super) fn kept(text: &[u8], at: usize, end: usize) -> (usize, Vec<Finding>) {
+    let limit = text.len().min(end + PIPE_MAX);
+    let length = memchr::memchr3(b'\n', b'|', b';', &text[end..limit]).unwrap_or(limit - end);
+    let line = &text[..end + length];
+    let mut found = Vec::new();
+    let mut verb = false;
+    let mut name: Option<(Kind, bool)> = None;
+    let mut at = if text[at..].starts_with(b"redis-cli") {
+        end + 4
+    } else {
+        end
+    };
+    loop {
+        at = skip_space(line, quote_end(line, at));
+        let Some((from, to)) = argument(line, at, line.len()) else {
+            break;
+        };
+        if to == from {
+            break;
+        }
+        let word = &line[from..to];
+        at = to;
+        if !verb {
+            verb = VERBS.contains(word);
+            // Flags may stand between, and one word: `kv put`, `dev wifi`.
+            continue;
+        }
+        let known = std::mem::take(&mut name);
+        if word.starts_with(b"-") {
+            continue;
+        }
+        if let Some((kind, compound)) = known {
+            // In a sentence about it a word follows.
+            let prose = !telling(word) && (!compound || super::flag::is_prose(word));
+            let elsewhere = matches!(word[0], b'$' | b'`' | b'%' | b'<');
+            if !prose
+                && !elsewhere
+                && let Some(mask) = kind.judge(word)
+            {
+                found.push(Finding {
+                    start: from,
+                    end: to,
+                    mask,
+                });
+            }
+            continue;
+        }
+        if memchr::memchr(b'=', word).is_some() {
+            continue;
+        }
+        let last = word
+            .rsplit(|byte| matches!(byte, b'/' | b':' | b'.'))
+            .next()
+            .unwrap_or_default();
+        let compound = word.iter().any(|byte| b"/:._-".contains(byte));
+        name = value::in_text(last)
+            .filter(|kind| {
+                matches!(kind, Kind::Password | Kind::Token | Kind::Word)
+                    // The id of a key of GPG.
+                    && !last.eq_ignore_ascii_case(b"signingkey")
+            })
+            .map(|kind| (kind, compound));
+    }
+    found.reverse();
+    (line.len(), found)
+}
+
+/// Commands that keep values under names.
+static KEEPERS: Words<17> = Words::new([
+    "rclone", "netlify", "pdftk", "aws", "git", "consul", "etcdctl", "redis", "nmcli", "bundle",
+    "dotnet", "cf", "yarn", "pnpm", "pip", "conda", "gcloud",
+]);
+
+/// What they are told.
+static VERBS: Words<14> = Words::new([
+    "env:set",
+    "output",
+    "config",
+    "configure",
+    "put",
+    "set",
+    "set-env",
+    "user-secrets",
+    "connect",
+    "create",
+    "update",
+    "modify",
+    "add",
+    "hset",
+]);
 
 /// `AUTH secret`, `AUTH user secret`: of Redis, as a line of its own or behind `redis-cli`.
 pub(super) fn auth(text: &[u8], at: usize) -> Option<Finding> {
@@ -201,12 +320,12 @@ pub(super) fn auth(text: &[u8], at: usize) -> Option<Finding> {
         return None;
     }
     let (mut from, mut to) = argument(text, at + 5, text.len().min(at + 261))?;
-    let next = skip_spaces(text, quote_end(text, to));
+    let next = skip_space(text, quote_end(text, to));
     if let Some((start, end)) = argument(text, next, text.len().min(next + 256))
         && end > start
         && !matches!(text[start], b'-' | b'|' | b';' | b'#')
     {
-        let after = skip_spaces(text, quote_end(text, end));
+        let after = skip_space(text, quote_end(text, end));
         if !cli
             && text
                 .get(after)
@@ -311,6 +430,8 @@ const PLACES: &[Place] = &[
     place("gcloud", &["auth", "activate-refresh-token"], 0),
     place("convertto-securestring", &[], 0),
     place("snyk", &["auth"], 0),
+    place("vault", &["login"], 0),
+    place("openssl", &["passwd"], 0),
     place("bw", &["unlock"], 0),
     place("bw", &["login"], 1),
 ];
@@ -336,15 +457,6 @@ fn argument(text: &[u8], start: usize, limit: usize) -> Option<(usize, usize)> {
 /// Behind the quote that ends here.
 fn quote_end(text: &[u8], at: usize) -> usize {
     at + usize::from(matches!(text.get(at), Some(b'"' | b'\'')))
-}
-
-fn skip_spaces(text: &[u8], at: usize) -> usize {
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest
-        .iter()
-        .take(24)
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count()
 }
 
 fn judge(text: &[u8], from: usize, to: usize) -> Option<Finding> {

@@ -358,6 +358,19 @@ short
 ");
 }
 
+/// What was found ahead on one line is told before the next one is looked at.
+// REQ: L-2
+#[test]
+fn line_by_line() {
+    all("insert into t (password) values ('‹a1b2›');⏎insert into t (password) values ('‹c3d4›');
+insert into t (password, n) values ('‹a1b2›', 1), ('‹e5f6›', 2);⏎insert into t (password) values ('‹c3d4›');⏎
+git config a.token ‹x1›⏎git config b.token ‹y2›
+rclone config create r s3 a_token ‹x1› b_token ‹y2›⏎aws configure set c_token ‹z3›⏎password=‹hunter2›
+git config a.token ‹x1›; insert into t (password) values ('‹c3d4›')
+a;password⏎insert into t (password) values ('‹a1b2›');‹abcd1›⏎insert into t (password) values ('‹c3d4›');‹efgh1›
+");
+}
+
 /// Findings that are put off: two that overlap become one, more than there is room for go with what lies between.
 #[test]
 fn put_off() {

@@ -2,6 +2,7 @@
 
 use super::classes::{KEY, VALUE, VISIBLE, WORD, run, run_within};
 use crate::redact::keys::{self, Kind};
+use crate::redact::words::Words;
 
 /// The inside of what is in quotes at `at`; of three quotes, too. To the end of the text where the last one is missing.
 pub(super) fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
@@ -55,6 +56,7 @@ pub(super) fn bare_end(text: &[u8], start: usize, query: bool) -> usize {
                     .get(next)
                     .is_none_or(|byte| byte.is_ascii_whitespace() || b"\"'&;,)]}%".contains(byte))
             || matches!(text.get(follows), Some(b'=' | b':' | b'[')) && follows > next
+            || sign == b';' && is_keyword(text, next)
             || sign == b'&' && text[follows..].starts_with(b"%5B")
             || sign == b'&' && text[next..].starts_with(b"amp;");
         if ends {
@@ -65,13 +67,30 @@ pub(super) fn bare_end(text: &[u8], start: usize, query: bool) -> usize {
     stops(end)
 }
 
+/// `User ID=`, `Initial Catalog=`, `Persist Security Info=` of a connection string.
+fn is_keyword(text: &[u8], at: usize) -> bool {
+    let head = &text[at..text.len().min(at + 32)];
+    let letters = head
+        .iter()
+        .position(|byte| !(byte.is_ascii_alphabetic() || *byte == b' '))
+        .unwrap_or(head.len());
+    letters > 0 && head[letters..].starts_with(b"=")
+}
+
 /// More than a word: with a digit, a sign, or a capital inside.
 pub(super) fn telling(word: &[u8]) -> bool {
-    word.iter()
-        .any(|byte| byte.is_ascii_digit() || b"!@#$%^&*+~=|?".contains(byte))
-        || word
-            .windows(2)
-            .any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
+    let mut lower = false;
+    word.iter().any(|byte| {
+        let told = match byte {
+            b'0'..=b'9' => true,
+            b'!' | b'@' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' => true,
+            b'+' | b'~' | b'=' | b'|' | b'?' => true,
+            b'A'..=b'Z' => lower,
+            _ => false,
+        };
+        lower = byte.is_ascii_lowercase();
+        told
+    })
 }
 
 /// An identifier, or several with dots between: of letters and underscores only.
@@ -95,8 +114,18 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     // What a shell puts there, or reads from elsewhere.
     if matches!(
         value,
-        [b'$', b'(' | b'{', ..] | [b'%', .., b'%'] | [b'`', ..] | [b'<', b'<', ..]
+        [b'$', b'(' | b'{', ..]
+            | [b'%' | b'#' | b'@', b'{', ..]
+            | [b'%', .., b'%']
+            | [b'`', ..]
+            | [b'<', b'<', ..]
     ) {
+        return true;
+    }
+    // A reference of Rust to a type.
+    if let [b'&', b'A'..=b'Z', rest @ ..] = value
+        && rest.iter().all(u8::is_ascii_alphabetic)
+    {
         return true;
     }
     // `$NAME` of a shell, `$name` of PHP or PowerShell.
@@ -110,8 +139,10 @@ pub(super) fn is_code(text: &[u8], start: usize, end: usize, key: &[u8]) -> bool
     {
         return true;
     }
-    // A variable of GraphQL that is named for what it is, or is a letter or two; and its type.
-    if let Some(name) = value.strip_prefix(b"$")
+    // A variable of GraphQL or SQL that is named for what it is, or is a letter or two; and its type.
+    if let Some(name) = value
+        .strip_prefix(b"$")
+        .or_else(|| value.strip_prefix(b"@"))
         && (name.eq_ignore_ascii_case(key)
             || matches!(name.len(), 1..=2) && name.iter().all(u8::is_ascii_lowercase))
     {
@@ -177,19 +208,14 @@ pub(super) fn is_kind_word(word: &[u8]) -> bool {
     let word = word.strip_suffix(b"?").unwrap_or(word);
     let word = word.strip_prefix(b"&").unwrap_or(word);
     let word = word.strip_suffix(b";").unwrap_or(word);
-    let Some(first) = word.first().filter(|_| word.len() <= KIND_MAX) else {
-        return false;
-    };
-    FIRST_LETTERS[word.len()] & 1 << (first & 31) != 0
-        && KIND_WORDS
-            .iter()
-            .any(|known| word.eq_ignore_ascii_case(known))
+    KIND_WORDS.contains(word)
 }
 
 /// Whether the value under this name may stand in a text; what only objects have does not.
 pub(super) fn in_text(key: &[u8]) -> Option<Kind> {
     match keys::classify(key)? {
-        Kind::Columns
+        Kind::Answer
+        | Kind::Columns
         | Kind::Content
         | Kind::Email
         | Kind::Name
@@ -231,6 +257,22 @@ pub(super) fn ends_line(text: &[u8], at: usize) -> bool {
     matches!(rest.get(space), None | Some(b'\n'))
         || rest[space..].starts_with(b"\\n")
         || rest.get(space) == Some(&b'#')
+}
+
+/// Behind the spaces at `at`, a few of them at most.
+pub(super) fn skip_space(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let at = at
+        + rest
+            .iter()
+            .take(24)
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+    // A space that breaks no line.
+    match text.get(at..) {
+        Some([0xc2, 0xa0, ..]) => at + 2,
+        _ => at,
+    }
 }
 
 /// To the next space.
@@ -294,142 +336,131 @@ const OWNERS: &[&[u8]] = &[
     b"import",
 ];
 
-const KIND_WORDS: &[&[u8]] = &[
-    b"str",
-    b"string",
-    b"text",
-    b"varchar",
-    b"char",
-    b"bytes",
-    b"bool",
-    b"boolean",
-    b"int",
-    b"integer",
-    b"number",
-    b"float",
-    b"double",
-    b"i8",
-    b"i16",
-    b"i32",
-    b"i64",
-    b"u8",
-    b"u16",
-    b"u32",
-    b"u64",
-    b"u128",
-    b"usize",
-    b"f32",
-    b"f64",
-    b"int4",
-    b"int8",
-    b"int16",
-    b"int32",
-    b"int64",
-    b"uint8",
-    b"uint16",
-    b"uint32",
-    b"uint64",
-    b"utf8",
-    b"utf-8",
-    b"base64",
-    b"base64url",
-    b"base32",
-    b"base58",
-    b"hex",
-    b"sha1",
-    b"sha256",
-    b"sha-256",
-    b"sha512",
-    b"sha-512",
-    b"md5",
-    b"bcrypt",
-    b"argon2",
-    b"argon2id",
-    b"scrypt",
-    b"pbkdf2",
-    b"hs256",
-    b"rs256",
-    b"es256",
-    b"ed25519",
-    b"oauth",
-    b"oauth2",
-    b"oauth2.0",
-    b"oidc",
-    b"jwt",
-    b"none",
-    b"null",
-    b"nil",
-    b"undefined",
-    b"true",
-    b"false",
-    b"any",
-    b"unknown",
-    b"void",
-    b"object",
-    b"never",
-    b"new",
-    b"await",
-    b"async",
-    b"function",
-    b"lambda",
-    b"yield",
-    b"not",
-    b"required",
-    b"optional",
-    b"input",
-    b"getpass",
-    b"self",
-    b"this",
-    b"bearer",
-    b"basic",
-    b"dict",
-    b"list",
-    b"optional[str]",
-    b"option<string>",
-    b"secretstr",
-    b"securestring",
-    b"char[]",
-    b"string[]",
-    b"list[str]",
-    b"'static",
-    b"mut",
-    b"const",
-    b"let",
-    b"var",
-    b"...",
-    b"missing",
-    b"invalid",
-    b"expired",
-    b"incorrect",
-    b"wrong",
-    b"valid",
-    b"rejected",
-    b"failed",
-    b"unset",
-    b"absent",
-    b"present",
-    b"revoked",
-    b"write",
-    b"read",
-    b"erforderlich",
-    b"requerida",
-    b"requerido",
-    b"requis",
-    b"obligatorio",
+static KIND_WORDS: Words<121> = Words::new(ALL_KIND_WORDS);
+
+const ALL_KIND_WORDS: [&str; 121] = [
+    "str",
+    "string",
+    "text",
+    "varchar",
+    "char",
+    "bytes",
+    "bool",
+    "boolean",
+    "int",
+    "integer",
+    "number",
+    "float",
+    "double",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "f32",
+    "f64",
+    "int4",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "utf8",
+    "utf-8",
+    "base64",
+    "base64url",
+    "base32",
+    "base58",
+    "hex",
+    "sha1",
+    "sha256",
+    "sha-256",
+    "sha512",
+    "sha-512",
+    "md5",
+    "bcrypt",
+    "argon2",
+    "argon2id",
+    "scrypt",
+    "pbkdf2",
+    "hs256",
+    "rs256",
+    "es256",
+    "ed25519",
+    "oauth",
+    "oauth2",
+    "oauth2.0",
+    "oidc",
+    "jwt",
+    "none",
+    "null",
+    "nil",
+    "undefined",
+    "true",
+    "false",
+    "any",
+    "unknown",
+    "void",
+    "object",
+    "never",
+    "new",
+    "await",
+    "async",
+    "function",
+    "lambda",
+    "yield",
+    "not",
+    "required",
+    "optional",
+    "input",
+    "getpass",
+    "self",
+    "this",
+    "bearer",
+    "basic",
+    "dict",
+    "list",
+    "optional[str]",
+    "option<string>",
+    "secretstr",
+    "securestring",
+    "char[]",
+    "string[]",
+    "list[str]",
+    "'static",
+    "mut",
+    "const",
+    "let",
+    "var",
+    "...",
+    "missing",
+    "invalid",
+    "expired",
+    "incorrect",
+    "wrong",
+    "valid",
+    "rejected",
+    "failed",
+    "unset",
+    "absent",
+    "present",
+    "revoked",
+    "write",
+    "read",
+    "erforderlich",
+    "requerida",
+    "requerido",
+    "requis",
+    "obligatorio",
 ];
-
-const KIND_MAX: usize = 14;
-
-/// By length: one bit for each letter that such a word of [`KIND_WORDS`] begins with.
-static FIRST_LETTERS: [u32; KIND_MAX + 1] = {
-    let mut letters = [0; KIND_MAX + 1];
-    let mut at = 0;
-    while at < KIND_WORDS.len() {
-        letters[KIND_WORDS[at].len()] |= 1 << (KIND_WORDS[at][0] & 31);
-        at += 1;
-    }
-    letters
-};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! Names and their values: where a name may stand, what its value may be, where that ends.
 
 use super::super::tests::{all, exact};
+use super::names::{DECLARES, EXPORTS, STRUCTURAL};
+use super::web::QUERY;
 use super::*;
 
 // REQ: L-2

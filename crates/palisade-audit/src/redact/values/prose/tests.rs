@@ -93,8 +93,8 @@ password 'two words'
 1 password '‹hunter›'
 password \"hunter2x\"
 #define PASSWORD \"‹hunter2x›\"
-#define PASSWORD \"two words1\"
-#define PASSWORD \"hunter\"
+#define PASSWORD \"‹two words1›\"
+#define PASSWORD \"‹hunter›\"
 #undef PASSWORD \"hunter2x\"
 (x :password \"‹hunter2x›\")
 x⏎#define PASSWORD \"‹hunter2x›\"
@@ -163,9 +163,48 @@ passcode code ‹1234›
 country code 1234
 code 1234
 aws configure set aws_secret_access_key ‹abcdefghijklmnop›
-aws configure set aws_secret_access_key abcdefghijklmno
+aws configure set aws_secret_access_key ‹abcdefghijklmno›
 aws configure set aws_session_token ‹abcdefghijklmnop› x
-aws configure set aws_access_key abcdefghijklmnop");
+aws configure set aws_access_key ‹abcdefghijklmnop›
+aws configure set region abcdefghijklmnop
+aws configure list aws_profile abcdefghijklmnop
+the password for the vpn is ‹Kx9!mm›
+the password of the old mail box is ‹Kx9!mm›
+the password to the safe is: ‹Kx9!mm›
+the password of the very old wooden mail box is Kx9!mm
+the password to the safe was ‹Kx9!mm›
+das Passwort ist ‹Kx9!mm›
+la contraseña es ‹Kx9!mm›
+la contraseña del banco Kx9
+le mot de passe est ‹Kx9!mm›
+la passe est Kx9!mm
+a senha é ‹Kx9!mm›
+het wachtwoord is ‹Kx9!mm›
+pw ‹b0bpw2›
+pw bobpw
+pw 2026-01-10T10:00:00Z
+pw v1.22.3
+password 2026-01-10T10:00:00Z
+the secret is ‹Zx8$kk›
+the secret is Zx8kk1
+the secret is Z8$kk
+the key is ‹Zx8$kk›
+the passphrase is ‹correct horse battery staple›
+the passphrase is ‹correct horse battery staple›.
+the passphrase is ‹correct horse battery staple›, he said
+the passphrase is correct horse battery
+the passphrase is correct horse the staple
+the passphrase is used when signing commits
+the passphrase is correct horse battery staple Now
+the passphrase is correct horse battery of
+the password is ‹correct horse battery staple›
+the password is stored for some other user
+the password is printed once per session");
+    all("PESEL ‹44051401359›
+NHS number ‹943 476 5919›
+passport no. ‹C01X00T47› x
+the passport office
+sin 046454286");
     let key = "0123456789abcdef".repeat(4);
     exact(&format!("private key ‹{key}›"));
     exact(&format!("Private key ‹0x{key}›"));

@@ -213,3 +213,35 @@ AUTHhunter2");
     exact(&format!("bw login {} ‹hunter2›", "x".repeat(485)));
     exact(&format!("bw login {} hunter2", "x".repeat(510)));
 }
+
+/// What commands are told to keep under a name.
+// REQ: L-2
+#[test]
+fn names_and_values() {
+    all("rclone config create r s3 secret_access_key ‹x1›
+rclone config create r s3 access_key_id a1 secret_access_key ‹x1› session_token ‹y1›
+rclone config create r s3 region x1
+git config --global user.token ‹x1›
+git config --global user.name x1
+git config user.signingkey ABCD1234
+git config credential.helper store
+git config --get user.token
+git config stores the token in plain text
+git config token $TOKEN
+git status token x1
+aws configure set aws_session_token ‹x1› --profile p
+consul kv put db/password ‹x1›
+consul kv get db/password
+etcdctl put /db/password ‹x1›
+redis-cli SET session:token ‹x1›
+redis-cli GET session:token
+nmcli dev wifi connect Home password ‹x1›
+nmcli dev wifi connect Home password hunter
+npm list; git config token.x x1
+git config user.token --unset x1
+dotnet user-secrets set Api:Key x1
+dotnet user-secrets set Api:Token \"‹x1 y1›\"
+vault login ‹x11›
+vault login token=‹abc123x›
+vault login hunter");
+}
