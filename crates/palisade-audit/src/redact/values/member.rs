@@ -270,7 +270,7 @@ pub(super) fn member(text: &[u8], floor: usize, at: usize) -> Option<Finding> {
         if let Some(finding) = signature(text, floor, at) {
             return Some(finding);
         }
-        if text[..at].ends_with(b"Private-Lines") {
+        if text[..at].last() == Some(&b's') && text[..at].ends_with(b"Private-Lines") {
             return putty(text, next);
         }
         if !matches!(text[..at].last(), Some(b'e' | b't')) {

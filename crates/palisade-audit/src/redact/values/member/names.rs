@@ -34,8 +34,8 @@ pub(super) fn name_before(text: &[u8], floor: usize, end: usize) -> Option<Name<
     }
     let spaced = end < signed;
     // `**Password**: …`, `*Password*: …`
-    for _ in 0..2 {
-        end -= usize::from(!spaced && text[lowest..end].ends_with(b"*"));
+    if end > lowest && text[end - 1] == b'*' && !spaced {
+        end -= 1 + usize::from(text[lowest..end - 1].ends_with(b"*"));
     }
     // `headers["Authorization"]`
     if end > lowest + 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
