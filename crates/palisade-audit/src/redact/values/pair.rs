@@ -64,7 +64,9 @@ fn behind_user(text: &[u8], at: usize, end: usize) -> Option<Finding> {
     if name.is_empty() || !is_user {
         return None;
     }
-    let rest = text[end..].strip_prefix(b":").unwrap_or(&text[end..]);
+    let rest = text[end..]
+        .strip_prefix(b":")
+        .unwrap_or_else(|| &text[end..]);
     let start = text.len() - rest.strip_prefix(b" ")?.len();
     let stop = sentence_end(text, start);
     strong(&text[start..stop]).then_some(Finding {
