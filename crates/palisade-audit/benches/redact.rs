@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use palisade_audit::{redact_json, redact_text};
 
@@ -26,10 +26,11 @@ fn main() -> ExitCode {
     let mut times: Vec<Duration> = (0..20_000)
         .map(|_| {
             let mut out = Vec::with_capacity(2048);
-            let start = now();
+            // Half of so many are disturbed by nobody, and the clock on the wall is the cheaper one to read.
+            let start = Instant::now();
             redact_json(black_box(object.as_bytes()), &mut out);
             black_box(&out);
-            now() - start
+            start.elapsed()
         })
         .collect();
     times.sort_unstable();

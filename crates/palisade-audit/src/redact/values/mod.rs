@@ -232,9 +232,11 @@ impl<'a> Scanner<'a> {
         let found = match (after, first) {
             (b':', b't') => return thin(text, at),
             (b':', b'm' | b'M') => return prose::announced(text, at),
-            (b':', b'c' | b'C' | b'l' | b'L' | b'p') => {
+            (b':', b'c' | b'C') => {
                 return prose::announced(text, at).or_else(|| pair::announced(text, at));
             }
+            // `login:`, `pass:`
+            (b':', b'l' | b'L' | b'p') if end - at <= 5 => return pair::announced(text, at),
             // A name that has a sign.
             (b':', _) => return None,
             (b'(', b'p' | b'P') => prose::announced(text, at).or_else(|| prose::called(text, at)),
