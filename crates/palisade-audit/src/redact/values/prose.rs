@@ -10,7 +10,21 @@ use crate::survey::{HIGH, LOW};
 
 /// The words that are looked at wherever they stand, in letters of any size: those of [`credential`](super::scheme)
 /// and those below.
-pub(super) static WORDS: &[&str] = &[
+pub(super) static WORDS: [&str; PERSON_WORDS.len() + OTHER_WORDS.len()] = {
+    let mut words = [""; PERSON_WORDS.len() + OTHER_WORDS.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = if at < PERSON_WORDS.len() {
+            PERSON_WORDS[at]
+        } else {
+            OTHER_WORDS[at - PERSON_WORDS.len()]
+        };
+        at += 1;
+    }
+    words
+};
+
+const OTHER_WORDS: [&str; 88] = [
     "bearer",
     "basic",
     "add",
@@ -80,30 +94,6 @@ pub(super) static WORDS: &[&str] = &[
     "contrase",
     "passe",
     "pw",
-    // Numbers of persons.
-    "bsn",
-    "pesel",
-    "nhs",
-    "sin",
-    "tfn",
-    "cnp",
-    "egn",
-    "oib",
-    "pps",
-    "passport",
-    "aadhaar",
-    "cpf",
-    "dni",
-    "nie",
-    "nif",
-    "rut",
-    "curp",
-    "nino",
-    "ssn",
-    "nric",
-    "kimlik",
-    "isikukood",
-    "medicare",
     // What is told to keep a value under a name.
     "mysqli",
     "pdo",
@@ -657,7 +647,9 @@ static PASSWORDS: Words<14> = Words::new([
 ]);
 
 /// Names of numbers of persons, as people write them before those.
-static PERSONS: Words<23> = Words::new([
+static PERSONS: Words<23> = Words::new(PERSON_WORDS);
+
+const PERSON_WORDS: [&str; 23] = [
     "bsn",
     "pesel",
     "nhs",
@@ -681,7 +673,7 @@ static PERSONS: Words<23> = Words::new([
     "kimlik",
     "isikukood",
     "medicare",
-]);
+];
 
 /// Words that stand in sentences about a password, and in no pass phrase that is worth the name.
 static SENTENCE: Words<72> = Words::new([

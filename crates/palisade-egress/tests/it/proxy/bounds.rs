@@ -11,19 +11,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::rig::{BASIC, connector, open, setup, setup_with, talk, tunnel};
+use super::rig::{BASIC, connector, open, over_tls, setup, setup_with, talk, tunnel};
 use crate::support::policy;
-use crate::support::server::{Authority, ok, serve, server};
+use crate::support::server::{ok, server};
 
 // REQ: E-2
 #[tokio::test]
 async fn a_new_plan_ends_what_it_does_not_allow() {
-    let authority = Authority::new();
-    let tls = serve(
-        |_| ok("tls"),
-        Some(authority.acceptor("page.example", false)),
-    )
-    .await;
+    let (authority, tls) = over_tls("page.example").await;
     let setup = setup(open(&[&tls])).await;
     let to = format!("page.example:{}", tls.address.port());
     let name = || ServerName::try_from("page.example").expect("a name");
@@ -76,12 +71,7 @@ async fn a_new_plan_ends_what_it_does_not_allow() {
 // REQ: E-2
 #[tokio::test]
 async fn silence_and_slowness_are_bounded() {
-    let authority = Authority::new();
-    let tls = serve(
-        |_| ok("tls"),
-        Some(authority.acceptor("page.example", false)),
-    )
-    .await;
+    let (authority, tls) = over_tls("page.example").await;
     let mut limits = ProxyLimits::default();
     (limits.begin, limits.idle, limits.connections) =
         (Duration::from_millis(200), Duration::from_millis(200), 4);
@@ -121,12 +111,7 @@ async fn silence_and_slowness_are_bounded() {
 // REQ: E-2
 #[tokio::test]
 async fn one_server_cannot_take_all_connections() {
-    let authority = Authority::new();
-    let tls = serve(
-        |_| ok("tls"),
-        Some(authority.acceptor("page.example", false)),
-    )
-    .await;
+    let (_authority, tls) = over_tls("page.example").await;
     let mut limits = ProxyLimits::default();
     limits.per_identity = 2;
     let setup = setup_with(open(&[&tls]), limits).await;

@@ -4,20 +4,15 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::rig::{BASIC, curl, open, path, run, setup, talk};
+use super::rig::{BASIC, curl, open, over_tls, path, run, setup, talk};
 use super::socks::socks;
-use crate::support::server::{Authority, ok, serve, server};
+use crate::support::server::{ok, server};
 
 // REQ: E-2
 #[tokio::test]
 async fn curl_through_every_form() {
-    let authority = Authority::new();
     let plain = server(|_| ok("plain")).await;
-    let tls = serve(
-        |_| ok("tls"),
-        Some(authority.acceptor("page.example", false)),
-    )
-    .await;
+    let (authority, tls) = over_tls("page.example").await;
     let setup = setup(open(&[&plain, &tls])).await;
     let http = plain.url("page.example", "/a?b");
     let https = tls.url("page.example", "/").replace("http:", "https:");
@@ -88,13 +83,8 @@ http.get({ host: proxy.hostname, port: proxy.port, path: to.href, headers }, ans
       }).end();
   });
 });";
-    let authority = Authority::new();
     let plain = server(|_| ok("plain")).await;
-    let tls = serve(
-        |_| ok("tls"),
-        Some(authority.acceptor("page.example", false)),
-    )
-    .await;
+    let (authority, tls) = over_tls("page.example").await;
     let setup = setup(open(&[&plain, &tls])).await;
     let http = plain.url("page.example", "/");
     let https = tls.url("page.example", "/").replace("http:", "https:");

@@ -17,7 +17,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::support::server::{Authority, Server};
+use crate::support::server::{Authority, Server, ok, serve};
 use crate::support::{Log, LoopbackDialer, Names, guard, policy};
 
 pub(super) const PASSWORD: &str = "a-password-nobody-guesses";
@@ -51,6 +51,13 @@ impl Setup {
             .await
             .expect("the proxy listens")
     }
+}
+
+/// A server that answers `tls`, with a certificate for `name` of an authority of its own.
+pub(super) async fn over_tls(name: &str) -> (Authority, Server) {
+    let authority = Authority::new();
+    let server = serve(|_| ok("tls"), Some(authority.acceptor(name, false))).await;
+    (authority, server)
 }
 
 /// A policy that opens these servers.

@@ -4,18 +4,13 @@ use palisade_egress::Host;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::rig::{connector, open, setup, talk, tunnel};
-use crate::support::server::{Authority, ok, serve, server};
+use super::rig::{connector, open, over_tls, setup, talk, tunnel};
+use crate::support::server::{ok, server};
 
 // REQ: E-2
 #[tokio::test]
 async fn a_tunnel_holds_what_it_was_opened_for() {
-    let authority = Authority::new();
-    let tls = serve(
-        |_| ok("tls"),
-        Some(authority.acceptor("other.example", false)),
-    )
-    .await;
+    let (authority, tls) = over_tls("other.example").await;
     let setup = setup(open(&[&tls])).await;
     let to = format!("page.example:{}", tls.address.port());
     let name = |name: &'static str| ServerName::try_from(name).expect("a name");
@@ -96,13 +91,8 @@ async fn http_in_a_tunnel_is_for_its_host_alone() {
 // REQ: E-2
 #[tokio::test]
 async fn an_intercepted_connection_is_judged_alike() {
-    let authority = Authority::new();
     let plain = server(|_| ok("plain")).await;
-    let tls = serve(
-        |_| ok("tls"),
-        Some(authority.acceptor("page.example", false)),
-    )
-    .await;
+    let (authority, tls) = over_tls("page.example").await;
     let setup = setup(open(&[&plain, &tls])).await;
     let intercept = |host: &str, port: u16| {
         let (client, stream) = tokio::io::duplex(64 << 10);
